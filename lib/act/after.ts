@@ -1,0 +1,87 @@
+/** What surrounds the copy: protecting its backup, verifying it from outside, backing it up in turn. */
+import { probesPass } from '../decide/verdict.ts';
+import type { FailoverAction, ProbeResult } from '../decide/model.ts';
+import { FailedError, messageOf } from '../errors.ts';
+import { probeAll } from '../observe/prober.ts';
+import type { StepRecord } from '../state/model.ts';
+import type { Copy } from './copy.ts';
+import { quorateApi, type OperationContext } from './journal.ts';
+import { makeBackup } from './source.ts';
+
+const VERIFY_EVERY_MS = 1_000;
+
+/** Keeps the chosen backup from being pruned while it is in use, and remembers whether it was we who did. */
+export async function protectBackup(context: OperationContext, action: FailoverAction): Promise<string> {
+  const { op, operations, container, signal } = context;
+  const volid = op.data.volid ?? action.volid;
+  if (volid === null) throw new FailedError(`${op.container}: no backup has been chosen`);
+  const api = await quorateApi(context, action.target.cluster);
+  const entry = (await api.backups(action.target.node, container.backup.storage, { signal })).find((b) => b.volid === volid);
+  if (entry === undefined) throw new FailedError(`${volid} is not on ${container.backup.storage} any more`);
+  op.data.volid = volid;
+  op.data.backupAt = entry.at;
+  if (entry.protected && !op.data.weProtected) {
+    operations.save(op);
+    return `${volid} is protected already`;
+  }
+  op.data.weProtected = true;
+  operations.save(op);
+  operations.assertLease(op);
+  await api.protectBackup(action.target.node, volid, true, { signal });
+  return `${volid} is protected while it is in use`;
+}
+
+/** Lifts the protection that we have set, and only that; not while the copy lacks a backup of its own. */
+export async function liftProtection(context: OperationContext): Promise<string> {
+  const { op, operations, signal } = context;
+  if (!op.data.weProtected || op.data.volid === null || op.data.target === null) return 'nothing to lift';
+  const unprotectedCopy = op.steps.find((s) => s.name === 'backup copy')?.note.startsWith('warning:') ?? false;
+  if (unprotectedCopy) return `warning: ${op.data.volid} stays protected until the copy has a backup of its own`;
+  const api = await quorateApi(context, op.data.target.cluster);
+  operations.assertLease(op);
+  await api.protectBackup(op.data.target.node, op.data.volid, false, { signal });
+  op.data.weProtected = false;
+  operations.save(op);
+  return `the protection of ${op.data.volid} is lifted`;
+}
+
+/** Success is the service answering: PVE says that it runs on the target, and its own probes pass (rule 8). */
+export async function verifyCopy(context: OperationContext, copy: Copy): Promise<string> {
+  const { op, operations, container, runtime, signal } = context;
+  const until = runtime.clock.now() + container.failover.verifyMs;
+  for (;;) {
+    const probes = await probeOnce(context);
+    const api = context.apis.get(copy.cluster);
+    const detail = await api?.guestDetail(copy.node, copy.vmid, { signal });
+    if (detail?.status === 'running' && probesPass(container, probes)) {
+      op.data.verifiedAt = runtime.clock.now();
+      operations.save(op);
+      return `CT ${copy.vmid} runs on ${copy.node}, ${probes.filter((p) => p.ok).length} of ${probes.length} probes pass`;
+    }
+    if (runtime.clock.now() >= until) {
+      const bad = probes.find((p) => !p.ok);
+      throw new FailedError(
+        `CT ${copy.vmid} on ${copy.node} is ${detail?.status ?? 'of unknown state'}${bad === undefined ? '' : `, and ${bad.probe}: ${bad.reason}`}`,
+      );
+    }
+    await runtime.clock.sleep(VERIFY_EVERY_MS, signal);
+  }
+}
+
+async function probeOnce({ container, runtime, signal }: OperationContext): Promise<readonly ProbeResult[]> {
+  const jobs = container.checks.map((spec) => ({ key: container.name, spec }));
+  const results = await probeAll(jobs, (spec, inner) => runtime.probe(spec, inner), { signal });
+  return results.get(container.name) ?? [];
+}
+
+/** The copy gets a backup of its own at once: from now on only those count. A failure is a warning, not an undo. */
+export async function backUpCopy(context: OperationContext, record: StepRecord, copy: Copy): Promise<string> {
+  const { op, container } = context;
+  try {
+    const made = await makeBackup(context, record, { ...copy, mode: container.backup.mode, notes: `${container.name}: first backup of the copy made by ${op.id}` });
+    return `${made.volid}`;
+  } catch (error) {
+    if (context.signal?.aborted === true) throw error;
+    return `warning: the copy has no backup yet (${messageOf(error)}): \`proxwarden backup ${container.name}\``;
+  }
+}

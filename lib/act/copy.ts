@@ -1,0 +1,163 @@
+/** The copy itself: restoring it, reading that it is ours, starting it, and taking it away again before its start. */
+import { composeDescription, isAtHome, parseLineage, TAG } from '../decide/lineage.ts';
+import { incarnationKey } from '../decide/incarnations.ts';
+import type { FailoverAction, GuestDetail, Lineage } from '../decide/model.ts';
+import { BlockedError, FailedError, PveError } from '../errors.ts';
+import type { PveApi } from '../pve/api.ts';
+import type { StepRecord } from '../state/model.ts';
+import { quorateApi, runTask, type OperationContext } from './journal.ts';
+import { startGate } from './start-gate.ts';
+
+/** Which copy this attempt is about. An attempt whose copy was started takes the next epoch and vmid. */
+export interface Copy {
+  readonly cluster: string;
+  readonly node: string;
+  readonly vmid: number;
+  readonly epoch: number;
+}
+
+/** Tags a copy keeps from its original, with ours. */
+function tagsOf(previous: readonly string[]): string[] {
+  return [...new Set([...previous.filter((t) => !t.startsWith(TAG)), TAG])];
+}
+
+function lineageOf({ op, runtime }: OperationContext, copy: Copy, action: FailoverAction, phase: Lineage['phase']): Lineage {
+  return {
+    container: op.container,
+    cluster: copy.cluster,
+    node: copy.node,
+    vmid: copy.vmid,
+    epoch: copy.epoch,
+    supersedes: incarnationKey(action.from),
+    operation: op.id,
+    source: op.data.volid ?? '',
+    phase,
+    at: runtime.clock.now(),
+  };
+}
+
+/**
+ * Restores the chosen backup as `copy`, onboot=0, with its lineage line in the same call. Resumed, it recognises its
+ * own copy by that line. Throws BlockedError when the vmid belongs to somebody else: PVE's refusal is the mutex that
+ * all runners share.
+ */
+export async function restoreCopy(context: OperationContext, record: StepRecord, copy: Copy, action: FailoverAction): Promise<string> {
+  const { op, container, operations } = context;
+  const volid = op.data.volid;
+  if (volid === null) throw new FailedError(`${op.container}: no backup has been chosen`);
+  const api = await quorateApi(context, copy.cluster);
+  const archived = await api.archivedConfig(copy.node, volid, { signal: context.signal });
+  const description = composeDescription({
+    sentence: `copy of ${op.container} (was ${incarnationKey(action.from)}), restored by ${op.id} from ${volid}.`,
+    line: lineageOf(context, copy, action, 'restored'),
+    previous: archived.description,
+  });
+  try {
+    await runTask(context, record, {
+      cluster: copy.cluster,
+      node: copy.node,
+      type: 'vzrestore',
+      vmid: copy.vmid,
+      issue: (to) =>
+        to.restore(copy.node, { vmid: copy.vmid, volid, storage: container.failover.restoreStorage, description, tags: tagsOf(archived.tags) }, { signal: context.signal }),
+    });
+  } catch (error) {
+    if (!(error instanceof PveError)) throw error;
+    const there = await readCopy(context, api, copy);
+    if (there === null) throw error;
+    if (!isOurs(context, there, copy))
+      throw new BlockedError(`${op.container}: vmid ${copy.vmid} is taken by a container on ${there.node} that this operation did not make: another runner may be at work`, { cause: error });
+    if (there.lock !== null) throw error;
+  }
+  const made = await readCopy(context, api, copy);
+  if (made === null || !isOurs(context, made, copy)) throw new FailedError(`CT ${copy.vmid} is not on ${copy.node} after its restore`);
+  if (made.onboot) throw new FailedError(`CT ${copy.vmid} on ${copy.node} has onboot=1 after its restore`);
+  op.data.restored = true;
+  op.data.onboot ??= archived.onboot;
+  operations.save(op);
+  return `${volid} restored on ${copy.node} as CT ${copy.vmid}`;
+}
+
+/** The copy as its node says, or null when it isn't there. */
+async function readCopy(context: OperationContext, api: PveApi, copy: Copy): Promise<GuestDetail | null> {
+  const { guests } = await api.resources({ signal: context.signal });
+  const listed = guests.find((g) => g.vmid === copy.vmid);
+  try {
+    return await api.guestDetail(listed?.node ?? copy.node, copy.vmid, { signal: context.signal });
+  } catch (error) {
+    if (error instanceof PveError && error.outcome === 'refused') return null;
+    throw error;
+  }
+}
+
+/** Ours: made by a journalled operation, this one unless said (its line says so), and the line names this very cluster, node and vmid. */
+export function isOurs({ op }: OperationContext, detail: GuestDetail, copy: Copy, madeBy = op.id): boolean {
+  const line = parseLineage(detail.description);
+  return line !== null && line.operation === madeBy && line.container === op.container && isAtHome(line, { ...copy, node: detail.node });
+}
+
+/**
+ * Starts the copy. Rule 1 is proven by reads that are fresh at the moment of the call, and the lineage line says
+ * `live` before the start is asked for: from there on the copy wins over an original that returns.
+ */
+export async function startCopy(context: OperationContext, record: StepRecord, copy: Copy, action: FailoverAction): Promise<string> {
+  const { op, container, operations, runtime } = context;
+  const api = await quorateApi(context, copy.cluster);
+  const before = await readCopy(context, api, copy);
+  if (before !== null && isOurs(context, before, copy) && before.status === 'running' && op.data.startAsked)
+    return `CT ${copy.vmid} runs on ${copy.node} already`;
+  await runTask(context, record, {
+    cluster: copy.cluster,
+    node: copy.node,
+    type: 'vzstart',
+    vmid: copy.vmid,
+    issue: async (to) => {
+      let provenUntil = await startGate(context, { container, copy, from: action.from });
+      await markLive(context, to, copy, action);
+      // Reads that have grown old meanwhile (a suspended runner, a slow write) prove nothing any more.
+      if (runtime.clock.now() >= provenUntil) provenUntil = await startGate(context, { container, copy, from: action.from });
+      operations.assertLease(op);
+      if (runtime.clock.now() >= provenUntil) throw new FailedError('the proof has grown old before the start could be asked for');
+      return to.start(copy.node, copy.vmid, { signal: context.signal });
+    },
+  });
+  return `CT ${copy.vmid} started on ${copy.node}`;
+}
+
+async function markLive(context: OperationContext, api: PveApi, copy: Copy, action: FailoverAction): Promise<void> {
+  const { op, operations, signal } = context;
+  const detail = await api.guestDetail(copy.node, copy.vmid, { signal });
+  if (!isOurs(context, detail, copy)) throw new BlockedError(`${op.container}: CT ${copy.vmid} on ${copy.node} is not ours any more`);
+  op.data.startAsked = true;
+  op.data.live = { vmid: copy.vmid, epoch: copy.epoch };
+  operations.save(op);
+  operations.assertLease(op);
+  const description = composeDescription({
+    sentence: `copy of ${op.container} (was ${incarnationKey(action.from)}), restored by ${op.id} from ${op.data.volid ?? '?'}.`,
+    line: lineageOf(context, copy, action, 'live'),
+    previous: detail.description,
+  });
+  await api.setConfig(copy.node, copy.vmid, { description }, { signal });
+}
+
+/** Takes a copy away that has never been asked to start. Refuses anything that isn't ours. `madeBy`: the operation that made it. */
+export async function destroyCopy(context: OperationContext, record: StepRecord, copy: Copy, madeBy?: string): Promise<string> {
+  const { op, operations, signal } = context;
+  if (op.data.startAsked) throw new FailedError(`CT ${copy.vmid} has been asked to start and is not destroyed`);
+  const api = await quorateApi(context, copy.cluster);
+  const there = await readCopy(context, api, copy);
+  if (there === null) return `there is no CT ${copy.vmid}`;
+  if (!isOurs(context, there, copy, madeBy)) return `CT ${copy.vmid} is not ours and stays`;
+  if (parseLineage(there.description)?.phase !== 'restored') throw new BlockedError(`CT ${copy.vmid} on ${there.node} has been asked to start: it is not destroyed`);
+  if (there.status !== 'stopped') throw new BlockedError(`CT ${copy.vmid} on ${there.node} is ${there.status ?? 'of unknown state'}: it is not destroyed`);
+  await runTask(context, record, {
+    cluster: copy.cluster,
+    node: there.node,
+    type: 'vzdestroy',
+    vmid: copy.vmid,
+    issue: (to) => to.destroy(there.node, copy.vmid, { signal }),
+  });
+  op.data.restored = false;
+  operations.save(op);
+  return `the unstarted CT ${copy.vmid} is removed from ${there.node}`;
+}

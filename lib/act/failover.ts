@@ -1,0 +1,212 @@
+/**
+ * A failover, step by step (design, section 8), with the identity `new-vmid`. Every step is journalled first and safe
+ * to run again; what was begun and can't be finished is undone as long as the copy's start has not been asked for.
+ */
+import { vmidOfEpoch } from '../decide/incarnations.ts';
+import type { FailoverAction } from '../decide/model.ts';
+import { BlockedError, FailedError, messageOf } from '../errors.ts';
+import type { Operation } from '../state/model.ts';
+import { destroyCopy, restoreCopy, startCopy, type Copy } from './copy.ts';
+import { fenceNode } from './fence/fence.ts';
+import { runHooks } from './hooks.ts';
+import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
+import { backUpCopy, liftProtection, protectBackup, verifyCopy } from './after.ts';
+import { Cancelled, type Outcome } from './outcome.ts';
+import { preflight, proveSource } from './preflight.ts';
+import { removeGuard, retireAlive, setGuard } from './retire.ts';
+import { backUpSource, startSourceAgain, stopSource } from './source.ts';
+
+/** The steps before the copy, in order. */
+export function firstSteps(action: FailoverAction): Step[] {
+  const steps: Step[] = [
+    { name: 'preflight', run: (c) => preflight(c, action) },
+    { name: 'hooks before', run: (c) => runHooks(c, 'before', c.container.hooks.before) },
+  ];
+  for (const place of action.fence)
+    steps.push({ name: `fence ${place}`, run: (c) => fenceNode(c, c.container, ...splitPlace(place)) });
+  if (action.sourceAlive)
+    steps.push(
+      { name: 'stop source', run: (c, r) => stopSource(c, r, action) },
+      ...(action.volid === null ? [{ name: 'backup source', run: (c, r) => backUpSource(c, r, action) } satisfies Step] : []),
+    );
+  const prove: Step = { name: 'prove', run: (c) => proveSource(c, action) };
+  const protect: Step = { name: 'protect backup', run: (c) => protectBackup(c, action) };
+  const retired: Step = { name: 'retire', run: (c) => retire(c, action) };
+  // On a living node the proof (P2) includes onboot=0, which retiring sets; of a dead one it comes first.
+  steps.push(...(action.sourceAlive ? [protect, retired, prove] : [prove, protect, retired]));
+  return steps;
+}
+
+function splitPlace(place: string): [string, string] {
+  const slash = place.indexOf('/');
+  return [place.slice(0, slash), place.slice(slash + 1)];
+}
+
+/** The steps of one attempt on one target. */
+export function attemptSteps(copy: Copy, action: FailoverAction, attempt: number): Step[] {
+  const suffix = attempt === 0 ? '' : ` #${attempt + 1}`;
+  return [
+    { name: `restore${suffix}`, run: (c, r) => restoreCopy(c, r, copy, action) },
+    { name: `start${suffix}`, run: (c, r) => startCopy(c, r, copy, action) },
+    { name: `verify${suffix}`, run: (c) => verifyCopy(c, copy) },
+  ];
+}
+
+function lastSteps(copy: Copy): Step[] {
+  return [
+    { name: 'onboot', run: (c) => setOnboot(c, copy) },
+    { name: 'hooks after', run: hooksAfter },
+    { name: 'backup copy', run: (c, r) => backUpCopy(c, r, copy) },
+    { name: 'lift protection', run: (c) => liftProtection(c) },
+  ];
+}
+
+/** All step names, for a progress display. */
+export function stepNames(action: FailoverAction): string[] {
+  const copy = copyOf(action, 0, action.vmid, action.epoch);
+  return [...firstSteps(action), ...attemptSteps(copy, action, 0), ...lastSteps(copy)].map((s) => s.name);
+}
+
+function copyOf(action: FailoverAction, attempt: number, vmid: number, epoch: number): Copy {
+  const target = [action.target, ...action.alternatives][attempt] ?? action.target;
+  return { ...target, vmid, epoch };
+}
+
+/** Runs the failover of `context.op` from wherever its journal stands. Rejects only when the signal aborts, or on a bug. */
+export async function runFailover(context: OperationContext, action: FailoverAction): Promise<Outcome> {
+  const { op } = context;
+  if (op.data.undoing !== null) return undo(context, action, new FailedError(op.data.undoing));
+  try {
+    for (const step of firstSteps(action)) await runStep(context, step);
+  } catch (error) {
+    if (context.signal?.aborted === true) throw error;
+    return undo(context, action, error);
+  }
+  const copy = await runAttempts(context, action);
+  if (!('vmid' in copy)) return copy;
+  for (const step of lastSteps(copy)) await runStep(context, step);
+  const warnings = op.steps.filter((s) => s.note.startsWith('warning:')).map((s) => s.note);
+  return { status: 'done', text: [`${op.container} runs on ${copy.node} as CT ${copy.vmid}`, ...warnings].join('; ') };
+}
+
+/** Tries the targets in order. Returns the copy that answers, or how it all ended. */
+async function runAttempts(context: OperationContext, action: FailoverAction): Promise<Copy | Outcome> {
+  const { op, operations, container, teller } = context;
+  const targets = [action.target, ...action.alternatives];
+  for (;;) {
+    const epoch = action.epoch + op.data.started.length;
+    const copy = copyOf(action, op.attempt, vmidOfEpoch(container, epoch), epoch);
+    op.data.target = { cluster: copy.cluster, node: copy.node };
+    operations.save(op);
+    try {
+      for (const step of attemptSteps(copy, action, op.attempt)) await runStep(context, step);
+      return copy;
+    } catch (error) {
+      if (context.signal?.aborted === true) throw error;
+      const more = op.attempt + 1 < Math.min(targets.length, container.failover.maxAttempts);
+      if (!more && !op.data.startAsked && op.data.started.length === 0) return undo(context, action, error);
+      await clearAway(context, copy);
+      op.data.tried.push(`${copy.node}: ${messageOf(error)}`);
+      if (!more) return { status: 'error', text: `all targets failed: ${op.data.tried.join('; ')}` };
+      teller.tell({ kind: 'note', level: 'warn', container: op.container, text: `${copy.node} failed (${messageOf(error)}); the next target is tried` });
+      op.attempt += 1;
+      operations.save(op);
+    }
+  }
+}
+
+/**
+ * After a failed attempt: an unstarted copy is destroyed, so its vmid is free again. One that was started is stopped
+ * and kept, since it may hold data; the next attempt takes the next epoch.
+ */
+async function clearAway(context: OperationContext, copy: Copy): Promise<void> {
+  const { op, operations } = context;
+  if (!op.data.startAsked) {
+    await runStep(context, { name: `clear away #${op.attempt + 1}`, run: (c, r) => destroyCopy(c, r, copy) });
+    return;
+  }
+  await runStep(context, { name: `stop copy #${op.attempt + 1}`, run: (c, r) => stopStarted(c, r, copy) });
+  op.data.started.push(copy.vmid);
+  op.data.startAsked = false;
+  op.data.restored = false;
+  operations.save(op);
+}
+
+const stopStarted = (c: OperationContext, r: Parameters<Step['run']>[1], copy: Copy): Promise<string> =>
+  stopSource(c, r, { from: copy, hard: true });
+
+async function retire(context: OperationContext, action: FailoverAction): Promise<string> {
+  const { op, operations } = context;
+  const { from } = action;
+  const api = await quorateApi(context, from.cluster);
+  operations.assertLease(op);
+  if (action.retire === 'risk-accepted') return `CT ${from.vmid} may start when ${from.node} returns: the inventory accepts that`;
+  if (action.retire === 'onboot-off') {
+    await retireAlive(context, api, from, `superseded by ${op.container}'s copy made by ${op.id}; it must not be started.`);
+    return `CT ${from.vmid} on ${from.node} has onboot=0`;
+  }
+  op.data.guard = { sid: `ct:${from.vmid}`, group: from.node };
+  operations.save(op);
+  return setGuard(context, api, from, op.id);
+}
+
+async function setOnboot(context: OperationContext, copy: Copy): Promise<string> {
+  const { op, operations, signal } = context;
+  if (op.data.onboot !== true) return 'the original had onboot=0, so has the copy';
+  const api = await quorateApi(context, copy.cluster);
+  operations.assertLease(op);
+  await api.setConfig(copy.node, copy.vmid, { onboot: true }, { signal });
+  return `CT ${copy.vmid} has onboot=1`;
+}
+
+async function hooksAfter(context: OperationContext): Promise<string> {
+  try {
+    return await runHooks(context, 'after', context.container.hooks.after);
+  } catch (error) {
+    if (context.signal?.aborted === true) throw error;
+    return `warning: ${messageOf(error)}`;
+  }
+}
+
+/** Puts back what was done: the original wins as long as the copy's start has not been asked for. */
+async function undo(context: OperationContext, action: FailoverAction, cause: unknown): Promise<Outcome> {
+  const { op, operations } = context;
+  const begun = op.steps.some((s) => s.name.startsWith('restore'));
+  op.data.undoing ??= messageOf(cause);
+  operations.save(op);
+  const copy = copyOf(action, op.attempt, action.vmid, action.epoch);
+  const steps: Step[] = [
+    { name: 'undo: copy', run: (c, r) => destroyCopy(c, r, copy) },
+    { name: 'undo: guard', run: (c) => undoGuard(c, action) },
+    { name: 'undo: source', run: (c, r) => startSourceAgain(c, r, action) },
+    { name: 'undo: protection', run: (c) => liftProtection(c) },
+  ];
+  const needed = [begun, op.data.guard !== null, op.data.weStopped, op.data.weProtected];
+  const failures: string[] = [];
+  for (const [index, step] of steps.entries()) {
+    if (needed[index] !== true) continue;
+    try {
+      await runStep(context, step);
+    } catch (error) {
+      if (context.signal?.aborted === true) throw error;
+      failures.push(`${step.name}: ${messageOf(error)}`);
+    }
+  }
+  if (failures.length > 0) return { status: 'error', text: `${messageOf(cause)}; and it could not be undone: ${failures.join('; ')}` };
+  // What was blocked before anything was restored is decided anew by the next run; a restore is not repeated every minute.
+  if (cause instanceof Cancelled || (cause instanceof BlockedError && !begun && !op.data.weStopped))
+    return { status: 'cancelled', text: cause.message };
+  return { status: 'failed', text: messageOf(cause) };
+}
+
+async function undoGuard(context: OperationContext, action: FailoverAction): Promise<string> {
+  const api = await quorateApi(context, action.from.cluster);
+  context.operations.assertLease(context.op);
+  return (await removeGuard(context, api, action.from)) ? 'the guard is removed' : 'there was no guard';
+}
+
+/** The action of a journal; every failover has one. */
+export function actionOf(op: Operation): FailoverAction {
+  if (op.action === null) throw new FailedError(`operation ${op.id} has no action in its journal`);
+  return op.action;
+}

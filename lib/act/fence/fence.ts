@@ -1,0 +1,54 @@
+/** Powering a node off, and believing it only after a status read says so. Rule 5 is checked right before. */
+import { fenceable } from '../../decide/failover.ts';
+import { BlockedError, messageOf } from '../../errors.ts';
+import type { ActContext } from '../context.ts';
+import { observeClosely } from '../start-gate.ts';
+import type { Container } from '../../inventory/types.ts';
+import { fenceDrivers } from './driver.ts';
+
+/** After an order to switch off, the status must say so within this time. */
+const OFF_WITHIN_MS = 30_000;
+const POLL_MS = 1_000;
+
+/**
+ * Powers `node` off by the first of its drivers that ends with a status of "off". Idempotent: a node that reads off
+ * is left alone. Throws BlockedError when rule 5 forbids it, or when no driver gets it off.
+ */
+export async function fenceNode(context: ActContext, container: Container, cluster: string, node: string): Promise<string> {
+  const { inventory, runtime, state, signal } = context;
+  const drivers = fenceDrivers(inventory.clusters[cluster]?.nodes[node]?.fence ?? [], runtime);
+  for (const driver of drivers) {
+    const read = await driver.status(signal);
+    if (read.power === 'off') return `${node} is off already (${driver.name}: ${read.detail})`;
+  }
+  const observation = await observeClosely(context, container, { neighbours: true });
+  const view = observation.clusters[cluster];
+  const forbidden = view === undefined ? `cluster ${cluster} can't be seen` : fenceable({ inventory, observation }, view, node);
+  if (forbidden !== null || view === undefined) throw new BlockedError(`${node} is not powered off: ${forbidden ?? ''}`);
+  await state.update((s) => {
+    s.fenced[`${cluster}/${node}`] = {
+      at: runtime.clock.now(),
+      othersOnline: view.nodes.filter((n) => n.online && n.name !== node).map((n) => n.name),
+    };
+  });
+  const failures: string[] = [];
+  for (const driver of drivers) {
+    try {
+      await driver.off(signal);
+    } catch (error) {
+      failures.push(`${driver.name}: ${messageOf(error)}`);
+      continue;
+    }
+    const until = runtime.clock.now() + OFF_WITHIN_MS;
+    let last = await driver.status(signal);
+    while (last.power !== 'off' && runtime.clock.now() < until) {
+      await runtime.clock.sleep(POLL_MS, signal);
+      last = await driver.status(signal);
+    }
+    if (last.power === 'off') return `${node} is off: ${driver.name} has read back ${last.detail}`;
+    failures.push(`${driver.name}: ordered off, and the status still says ${last.power} (${last.detail})`);
+  }
+  throw new BlockedError(`${node} could not be powered off: ${failures.join('; ') || 'it has no fence driver'}`, {
+    hint: `power it off by hand, then \`proxwarden fence confirm ${cluster}/${node}\``,
+  });
+}

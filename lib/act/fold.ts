@@ -1,0 +1,80 @@
+/** What one observation means for the state: counts, caches, and the transitions that are told. */
+import { assess, type Assessment } from '../decide/decide.ts';
+import { fold } from '../decide/counts.ts';
+import type { Observation } from '../decide/model.ts';
+import { emptyContainerState, type ContainerState, type State } from '../state/model.ts';
+import { formatDuration } from '../units.ts';
+import type { ActContext } from './context.ts';
+
+/** Trouble of the whole view is told after it has lasted so long. */
+const INCONCLUSIVE_TOLD_MS = 600_000;
+
+/** Folds an observation into the state. `count: false` (a check by hand) refreshes the caches and leaves the counts. */
+export async function foldObservation(context: ActContext, observation: Observation, { count }: { count: boolean }): Promise<State> {
+  const { inventory, state, runtime, teller } = context;
+  const now = runtime.clock.now();
+  const before = state.read();
+  const after = await state.update((s) => {
+    const assessments = assess(inventory, observation, s).filter((a) => observation.probes[a.container.name] !== undefined);
+    for (const assessment of assessments) {
+      const { container } = assessment;
+      const record = remember(s.containers[container.name] ?? emptyContainerState(), assessment, observation);
+      s.containers[container.name] = count ? fold(record, assessment.verdict, container, now) : record;
+    }
+    for (const view of Object.values(observation.clusters))
+      for (const node of view.nodes) if (node.online) s.lastSeenOnline[`${view.cluster}/${node.name}`] = now;
+    if (count) {
+      s.lastRunAt = now;
+      const lost = assessments.length > 0 && assessments.every((a) => a.verdict.kind === 'inconclusive');
+      s.inconclusive = lost ? (s.inconclusive ?? { since: now, told: false }) : null;
+    }
+  });
+  for (const [name, record] of Object.entries(after.containers)) {
+    if (observation.probes[name] === undefined) continue;
+    tellContainer(context, name, before.containers[name], record, count);
+  }
+  if (after.inconclusive !== null && !after.inconclusive.told && now - after.inconclusive.since >= INCONCLUSIVE_TOLD_MS) {
+    teller.tell({ kind: 'note', level: 'warn', container: null, text: `nothing conclusive can be seen since ${formatDuration(now - after.inconclusive.since)}: look after the runner's own network` });
+    return state.update((s) => {
+      if (s.inconclusive !== null) s.inconclusive.told = true;
+    });
+  }
+  return after;
+}
+
+/** Caches what can be read of a container only while its node answers. */
+function remember(record: ContainerState, { incarnations }: Assessment, observation: Observation): ContainerState {
+  const { current } = incarnations;
+  if (current === null) return record;
+  const detail = observation.clusters[current.cluster]?.details.find((d) => d.node === current.node && d.vmid === current.vmid);
+  const moved = record.current !== null && (record.current.vmid !== current.vmid || record.current.cluster !== current.cluster);
+  // Unread copies are known from this cache alone, so what is read now replaces it only by a later epoch or itself.
+  const keep = record.current !== null && record.current.epoch > current.epoch;
+  if (keep) return record;
+  const identity =
+    detail === undefined
+      ? moved
+        ? null
+        : record.identity
+      : {
+          cluster: current.cluster,
+          vmid: current.vmid,
+          macs: detail.macs,
+          ips: detail.ips,
+          // While it is being retired its onboot is 0; what counts is what it was before.
+          onboot: detail.onboot,
+          memMax: detail.memMax,
+          obstacles: detail.obstacles,
+          readAt: detail.readAt,
+        };
+  return { ...record, current, identity };
+}
+
+function tellContainer({ teller, inventory }: ActContext, name: string, before: ContainerState | undefined, after: ContainerState, count: boolean): void {
+  const container = inventory.containers[name];
+  if (container === undefined || after.verdict === null || !count) return;
+  if (before?.verdict?.kind !== after.verdict.kind && !(before?.verdict == null && after.verdict.kind === 'healthy'))
+    teller.tell({ kind: 'verdict', container: name, from: before?.verdict?.kind ?? null, to: after.verdict });
+  if (after.verdict.kind === 'unhealthy' && after.failures !== (before?.failures ?? 0))
+    teller.tell({ kind: 'counted', container: name, failures: after.failures, threshold: container.failureThreshold, reason: after.verdict.reason });
+}

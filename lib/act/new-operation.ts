@@ -1,0 +1,45 @@
+import type { Container } from '../inventory/types.ts';
+import type { Operation } from '../state/model.ts';
+import { newOperationId } from '../state/operations.ts';
+import type { ActContext } from './context.ts';
+
+type Given = Pick<Operation, 'kind' | 'reason' | 'action'> & { readonly data?: Partial<Operation['data']> };
+
+/** Journals a new operation of one container. Throws LockedError or BlockedError when it has one already. */
+export function newOperation({ operations, runtime, inventory }: ActContext, container: Container, given: Given): Operation {
+  const now = runtime.clock.now();
+  return operations.create({
+    version: 1,
+    id: newOperationId(now, (bytes) => runtime.randomHex(bytes)),
+    kind: given.kind,
+    container: container.name,
+    createdAt: now,
+    endedAt: null,
+    status: 'running',
+    reason: given.reason,
+    inventory: inventory.digest,
+    entry: container,
+    action: given.action,
+    attempt: 0,
+    steps: [],
+    data: {
+      target: null,
+      volid: null,
+      backupAt: null,
+      weProtected: false,
+      onboot: null,
+      weStopped: false,
+      guard: null,
+      restored: false,
+      startAsked: false,
+      started: [],
+      live: null,
+      inPlace: null,
+      undoing: null,
+      detectedAt: null,
+      verifiedAt: null,
+      tried: [],
+      ...given.data,
+    },
+  });
+}

@@ -1,0 +1,127 @@
+/** Operations from the outside: beginning one, going on with one that was cut, and what its end means for the state. */
+import type { Decision, FailoverAction, Incarnation } from '../decide/model.ts';
+import { BlockedError, FailedError, LockedError, messageOf } from '../errors.ts';
+import { ResolvedContainer } from '../inventory/resolved.ts';
+import type { Container } from '../inventory/types.ts';
+import { emptyContainerState, type Operation } from '../state/model.ts';
+import { formatDuration } from '../units.ts';
+import type { ActContext } from './context.ts';
+import { actionOf, runFailover, stepNames } from './failover.ts';
+import { inPlaceSteps, runInPlace } from './in-place.ts';
+import type { OperationContext } from './journal.ts';
+import { newOperation } from './new-operation.ts';
+import type { Outcome } from './outcome.ts';
+
+/** A resumed operation older than this goes to `error`: the world has moved on too far. */
+const RESUME_LIMIT_MS = 2 * 3_600_000;
+
+/** What a decision leads to. */
+export interface Begin {
+  readonly container: Container;
+  readonly decision: Decision;
+}
+
+/** Journals a new operation for a decision that acts. Throws LockedError when the container has one already. */
+export async function begin(context: ActContext, { container, decision }: Begin): Promise<Operation> {
+  const { runtime, state } = context;
+  const kind = decision.kind;
+  if (kind !== 'failover' && kind !== 'start' && kind !== 'restart') throw new FailedError(`${container.name}: nothing to do (${kind})`);
+  const record = state.read().containers[container.name] ?? emptyContainerState();
+  const op = newOperation(context, container, {
+    kind,
+    reason: decision.why,
+    action: decision.action,
+    data: { detectedAt: record.firstFailureAt, inPlace: kind === 'failover' ? null : decision.current },
+  });
+  const steps = kind === 'failover' ? stepNames(actionOf(op)) : inPlaceSteps(kind);
+  context.teller.tell({ kind: 'operation-started', operation: op.id, container: op.container, what: decision.why, steps });
+  if (kind !== 'failover')
+    await state.update((s) => {
+      const current = s.containers[container.name] ?? emptyContainerState();
+      s.containers[container.name] = { ...current, restartedAt: runtime.clock.now(), failures: 0, firstFailureAt: current.firstFailureAt };
+    });
+  return op;
+}
+
+/** Takes over an operation whose owner is dead, or goes on with our own. Throws LockedError when its owner lives. */
+export function takeOver(context: ActContext, op: Operation): void {
+  if (!context.operations.claim(op)) throw new LockedError(`${op.id} (${op.container}) is being worked on by pid ${op.lease.pid} on ${op.lease.host}`);
+  const last = op.steps.findLast((s) => s.status === 'done')?.name ?? 'its beginning';
+  const steps = op.kind === 'failover' ? stepNames(actionOf(op)) : op.kind === 'start' || op.kind === 'restart' ? inPlaceSteps(op.kind) : [];
+  context.teller.tell({ kind: 'operation-resumed', operation: op.id, container: op.container, after: last, steps });
+}
+
+/** Carries an operation to its end, and records that. The signal leaves it in the journal, to be resumed. */
+export async function carryOut(context: ActContext, op: Operation): Promise<Outcome> {
+  const container = ResolvedContainer.parse(op.entry);
+  const operation: OperationContext = { ...context, op, container };
+  let outcome: Outcome;
+  try {
+    outcome = await run(operation);
+  } catch (error) {
+    if (context.signal?.aborted === true) {
+      context.operations.save(op);
+      throw new FailedError(`${op.id} (${op.container}) was interrupted after ${op.steps.findLast((s) => s.status === 'done')?.name ?? 'no step'}; its progress is in the journal`, {
+        hint: `the next \`proxwarden check-and-failover\` goes on with it, or \`proxwarden failover ${op.container} --resume ${op.id}\``,
+        cause: error,
+      });
+    }
+    if (error instanceof LockedError) throw error;
+    outcome = { status: 'error', text: messageOf(error) };
+  }
+  await end(operation, outcome);
+  return outcome;
+}
+
+async function run(context: OperationContext): Promise<Outcome> {
+  const { op, runtime } = context;
+  const age = runtime.clock.now() - op.createdAt;
+  if (age > RESUME_LIMIT_MS)
+    return { status: 'error', text: `it was begun ${formatDuration(age)} ago: look what is there (\`proxwarden status\`), then \`proxwarden ack ${op.container}\`` };
+  switch (op.kind) {
+    case 'failover':
+      return runFailover(context, actionOf(op));
+    case 'start':
+    case 'restart':
+      return runInPlace(context, op.kind);
+    case 'backup':
+    case 'restore':
+    case 'reconcile':
+      // Nothing of these needs to be finished: what they made is seen in the cluster, and the next run looks there.
+      return { status: 'cancelled', text: `a cut ${op.kind} is not repeated` };
+  }
+}
+
+async function end(context: OperationContext, outcome: Outcome): Promise<void> {
+  const { op, operations, state, runtime, teller } = context;
+  const now = runtime.clock.now();
+  op.status = outcome.status;
+  op.endedAt = now;
+  const copy = newHome(op, outcome);
+  await state.update((s) => {
+    const before = s.containers[op.container] ?? emptyContainerState();
+    const after = { ...before };
+    if (outcome.status === 'failed' || outcome.status === 'error')
+      after.error = { at: now, reason: outcome.text, operation: op.id };
+    if (copy !== null && outcome.status === 'done')
+      Object.assign(after, { current: copy, failures: 0, successes: 0, firstFailureAt: null, restartedAt: null, lastFailoverAt: now, identity: null });
+    if (op.kind === 'failover' && outcome.status === 'error') after.lastFailoverAt = now;
+    s.containers[op.container] = after;
+  });
+  operations.save(op);
+  teller.tell({ kind: 'operation-ended', operation: op.id, container: op.container, status: outcome.status, text: outcome.text });
+}
+
+/** Where the container lives after a failover that has ended well. */
+function newHome(op: Operation, outcome: Outcome): Incarnation | null {
+  const action: FailoverAction | null = op.action;
+  if (op.kind !== 'failover' || outcome.status !== 'done' || action === null || op.data.target === null || op.data.live === null) return null;
+  return { ...op.data.target, vmid: op.data.live.vmid, epoch: op.data.live.epoch, phase: 'live', since: op.data.verifiedAt ?? op.createdAt, operation: op.id };
+}
+
+/** What an outcome means for the process: throws for everything but done. */
+export function assertDone(op: Operation, outcome: Outcome): void {
+  const text = `${op.container}: ${op.id} ${outcome.status}: ${outcome.text}`;
+  if (outcome.status === 'failed' || outcome.status === 'error') throw new FailedError(text, { hint: `\`proxwarden status ${op.container}\`; when it is mended, \`proxwarden ack ${op.container}\`` });
+  if (outcome.status === 'cancelled') throw new BlockedError(text);
+}

@@ -1,0 +1,154 @@
+/**
+ * Originals of superseded incarnations that have come back are stopped at once, their onboot goes off, the guard is
+ * removed; unfinished copies of ended operations are taken away; copies that run without a config are told of.
+ * A lower epoch is never started, a higher one never stopped.
+ */
+import { incarnationKey, type Incarnations } from '../decide/incarnations.ts';
+import { assess } from '../decide/decide.ts';
+import type { ClusterView, GuestDetail, Incarnation, Observation } from '../decide/model.ts';
+import { guardGroup } from '../decide/retire.ts';
+import { messageOf, ProxwardenError } from '../errors.ts';
+import type { Container } from '../inventory/types.ts';
+import type { Operation, StepRecord } from '../state/model.ts';
+import type { ActContext } from './context.ts';
+import { destroyCopy } from './copy.ts';
+import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
+import { newOperation } from './new-operation.ts';
+import { removeGuard, RETIRED_TAG, retireAlive } from './retire.ts';
+import { stopSource } from './source.ts';
+
+export interface Finding {
+  readonly container: string;
+  readonly text: string;
+  /** What is done about it; null: a person has to. */
+  readonly act: ((context: ActContext) => Promise<void>) | null;
+}
+
+/** What there is to reconcile. Reads nothing; `dry-run` prints these. */
+export function findings(context: ActContext, observation: Observation, busy: ReadonlyMap<string, string>): Finding[] {
+  const found: Finding[] = [];
+  for (const { container, incarnations } of assess(context.inventory, observation, context.state.read())) {
+    if (busy.has(container.name) || container.mode !== 'protect') continue;
+    for (const old of incarnations.superseded) {
+      const finding = returned(container, incarnations, old, observation);
+      if (finding !== null) found.push(finding);
+    }
+    for (const pending of incarnations.pending) found.push(unfinished(context, container, pending));
+    for (const problem of incarnations.problems) found.push({ container: container.name, text: problem, act: null });
+  }
+  for (const view of Object.values(observation.clusters)) found.push(...orphans(context, view));
+  return found;
+}
+
+function returned(container: Container, { current }: Incarnations, old: Incarnation, observation: Observation): Finding | null {
+  const view = observation.clusters[old.cluster];
+  const detail = view?.details.find((d) => d.node === old.node && d.vmid === old.vmid);
+  if (view === undefined || detail === undefined || current === null) return null;
+  const guard = view.ha.some((e) => e.sid === `ct:${old.vmid}` && e.group === guardGroup(old.node));
+  const todo = whatToDo(detail, guard);
+  if (todo.length === 0) return null;
+  return {
+    container: container.name,
+    text: `the superseded ${incarnationKey(old)} is back on ${old.node} (${incarnationKey(current)} is current): ${todo.join(', ')}`,
+    act: (context) => keepDown(context, container, old, current),
+  };
+}
+
+function whatToDo(detail: GuestDetail, guard: boolean): string[] {
+  return [
+    ...(detail.status === 'running' ? ['it runs and is stopped at once'] : []),
+    ...(detail.onboot ? ['onboot goes off'] : []),
+    ...(guard ? ['its guard is removed'] : []),
+    ...(detail.status !== 'running' && !detail.onboot && !guard && !detail.tags.includes(RETIRED_TAG) ? ['it is marked as superseded'] : []),
+  ];
+}
+
+async function keepDown(context: ActContext, container: Container, old: Incarnation, current: Incarnation): Promise<void> {
+  await journalled(context, container, `keep ${incarnationKey(old)} down`, (op) => [
+    // A guard answers a stop with "OK" and lets the container run on (facts, section 9): it goes first.
+    { name: 'remove guard of a running original', run: (c) => dropGuardIfRunning(c, old) },
+    { name: 'stop original', run: (c, r: StepRecord) => stopSource(c, r, { from: old, hard: true }) },
+    { name: 'onboot off', run: (c) => markRetired(c, old, current, op) },
+    { name: 'remove guard', run: (c) => dropGuard(c, old) },
+  ]);
+}
+
+async function dropGuardIfRunning(context: OperationContext, old: Incarnation): Promise<string> {
+  const api = await quorateApi(context, old.cluster);
+  const detail = await api.guestDetail(old.node, old.vmid, { signal: context.signal });
+  if (detail.status !== 'running') return 'it does not run';
+  context.operations.assertLease(context.op);
+  return (await removeGuard(context, api, old)) ? 'removed, so that the stop takes effect' : 'there is none';
+}
+
+async function markRetired(context: OperationContext, old: Incarnation, current: Incarnation, op: Operation): Promise<string> {
+  const api = await quorateApi(context, old.cluster);
+  context.operations.assertLease(op);
+  await retireAlive(context, api, old, `superseded by ${incarnationKey(current)} (${current.operation ?? 'another run'}); it must not be started.`);
+  return `CT ${old.vmid} on ${old.node} has onboot=0`;
+}
+
+async function dropGuard(context: OperationContext, old: Incarnation): Promise<string> {
+  const api = await quorateApi(context, old.cluster);
+  context.operations.assertLease(context.op);
+  return (await removeGuard(context, api, old)) ? 'removed' : 'there is none';
+}
+
+/** A restored, never started copy: of an operation that has ended here it is taken away, of any other it is told. */
+function unfinished(context: ActContext, container: Container, pending: Incarnation): Finding {
+  const key = incarnationKey(pending);
+  const op = context.operations.list().operations.find((o) => o.id === pending.operation);
+  if (op === undefined || op.status === 'running' || op.data.startAsked)
+    return { container: container.name, text: `${key} is an unfinished copy of ${pending.operation ?? '?'}, which is not known here`, act: null };
+  return {
+    container: container.name,
+    text: `${key} is left over from ${op.id}, which ${op.status}: it is removed`,
+    act: (c) =>
+      journalled(c, container, `remove the unfinished ${key}`, () => [
+        { name: 'remove copy', run: (o, r) => destroyCopy(o, r, pending, op.id) },
+      ]),
+  };
+}
+
+/** vmids of ours in a node's netstat without a config on that node: they run, and no list shows them (facts, 10). */
+function orphans(context: ActContext, view: ClusterView): Finding[] {
+  const ours = new Map(
+    Object.values(context.inventory.containers)
+      .filter((c) => c.cluster === view.cluster)
+      .flatMap((c) => [c.vmid, ...c.failover.vmids].map((vmid) => [vmid, c.name] as const)),
+  );
+  return view.nodes.flatMap((node) =>
+    (node.netstat ?? []).flatMap((vmid) => {
+      const name = ours.get(vmid);
+      if (name === undefined || view.guests.some((g) => g.vmid === vmid && g.node === node.name)) return [];
+      return [{ container: name, text: `CT ${vmid} runs on ${node.name} without a config there (netstat): on that node, \`lxc-stop -k -n ${vmid}\``, act: null }];
+    }),
+  );
+}
+
+async function journalled(context: ActContext, container: Container, reason: string, steps: (op: Operation) => Step[]): Promise<void> {
+  const { operations, runtime, teller } = context;
+  const op = newOperation(context, container, { kind: 'reconcile', reason, action: null });
+  try {
+    for (const step of steps(op)) await runStep({ ...context, op, container }, step);
+    op.status = 'done';
+    teller.tell({ kind: 'reconciled', container: container.name, text: reason });
+  } catch (error) {
+    if (context.signal?.aborted === true || !(error instanceof ProxwardenError)) throw error;
+    op.status = 'failed';
+    teller.tell({ kind: 'note', level: 'warn', container: container.name, text: `${reason}: ${messageOf(error)}; the next run tries again` });
+  }
+  op.endedAt = runtime.clock.now();
+  operations.save(op);
+}
+
+/** Does what can be done about the findings and tells the rest. Returns those that need a person. */
+export async function reconcile(context: ActContext, found: readonly Finding[]): Promise<Finding[]> {
+  const left: Finding[] = [];
+  for (const finding of found) {
+    context.teller.tell({ kind: 'note', level: finding.act === null ? 'warn' : 'info', container: finding.container, text: finding.text });
+    if (finding.act === null) left.push(finding);
+    else await finding.act(context);
+  }
+  return left;
+}

@@ -1,0 +1,145 @@
+/** One run of check-and-failover: resume → reconcile → check → decide → failover. What cron calls every minute. */
+import { decide } from '../decide/decide.ts';
+import type { Decision, Observation } from '../decide/model.ts';
+import { EXIT, LockedError, messageOf, ProxwardenError, type ExitCode } from '../errors.ts';
+import { observe } from '../observe/observe.ts';
+import { writeObservation } from '../state/observation.ts';
+import type { Operation, State } from '../state/model.ts';
+import type { ActContext } from './context.ts';
+import { foldObservation } from './fold.ts';
+import { begin, carryOut, takeOver } from './operate.ts';
+import type { Outcome } from './outcome.ts';
+import { findings, reconcile, type Finding } from './reconcile.ts';
+
+export interface TickOptions {
+  readonly dryRun: boolean;
+  readonly only: ReadonlySet<string> | undefined;
+  /** Hands an operation to a process that outlives this one; undefined: carried out here. */
+  readonly handOver?: ((op: Operation) => void) | undefined;
+}
+
+export interface TickResult {
+  readonly observation: Observation;
+  readonly state: State;
+  readonly decisions: readonly Decision[];
+  readonly outcomes: readonly { readonly operation: string; readonly container: string; readonly outcome: Outcome }[];
+  /** Needs a person. */
+  readonly findings: readonly Finding[];
+  readonly problems: readonly string[];
+}
+
+/** Containers with an operation under way, here or in another process, and with a journal that can't be read. */
+export function busyContainers(context: Pick<ActContext, 'operations' | 'inventory'>): { busy: Map<string, string>; cut: Operation[]; problems: string[] } {
+  const { operations, problems } = context.operations.list();
+  const running = operations.filter((op) => op.status === 'running');
+  const busy = new Map(running.map((op) => [op.container, op.id]));
+  for (const problem of problems)
+    for (const name of problem.container === null ? Object.keys(context.inventory.containers) : [problem.container])
+      busy.set(name, `in ${problem.path} (which can't be read)`);
+  return { busy, cut: running, problems: problems.map((p) => p.message) };
+}
+
+/** One run. Rejects only for what keeps it from saying anything at all. */
+export async function tick(context: ActContext, options: TickOptions): Promise<TickResult> {
+  const outcomes: { operation: string; container: string; outcome: Outcome }[] = [];
+  const record = (op: Operation, outcome: Outcome): void => void outcomes.push({ operation: op.id, container: op.container, outcome });
+  const failures: string[] = [];
+
+  const { busy, cut, problems } = busyContainers(context);
+  const resumed = options.dryRun ? [] : resumeCut(context, cut, options, record, failures);
+
+  const { inventory, apis, runtime, signal, state } = context;
+  const observation = await observe({ inventory, state: state.read(), apis, runtime, signal, only: options.only });
+  const folded = options.dryRun ? state.read() : await foldObservation(context, observation, { count: true });
+  if (!options.dryRun && options.only === undefined) writeObservation(state.dir, observation);
+
+  const found = findings(context, observation, busy);
+  const left = options.dryRun ? found : await reconcile(context, found);
+  const now = runtime.clock.now();
+  const all = decide({ inventory, observation, state: folded, now, busy });
+  const decisions = all.filter((d) => options.only?.has(d.container) ?? true);
+  for (const decision of decisions) if (decision.kind !== 'none') context.teller.tell({ kind: 'decision', decision });
+  if (!options.dryRun) await actOn(context, decisions, options, record, failures);
+  await Promise.all(resumed);
+  return { observation, state: state.read(), decisions, outcomes, findings: left, problems: [...problems, ...failures, ...viewProblems(observation)] };
+}
+
+function resumeCut(
+  context: ActContext,
+  cut: readonly Operation[],
+  options: TickOptions,
+  record: (op: Operation, outcome: Outcome) => void,
+  failures: string[],
+): Promise<void>[] {
+  return cut.map(async (op) => {
+    try {
+      takeOver(context, op);
+    } catch (error) {
+      if (error instanceof LockedError) return;
+      throw error;
+    }
+    await carry(context, op, options, record, failures);
+  });
+}
+
+async function actOn(
+  context: ActContext,
+  decisions: readonly Decision[],
+  options: TickOptions,
+  record: (op: Operation, outcome: Outcome) => void,
+  failures: string[],
+): Promise<void> {
+  for (const decision of decisions) {
+    const container = context.inventory.containers[decision.container];
+    if (container === undefined || (decision.kind !== 'failover' && decision.kind !== 'start' && decision.kind !== 'restart')) continue;
+    let op: Operation;
+    try {
+      op = await begin(context, { container, decision });
+    } catch (error) {
+      // Another runner was faster: normal, and its business.
+      if (!(error instanceof LockedError)) throw error;
+      context.teller.tell({ kind: 'note', level: 'info', container: container.name, text: messageOf(error) });
+      continue;
+    }
+    await carry(context, op, options, record, failures);
+  }
+}
+
+async function carry(
+  context: ActContext,
+  op: Operation,
+  options: TickOptions,
+  record: (op: Operation, outcome: Outcome) => void,
+  failures: string[],
+): Promise<void> {
+  if (options.handOver !== undefined) return options.handOver(op);
+  try {
+    record(op, await carryOut(context, op));
+  } catch (error) {
+    if (context.signal?.aborted === true || !(error instanceof ProxwardenError)) throw error;
+    failures.push(messageOf(error));
+  }
+}
+
+/** Why views are incomplete, in sentences; a node that is simply down is no problem of its own. */
+export function viewProblems(observation: Observation): string[] {
+  return Object.values(observation.clusters).flatMap((view) => (view.via === null ? view.problems.map((p) => `cluster ${view.cluster}: ${p}`) : []));
+}
+
+/** The exit code of a run: the worst of what it has seen. */
+export function tickExitCode(result: TickResult): ExitCode {
+  const outcomes = result.outcomes.map((o) => o.outcome.status);
+  if (result.problems.length > 0 && result.problems.some((p) => !p.startsWith('cluster '))) return EXIT.failed;
+  if (outcomes.includes('failed') || outcomes.includes('error')) return EXIT.failed;
+  const kinds = result.decisions.map((d) => d.kind);
+  if (kinds.includes('blocked') || outcomes.includes('cancelled') || result.findings.length > 0) return EXIT.blocked;
+  return verdictExitCode(result.decisions.filter((d) => !result.outcomes.some((o) => o.container === d.container && o.outcome.status === 'done')));
+}
+
+/** 3 with unhealthy containers, 5 when something is inconclusive, else 0. */
+export function verdictExitCode(decisions: readonly Decision[]): ExitCode {
+  const verdicts = decisions.map((d) => d.verdict.kind);
+  if (verdicts.includes('inconclusive')) return EXIT.inconclusive;
+  return verdicts.includes('unhealthy') ? EXIT.unhealthy : EXIT.ok;
+}
+

@@ -1,0 +1,120 @@
+/** Opens what a command works with: inventory, state, API clients, and the teller. */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { InputError } from '../errors.ts';
+import { loadInventory } from '../inventory/load.ts';
+import { readSecret } from '../inventory/secrets.ts';
+import type { Container, Inventory } from '../inventory/types.ts';
+import type { ActContext } from '../act/context.ts';
+import type { PveApi } from '../pve/api.ts';
+import { registerSecret } from '../redact.ts';
+import { appendEvents } from '../state/events.ts';
+import { openOperations } from '../state/operations.ts';
+import { openState } from '../state/store.ts';
+import { formatEvent } from '../tell/format.ts';
+import { isTransition, type Event, type Teller } from '../tell/events.ts';
+import { createTeller } from '../tell/teller.ts';
+import type { Invocation } from './command.ts';
+import type { LogLevel } from './options.ts';
+
+export interface CommonArgs {
+  readonly inventory?: string | undefined;
+  readonly state?: string | undefined;
+  readonly json: boolean;
+  readonly logLevel: LogLevel;
+}
+
+/** The folder of the inventory that these flags and environment name. */
+export function inventoryDir(args: Pick<CommonArgs, 'inventory'>, { runtime, cwd }: Invocation): string {
+  return resolve(cwd, args.inventory ?? runtime.env['PROXWARDEN_INVENTORY'] ?? 'inventory');
+}
+
+export function stateDir(args: CommonArgs, { runtime, cwd }: Invocation): string {
+  const named = args.state ?? runtime.env['PROXWARDEN_STATE'];
+  if (named !== undefined) return resolve(cwd, named);
+  // The lab's inventory keeps its state beside it, so that playing never mixes with a real one.
+  const lab = join(inventoryDir(args, { runtime, cwd } as Invocation), '.lab');
+  return existsSync(lab) ? join(lab, 'state') : resolve(cwd, 'state');
+}
+
+/** Loads the inventory and warns of what is unwise in it. */
+export function openInventory(args: CommonArgs, invocation: Invocation): Inventory {
+  return loadInventory(inventoryDir(args, invocation), { env: invocation.runtime.env });
+}
+
+export interface Session extends ActContext {
+  readonly args: CommonArgs;
+  readonly invocation: Invocation;
+  close(): Promise<void>;
+}
+
+/** Everything, for commands that talk to clusters. Throws InputError for a bad inventory or an unreadable token. */
+export async function openSession(args: CommonArgs, invocation: Invocation, options: { steps?: boolean } = {}): Promise<Session> {
+  const { runtime, io, signal } = invocation;
+  const inventory = openInventory(args, invocation);
+  const dir = stateDir(args, invocation);
+  const state = openState(dir, { clock: runtime.clock });
+  state.read();
+  const operations = openOperations(dir, { clock: runtime.clock });
+  const screen = createTeller({ io, clock: runtime.clock, level: args.logLevel, json: args.json, steps: options.steps ?? false });
+  const teller: Teller = {
+    tell(event: Event) {
+      if (isTransition(event)) appendEvents(dir, [{ at: runtime.clock.now(), kind: event.kind, container: containerOf(event), text: formatEvent(event) ?? '' }]);
+      screen.tell(event);
+    },
+    end: () => screen.end(),
+  };
+  const apis = await connect(inventory, invocation);
+  for (const text of inventory.warnings) teller.tell({ kind: 'note', level: 'warn', container: null, text });
+  return {
+    args,
+    invocation,
+    runtime,
+    inventory,
+    state,
+    operations,
+    apis,
+    teller,
+    signal,
+    async close() {
+      await teller.end();
+      await Promise.all([...apis.values()].map((api) => api.close()));
+    },
+  };
+}
+
+/** One API client per cluster; each with its own token, read now and registered to be redacted everywhere. */
+async function connect(inventory: Inventory, { runtime }: Invocation): Promise<Map<string, PveApi>> {
+  const { createPveClient } = await import('../pve/client.ts');
+  const apis = new Map<string, PveApi>();
+  for (const cluster of Object.values(inventory.clusters)) {
+    const token = readSecret(cluster.token, runtime.env);
+    registerSecret(token.slice(token.indexOf('=') + 1));
+    apis.set(cluster.name, createPveClient({ cluster: cluster.name, endpoints: cluster.endpoints, token, tls: cluster.tls, timeoutMs: cluster.timeoutMs, runtime }));
+  }
+  return apis;
+}
+
+function containerOf(event: Event): string | null {
+  if (event.kind === 'decision') return event.decision.container;
+  return event.container;
+}
+
+/** The containers that names and --cluster leave. Throws InputError for a name that is not in the inventory. */
+export function narrow(inventory: Inventory, names: readonly string[], cluster: string | undefined): Set<string> | undefined {
+  for (const name of names) containerNamed(inventory, name);
+  if (cluster !== undefined && inventory.clusters[cluster] === undefined)
+    throw new InputError(`there is no cluster ${cluster} in the inventory (${Object.keys(inventory.clusters).join(', ')})`);
+  if (names.length === 0 && cluster === undefined) return undefined;
+  const all = Object.values(inventory.containers).filter((c) => cluster === undefined || c.cluster === cluster);
+  return new Set(all.filter((c) => names.length === 0 || names.includes(c.name)).map((c) => c.name));
+}
+
+/** The container of that name. Throws InputError with the names that there are. */
+export function containerNamed(inventory: Inventory, name: string): Container {
+  const container = Object.hasOwn(inventory.containers, name) ? inventory.containers[name] : undefined;
+  if (container === undefined)
+    throw new InputError(`there is no container ${name} in the inventory (${Object.keys(inventory.containers).join(', ') || 'it has none'})`);
+  return container;
+}
+

@@ -1,0 +1,72 @@
+/** Time is injected everywhere, so that scenarios can run on a virtual clock. All times are milliseconds. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Resolves after `ms`; rejects with the signal's reason as soon as `signal` aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** The machine's own clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted === true) return reject(abortReason(signal));
+      const done = (): void => {
+        signal?.removeEventListener('abort', aborted);
+        resolve();
+      };
+      const aborted = (): void => {
+        clearTimeout(timer);
+        reject(abortReason(signal));
+      };
+      const timer = setTimeout(done, ms);
+      signal?.addEventListener('abort', aborted, { once: true });
+    }),
+};
+
+/** Thrown by `withDeadline` when the time is up. */
+export class DeadlineError extends Error {
+  constructor(ms: number) {
+    super(`no answer within ${ms} ms`);
+    this.name = 'DeadlineError';
+  }
+}
+
+/** The reason a signal was aborted with, as an Error. */
+export function abortReason(signal: AbortSignal | undefined): Error {
+  const reason: unknown = signal?.reason;
+  return reason instanceof Error ? reason : new Error('aborted');
+}
+
+/**
+ * Runs `work` with a signal that aborts after `ms` on `clock`, or when the outer `signal` does.
+ * Rejects with DeadlineError when the time is up, even if `work` ignores its signal.
+ */
+export async function withDeadline<T>(
+  clock: Clock,
+  ms: number,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const timer = new AbortController();
+  const outer = (): void => controller.abort(abortReason(signal));
+  if (signal?.aborted === true) outer();
+  signal?.addEventListener('abort', outer, { once: true });
+  const aborted = new Promise<never>((_, reject) => {
+    controller.signal.addEventListener('abort', () => reject(abortReason(controller.signal)), { once: true });
+    if (controller.signal.aborted) reject(abortReason(controller.signal));
+  });
+  aborted.catch(() => undefined);
+  clock.sleep(ms, timer.signal).then(
+    () => controller.abort(new DeadlineError(ms)),
+    () => undefined,
+  );
+  try {
+    return await Promise.race([work(controller.signal), aborted]);
+  } finally {
+    timer.abort();
+    signal?.removeEventListener('abort', outer);
+  }
+}

@@ -1,0 +1,83 @@
+/** Which backup is used, and why not the others. Pure. Rule 7: the right backup. */
+import type { Container } from '../inventory/types.ts';
+import { formatDuration } from '../units.ts';
+import type { BackupView, Incarnation } from './model.ts';
+
+/** Clocks of runner and cluster may differ by this much before a backup counts as made in the future. */
+const CLOCK_SLACK_MS = 60_000;
+
+export interface BackupRules {
+  readonly container: Container;
+  readonly current: Incarnation;
+  /** MACs by which its backups are known; empty: not known. */
+  readonly macs: readonly string[];
+  readonly now: number;
+  /** A person named this one: its identity may be unknown (not wrong), its age up to `acceptAgeMs`. */
+  readonly named?: { readonly volid: string; readonly acceptAgeMs: number } | undefined;
+}
+
+export interface BackupChoice {
+  readonly chosen: BackupView | null;
+  readonly rejected: readonly { readonly what: string; readonly why: string }[];
+  /** The newest that was rejected for its age alone: what a person could accept. */
+  readonly tooOld: BackupView | null;
+}
+
+/** The newest sound backup of the current incarnation, with a reason for every one that was rejected. */
+export function chooseBackup(backups: readonly BackupView[], rules: BackupRules): BackupChoice {
+  const rejected: { what: string; why: string }[] = [];
+  let chosen: BackupView | null = null;
+  let tooOld: BackupView | null = null;
+  const candidates = backups
+    .filter((b) => b.cluster === rules.current.cluster && b.vmid === rules.current.vmid)
+    .toSorted((a, b) => b.at - a.at);
+  for (const backup of candidates) {
+    const unsound = soundness(backup, rules);
+    const age = unsound === null ? ageProblem(backup, rules) : null;
+    if (unsound !== null) rejected.push({ what: backup.volid, why: unsound });
+    else if (age !== null) {
+      rejected.push({ what: backup.volid, why: age });
+      tooOld ??= backup;
+    } else if (chosen !== null) rejected.push({ what: backup.volid, why: `older than ${chosen.volid}` });
+    else chosen = backup;
+  }
+  return { chosen, rejected, tooOld };
+}
+
+/** Why it may not be used whatever its age, or null. */
+function soundness(backup: BackupView, { container, current, macs, now, named }: BackupRules): string | null {
+  if (named !== undefined && backup.volid !== named.volid) return 'another one was named';
+  if (backup.storage !== container.backup.storage) return `not on ${container.backup.storage}`;
+  if (backup.at > now + CLOCK_SLACK_MS) return `made ${formatDuration(backup.at - now)} in the future: check the clocks`;
+  if (backup.at < current.since) return `made before this copy (epoch ${current.epoch}) came into being`;
+  if (backup.verification === 'failed') return 'its verification failed';
+  if (container.backup.requireVerified && backup.verification !== 'ok') return 'not verified, and the inventory demands it';
+  if (backup.archived === null) return backup.problem ?? 'its config has not been read';
+  return identityProblem(backup.archived, current, macs, named !== undefined, container.name);
+}
+
+function identityProblem(
+  archived: NonNullable<BackupView['archived']>,
+  current: Incarnation,
+  macs: readonly string[],
+  named: boolean,
+  name: string,
+): string | null {
+  const lineage = archived.lineage;
+  if (lineage !== null && (lineage.container !== name || lineage.epoch !== current.epoch))
+    return `it is of ${lineage.container}, epoch ${lineage.epoch}`;
+  if (lineage === null && current.epoch > 0) return `it lacks the lineage line of epoch ${current.epoch}`;
+  if (macs.length === 0)
+    return named ? null : `whether it is of this container can't be said: no MAC address is known (name them with \`macs:\` in the inventory)`;
+  const known = new Set(macs.map((mac) => mac.toUpperCase()));
+  const inside = archived.macs.map((mac) => mac.toUpperCase());
+  if (inside.length === 0 || !inside.every((mac) => known.has(mac)))
+    return `it is of another container: MAC ${inside.join(', ') || 'none'}, wanted ${[...known].join(', ')}`;
+  return null;
+}
+
+function ageProblem(backup: BackupView, { container, now, named }: BackupRules): string | null {
+  const limit = Math.max(container.backup.maxAgeMs, named?.acceptAgeMs ?? 0);
+  const age = now - backup.at;
+  return age <= limit ? null : `${formatDuration(age)} old, older than the RPO of ${formatDuration(limit)}`;
+}

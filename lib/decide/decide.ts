@@ -1,0 +1,150 @@
+/**
+ * What should be done for each container, and why. Pure: inventory, observation, state and the time in, decisions
+ * out. Every decision names its gates, the evidence, and the smallest change that would flip it.
+ */
+import type { Container, Inventory, Target } from '../inventory/types.ts';
+import { emptyContainerState, type ContainerState, type State } from '../state/model.ts';
+import { decideFailover } from './failover.ts';
+import { automaticGates, safetyGates, type GateInput } from './gates.ts';
+import { incarnationsOf, type Incarnations } from './incarnations.ts';
+import type { Decision, Gate, Incarnation, Observation, Verdict } from './model.ts';
+import type { Reservations } from './placement.ts';
+import { knownOffline, runHealth, verdictOf } from './verdict.ts';
+
+/** What a person asked for; it stands in for the verdict, the counts and the automatic gates, never for the others. */
+export interface Request {
+  readonly container: string;
+  readonly mode: 'by-hand' | 'planned';
+  readonly to?: Target | undefined;
+  readonly backup?: { readonly volid: string; readonly acceptAgeMs: number } | undefined;
+}
+
+export interface DecideInput {
+  readonly inventory: Inventory;
+  readonly observation: Observation;
+  /** Counts already folded with this observation. */
+  readonly state: State;
+  readonly now: number;
+  /** Containers with an operation under way, and its id. */
+  readonly busy: ReadonlyMap<string, string>;
+  readonly request?: Request | undefined;
+}
+
+export interface Assessment {
+  readonly container: Container;
+  readonly verdict: Verdict;
+  readonly incarnations: Incarnations;
+}
+
+/** Verdict and incarnations of every container that isn't `mode: off`, by priority and name. */
+export function assess(inventory: Inventory, observation: Observation, state: State): Assessment[] {
+  const containers = Object.values(inventory.containers)
+    .filter((c) => c.mode !== 'off')
+    .toSorted((a, b) => a.priority - b.priority || (a.name < b.name ? -1 : 1));
+  const found = new Map(containers.map((c) => [c.name, incarnationsOf(c, observation, state.containers[c.name])]));
+  const current = new Map([...found].map(([name, i]) => [name, i.current]));
+  const run = runHealth(inventory, observation, current);
+  return containers.map((container) => {
+    const incarnations = found.get(container.name) ?? { current: null, superseded: [], pending: [], problems: [] };
+    return { container, incarnations, verdict: verdictOf(container, observation, incarnations.current, run) };
+  });
+}
+
+/** One decision per container. With a request, only that container's. */
+export function decide(input: DecideInput): Decision[] {
+  const reserved: Reservations = new Map();
+  const decisions: Decision[] = [];
+  let decidedNow = 0;
+  for (const assessment of assess(input.inventory, input.observation, input.state)) {
+    const { container } = assessment;
+    if (input.request !== undefined && input.request.container !== container.name) continue;
+    const record = input.state.containers[container.name] ?? emptyContainerState();
+    const gateInput = { ...input, ...assessment, record, decidedNow };
+    const decision = decideOne({ assessment, record, gateInput, reserved, input });
+    if (decision.action !== null && decision.kind === 'failover') decidedNow += 1;
+    decisions.push(decision);
+  }
+  return decisions;
+}
+
+interface One {
+  readonly assessment: Assessment;
+  readonly record: ContainerState;
+  readonly gateInput: GateInput;
+  readonly reserved: Reservations;
+  readonly input: DecideInput;
+}
+
+function decideOne(one: One): Decision {
+  const { assessment, record, input } = one;
+  const { container, verdict, incarnations } = assessment;
+  const busy = input.busy.get(container.name);
+  if (busy !== undefined) return quiet(one, 'none', `operation ${busy} is in hand`);
+  if (input.request !== undefined) return acting(one, safetyGates(one.gateInput), input.request);
+  switch (verdict.kind) {
+    case 'healthy':
+      return quiet(one, 'none', verdict.reason);
+    case 'stopped-by-hand':
+      return quiet(one, 'none', `${verdict.reason}: left alone`);
+    case 'inconclusive':
+      return quiet(one, 'wait', verdict.reason);
+    case 'unhealthy':
+      break;
+  }
+  if (record.failures < container.failureThreshold)
+    return quiet(one, 'wait', `${record.failures} of ${container.failureThreshold} consecutive failures: ${verdict.reason}`);
+  if (container.mode === 'observe') return quiet(one, 'none', `down, and mode: observe never acts: ${verdict.reason}`);
+  const gates = [...automaticGates(one.gateInput), ...safetyGates(one.gateInput)];
+  const stuck = gates.find((g) => !g.ok);
+  if (stuck !== undefined) return blocked(one, gates, stuck);
+  const inPlace = startInPlace(container, incarnations.current, record, input.observation);
+  if (inPlace !== null) return { ...quiet(one, inPlace.kind, inPlace.why), gates };
+  return acting(one, gates, undefined);
+}
+
+/** A container that stopped, or whose service hangs, on a living node is started or restarted in place once. */
+function startInPlace(
+  container: Container,
+  current: Incarnation | null,
+  record: ContainerState,
+  observation: Observation,
+): { kind: 'start' | 'restart'; why: string } | null {
+  if (current === null || container.failover.restart < 1 || record.restartedAt !== null) return null;
+  if (knownOffline(observation, current.cluster, current.node)) return null;
+  const view = observation.clusters[current.cluster];
+  if (view?.nodes.find((n) => n.name === current.node)?.apiAnswers !== true) return null;
+  const status = view.details.find((d) => d.node === current.node && d.vmid === current.vmid)?.status;
+  if (status === 'stopped') return { kind: 'start', why: `CT ${current.vmid} stopped by itself on ${current.node}: it is started there once` };
+  if (status === 'running')
+    return { kind: 'restart', why: `CT ${current.vmid} runs on ${current.node}, its service does not answer: it is restarted there once` };
+  return null;
+}
+
+function acting(one: One, gates: readonly Gate[], request: Request | undefined): Decision {
+  const stuck = gates.find((g) => !g.ok);
+  if (stuck !== undefined) return blocked(one, gates, stuck);
+  const { assessment, record, input, reserved } = one;
+  const outcome = decideFailover({ ...assessment, record, request, reserved, observation: input.observation, inventory: input.inventory, state: input.state, now: input.now });
+  const all = [...gates, ...outcome.gates];
+  const bad = all.find((g) => !g.ok);
+  if (bad !== undefined || outcome.action === null)
+    return { ...blocked(one, all, bad ?? { gate: 'action', ok: false, evidence: 'nothing can be done', flip: null }), rejected: [...outcome.rejected] };
+  return { ...quiet(one, 'failover', outcome.why), gates: all, rejected: [...outcome.rejected], action: outcome.action };
+}
+
+function blocked(one: One, gates: readonly Gate[], stuck: Gate): Decision {
+  return { ...quiet(one, 'blocked', `${stuck.gate}: ${stuck.evidence}`), gates: [...gates] };
+}
+
+function quiet({ assessment }: One, kind: Decision['kind'], why: string): Decision {
+  return {
+    container: assessment.container.name,
+    kind,
+    why,
+    verdict: assessment.verdict,
+    current: assessment.incarnations.current,
+    gates: [],
+    rejected: [],
+    action: null,
+  };
+}

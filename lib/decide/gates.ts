@@ -1,0 +1,118 @@
+/** The gates that every automatic action has to pass before anything is looked at in detail. Pure. */
+import type { Container, Inventory } from '../inventory/types.ts';
+import type { ContainerState, State } from '../state/model.ts';
+import { formatDuration } from '../units.ts';
+import type { Incarnations } from './incarnations.ts';
+import type { Gate, Observation } from './model.ts';
+
+const HOUR_MS = 3_600_000;
+/** A node that vanishes within this time after a fence means: wrong plug. */
+const WRONG_PLUG_MS = 60_000;
+
+export function pass(gate: string, evidence: string): Gate {
+  return { gate, ok: true, evidence, flip: null };
+}
+
+export function fail(gate: string, evidence: string, flip: string): Gate {
+  return { gate, ok: false, evidence, flip };
+}
+
+export interface GateInput {
+  readonly container: Container;
+  readonly inventory: Inventory;
+  readonly observation: Observation;
+  readonly state: State;
+  readonly record: ContainerState;
+  readonly incarnations: Incarnations;
+  readonly now: number;
+  /** Failovers that this run has already decided on. */
+  readonly decidedNow: number;
+}
+
+/** Gates for what nobody has asked for: the inventory's word, error, cooldown, limits. */
+export function automaticGates(input: GateInput): Gate[] {
+  const { container, record, now } = input;
+  const { name } = container;
+  const gates = [
+    container.failover.auto
+      ? pass('auto', 'the inventory allows automatic failover')
+      : fail('auto', 'the inventory does not allow automatic failover', `set failover.auto: true, or run \`proxwarden failover ${name}\``),
+    record.error === null
+      ? pass('error', 'no earlier failure')
+      : fail('error', `hands off since ${record.error.operation}: ${record.error.reason}`, `look into it, then \`proxwarden ack ${name}\``),
+  ];
+  const since = record.lastFailoverAt === null ? null : now - record.lastFailoverAt;
+  if (since !== null && since >= 0 && since < container.failover.cooldownMs)
+    gates.push(
+      fail(
+        'cooldown',
+        `the last failover was ${formatDuration(since)} ago, the cooldown is ${formatDuration(container.failover.cooldownMs)}`,
+        `wait, or run \`proxwarden failover ${name}\``,
+      ),
+    );
+  gates.push(limitGate(input), nodesGate(input));
+  return gates;
+}
+
+/** Gates that hold for a person's wish as well. */
+export function safetyGates(input: GateInput): Gate[] {
+  const { container, observation, incarnations } = input;
+  const view = observation.clusters[container.cluster];
+  const gates: Gate[] = [];
+  if (view === undefined || view.via === null || !view.quorate)
+    gates.push(fail('quorum', `there is no quorate view of cluster ${container.cluster}`, 'restore quorum, or make an endpoint of the quorate side reachable'));
+  else gates.push(pass('quorum', view.standalone ? 'stand-alone node' : `quorate, seen through ${view.via}`));
+  gates.push(
+    incarnations.problems.length === 0
+      ? pass('lineage', 'the lineage lines and the inventory agree')
+      : fail('lineage', incarnations.problems.join('; '), `bring inventory and cluster together, then \`proxwarden ack ${container.name}\``),
+  );
+  const pending = incarnations.pending[0];
+  if (pending !== undefined)
+    gates.push(
+      fail(
+        'pending',
+        `CT ${pending.vmid} on ${pending.node} is an unfinished copy of operation ${pending.operation ?? '?'}`,
+        'let that operation end, or destroy the unfinished copy by hand',
+      ),
+    );
+  const current = incarnations.current;
+  const ha = current === null ? undefined : view?.ha.find((e) => e.sid === `ct:${current.vmid}` && (e.state === 'started' || e.state === 'enabled'));
+  if (ha !== undefined)
+    gates.push(fail('ha', `Proxmox VE's own HA manager runs ${ha.sid} (${ha.state})`, `remove it there (\`ha-manager remove ${ha.sid}\`), or from the inventory`));
+  const wrong = wrongPlug(input);
+  if (wrong !== null) gates.push(fail('fence', wrong, 'find out which machine the fence has switched off; it holds until that node is back'));
+  return gates;
+}
+
+function limitGate({ inventory, state, now, decidedNow }: GateInput): Gate {
+  const { failoversPerRun, failoversPerHour } = inventory.limits;
+  const recent = state.failovers.filter((at) => now - at < HOUR_MS && at <= now).length;
+  if (decidedNow >= failoversPerRun)
+    return fail('limits', `${decidedNow} failovers in this run, the limit is ${failoversPerRun}`, 'the next run goes on');
+  if (recent + decidedNow >= failoversPerHour)
+    return fail('limits', `${recent + decidedNow} failovers within the hour, the limit is ${failoversPerHour}`, 'wait, or raise limits.failoversPerHour');
+  return pass('limits', `${decidedNow} of ${failoversPerRun} in this run, ${recent + decidedNow} of ${failoversPerHour} within the hour`);
+}
+
+function nodesGate({ container, observation }: GateInput): Gate {
+  const nodes = observation.clusters[container.cluster]?.nodes ?? [];
+  const down = nodes.filter((n) => !n.online).length;
+  return down * 2 > nodes.length
+    ? fail('nodes', `${down} of ${nodes.length} nodes are down: nothing is automatic`, `run \`proxwarden failover ${container.name}\``)
+    : pass('nodes', `${nodes.length - down} of ${nodes.length} nodes are online`);
+}
+
+/** Rule 5: another node vanished within a minute of a fence. Null: no. */
+export function wrongPlug({ state, observation }: Pick<GateInput, 'state' | 'observation'>): string | null {
+  for (const [fenced, { at, othersOnline }] of Object.entries(state.fenced)) {
+    const cluster = fenced.slice(0, fenced.indexOf('/'));
+    for (const other of othersOnline) {
+      const node = observation.clusters[cluster]?.nodes.find((n) => n.name === other);
+      const seen = state.lastSeenOnline[`${cluster}/${other}`] ?? at;
+      if (node?.online === false && seen <= at + WRONG_PLUG_MS)
+        return `node ${other} vanished within a minute of the fence of ${fenced}: perhaps the wrong plug`;
+    }
+  }
+  return null;
+}

@@ -1,0 +1,296 @@
+/**
+ * The data that flows from observe to decide to act. Plain, serialisable, read-only. Times are epoch milliseconds
+ * unless the name says otherwise; sizes are bytes. zod schemas, because observations and plans are read back from disk.
+ */
+import * as z from 'zod';
+
+export const ProbeResult = z.object({
+  /** The probe's label, `tcp 10.0.0.53:53`. */
+  probe: z.string(),
+  ok: z.boolean(),
+  /**
+   * Anything at that address gave a sign of life: an answer, a refused connection, a reset. It keeps a node that is
+   * believed dead from being taken for dead. (A refusal from a loopback address is the runner's own kernel: no sign.)
+   */
+  answered: z.boolean(),
+  /** Of the last attempt; null when nothing answered. */
+  latencyMs: z.number().nullable(),
+  /** What a person understands: `answered in 3 ms`, `connection refused`, `status 502, wanted 200-399`. */
+  reason: z.string(),
+  attempts: z.number().int(),
+});
+export type ProbeResult = z.infer<typeof ProbeResult>;
+
+/** What the lineage line in a copy's description says. See lineage.ts. */
+export const Lineage = z.object({
+  container: z.string(),
+  cluster: z.string(),
+  node: z.string(),
+  vmid: z.number().int(),
+  epoch: z.number().int().min(0),
+  /** The incarnation it takes over from: `pve1/101@0`. */
+  supersedes: z.string(),
+  operation: z.string(),
+  /** volid of the backup it was restored from. */
+  source: z.string(),
+  /** `restored`: not started yet, an original that returns wins. `live`: its start has been asked for, it wins. */
+  phase: z.enum(['restored', 'live']),
+  at: z.number().int(),
+});
+export type Lineage = z.infer<typeof Lineage>;
+
+export const NodeView = z.object({
+  name: z.string(),
+  /** As corosync sees it (`/cluster/status`). */
+  online: z.boolean(),
+  /** Whether the node's own API answered just now, directly or proxied; null: not asked. */
+  apiAnswers: z.boolean().nullable(),
+  memTotal: z.number().nullable(),
+  memUsed: z.number().nullable(),
+  uptimeSeconds: z.number().nullable(),
+  /** vmids that have a network interface on the node's host side (`netstat`); null: not asked or no answer. */
+  netstat: z.array(z.number().int()).nullable(),
+});
+export type NodeView = z.infer<typeof NodeView>;
+
+export const GuestView = z.object({
+  vmid: z.number().int(),
+  type: z.enum(['lxc', 'qemu']),
+  node: z.string(),
+  name: z.string(),
+  /** running, stopped, unknown … as `/cluster/resources` says; up to five minutes old for a dead node's. */
+  status: z.string(),
+  tags: z.array(z.string()),
+  lock: z.string().nullable(),
+  template: z.boolean(),
+  memMax: z.number().nullable(),
+});
+export type GuestView = z.infer<typeof GuestView>;
+
+export const StorageView = z.object({
+  storage: z.string(),
+  node: z.string(),
+  active: z.boolean(),
+  shared: z.boolean(),
+  content: z.array(z.string()),
+  total: z.number().nullable(),
+  used: z.number().nullable(),
+});
+export type StorageView = z.infer<typeof StorageView>;
+
+/** Read from the node itself (config and `status/current`), never from a cached list. */
+export const GuestDetail = z.object({
+  vmid: z.number().int(),
+  node: z.string(),
+  readAt: z.number(),
+  /** `status/current`; null when the node did not answer. */
+  status: z.string().nullable(),
+  onboot: z.boolean(),
+  lock: z.string().nullable(),
+  protection: z.boolean(),
+  template: z.boolean(),
+  hostname: z.string(),
+  macs: z.array(z.string()),
+  /** Static addresses of its interfaces, without prefix length. */
+  ips: z.array(z.string()),
+  description: z.string(),
+  tags: z.array(z.string()),
+  memMax: z.number().nullable(),
+  /** Something a token cannot restore, or that isn't in a backup: bind mounts, features, raw lxc lines. */
+  obstacles: z.array(z.string()),
+  /** The last start/stop/shutdown task of it, when it was stopped: who asked for it. Null: not read or none. */
+  lastTask: z.object({ type: z.string(), user: z.string(), endedAt: z.number(), ok: z.boolean() }).nullable(),
+});
+export type GuestDetail = z.infer<typeof GuestDetail>;
+
+export const HaEntry = z.object({
+  sid: z.string(),
+  state: z.string(),
+  group: z.string().nullable(),
+});
+export type HaEntry = z.infer<typeof HaEntry>;
+
+export const HaGroup = z.object({ group: z.string(), nodes: z.array(z.string()), restricted: z.boolean() });
+export type HaGroup = z.infer<typeof HaGroup>;
+
+/** One endpoint's own `/cluster/status`. */
+export const EndpointView = z.object({
+  endpoint: z.string(),
+  ok: z.boolean(),
+  /** Why it gave no answer. */
+  error: z.string().nullable(),
+  /** The node that this endpoint is. */
+  node: z.string().nullable(),
+  quorate: z.boolean(),
+  online: z.array(z.string()),
+});
+export type EndpointView = z.infer<typeof EndpointView>;
+
+/** A fence driver's status read, or a person's word. */
+export const FenceStatus = z.object({
+  node: z.string(),
+  driver: z.string(),
+  power: z.enum(['on', 'off', 'unknown']),
+  at: z.number(),
+  detail: z.string(),
+});
+export type FenceStatus = z.infer<typeof FenceStatus>;
+
+export const ClusterView = z.object({
+  cluster: z.string(),
+  at: z.number(),
+  endpoints: z.array(EndpointView),
+  /** The quorate endpoint that the rest was read from; null: there is none, and the lists are empty. */
+  via: z.string().nullable(),
+  version: z.string().nullable(),
+  standalone: z.boolean(),
+  quorate: z.boolean(),
+  nodes: z.array(NodeView),
+  guests: z.array(GuestView),
+  storages: z.array(StorageView),
+  ha: z.array(HaEntry),
+  haGroups: z.array(HaGroup),
+  /** Whether the token may write HA entries (Sys.Console on `/`); null: not read. */
+  mayGuard: z.boolean().nullable(),
+  /** Lineage lines of all guests tagged `proxwarden`, with where they were found. */
+  lineages: z.array(z.object({ node: z.string(), vmid: z.number().int(), line: Lineage })),
+  /** Guests tagged `proxwarden` whose config could not be read (their node is down). */
+  unread: z.array(z.object({ node: z.string(), vmid: z.number().int() })),
+  details: z.array(GuestDetail),
+  fences: z.array(FenceStatus),
+  /** Why the view is incomplete, in sentences. */
+  problems: z.array(z.string()),
+});
+export type ClusterView = z.infer<typeof ClusterView>;
+
+export const BackupView = z.object({
+  cluster: z.string(),
+  storage: z.string(),
+  volid: z.string(),
+  vmid: z.number().int(),
+  /** When the backup was started, epoch ms. */
+  at: z.number(),
+  size: z.number(),
+  notes: z.string(),
+  protected: z.boolean(),
+  /** PBS verification: `ok`, `failed`, or null when there is none. */
+  verification: z.string().nullable(),
+  /** From the config inside (`extractconfig`); null: not read. */
+  archived: z
+    .object({
+      macs: z.array(z.string()),
+      hostname: z.string(),
+      onboot: z.boolean(),
+      lineage: Lineage.nullable(),
+      description: z.string(),
+      tags: z.array(z.string()),
+      memMax: z.number().nullable(),
+      /** Bytes of its root disk and mount points, as configured. */
+      diskBytes: z.number().nullable(),
+      bridges: z.array(z.string()),
+      ips: z.array(z.string()),
+      obstacles: z.array(z.string()),
+    })
+    .nullable(),
+  /** Why `archived` is null although it was asked for. */
+  problem: z.string().nullable(),
+});
+export type BackupView = z.infer<typeof BackupView>;
+
+export const Observation = z.object({
+  version: z.literal(1),
+  at: z.number(),
+  inventory: z.string(),
+  canaries: z.array(ProbeResult),
+  /** By container name. */
+  probes: z.record(z.string(), z.array(ProbeResult)),
+  clusters: z.record(z.string(), ClusterView),
+  /** Only of containers in trouble. */
+  backups: z.array(BackupView),
+});
+export type Observation = z.infer<typeof Observation>;
+
+/** One copy of a container in a cluster. */
+export const Incarnation = z.object({
+  cluster: z.string(),
+  node: z.string(),
+  vmid: z.number().int(),
+  epoch: z.number().int(),
+  phase: z.enum(['original', 'restored', 'live']),
+  /** When it came into being; 0 for the original. */
+  since: z.number(),
+  operation: z.string().nullable(),
+});
+export type Incarnation = z.infer<typeof Incarnation>;
+
+export type VerdictKind = 'healthy' | 'unhealthy' | 'stopped-by-hand' | 'inconclusive';
+export const Verdict = z.object({
+  kind: z.enum(['healthy', 'unhealthy', 'stopped-by-hand', 'inconclusive']),
+  reason: z.string(),
+});
+export type Verdict = z.infer<typeof Verdict>;
+
+export type ProofLevel = 0 | 1 | 2 | 3;
+export interface Proof {
+  readonly level: ProofLevel;
+  /** What it rests on. */
+  readonly rests: readonly string[];
+  /** What would raise it. */
+  readonly raise: readonly string[];
+}
+
+/** One condition of a decision. `flip` is the smallest change that would turn it. */
+export const Gate = z.object({
+  gate: z.string(),
+  ok: z.boolean(),
+  evidence: z.string(),
+  flip: z.string().nullable(),
+});
+export type Gate = z.infer<typeof Gate>;
+
+/** What exactly will be done. Everything that `failover --plan ID` must find unchanged. */
+export const FailoverAction = z.object({
+  container: z.string(),
+  mode: z.enum(['automatic', 'by-hand', 'planned']),
+  from: Incarnation,
+  target: z.object({ cluster: z.string(), node: z.string() }),
+  /** Further targets, tried in order when the first fails. */
+  alternatives: z.array(z.object({ cluster: z.string(), node: z.string() })),
+  vmid: z.number().int(),
+  epoch: z.number().int(),
+  /** null: a fresh backup of the living source is made first and used. */
+  volid: z.string().nullable(),
+  backupAt: z.number().nullable(),
+  /** The source's node answers: stop it, back it up. Else its node is dead. */
+  sourceAlive: z.boolean(),
+  /** Nodes (`cluster/node`) that will be powered off first; empty: the proof is there already. */
+  fence: z.array(z.string()),
+  /** How the original is kept from starting again. */
+  retire: z.enum(['onboot-off', 'ha-guard', 'risk-accepted', 'nothing-to-do']),
+});
+export type FailoverAction = z.infer<typeof FailoverAction>;
+
+export const Decision = z.object({
+  container: z.string(),
+  kind: z.enum(['none', 'wait', 'start', 'restart', 'failover', 'blocked']),
+  /** One sentence. */
+  why: z.string(),
+  verdict: Verdict,
+  current: Incarnation.nullable(),
+  gates: z.array(Gate),
+  /** Rejected nodes and backups, each with its reason. */
+  rejected: z.array(z.object({ what: z.string(), why: z.string() })),
+  action: FailoverAction.nullable(),
+});
+export type Decision = z.infer<typeof Decision>;
+
+export const Plan = z.object({
+  version: z.literal(1),
+  /** Hash of what would be done and to what, without times. */
+  id: z.string(),
+  at: z.number(),
+  expiresAt: z.number(),
+  inventory: z.string(),
+  decisions: z.array(Decision),
+});
+export type Plan = z.infer<typeof Plan>;

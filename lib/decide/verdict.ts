@@ -1,0 +1,113 @@
+/** What one run says of one container. Pure. Rule 3: never from one observer's trouble. */
+import type { Container, Inventory } from '../inventory/types.ts';
+import type { Incarnation, Observation, ProbeResult, Verdict } from './model.ts';
+
+/** Facts that hold for the whole run, and not for one container. */
+export interface RunHealth {
+  /** Fewer than half of the canaries answer: the runner's own network is in doubt. */
+  readonly canariesLost: boolean;
+  readonly canaries: { readonly answering: number; readonly total: number };
+  /** Most containers on nodes that are not known offline fail together. */
+  readonly massFailure: boolean;
+  readonly failingOnLiveNodes: number;
+  readonly onLiveNodes: number;
+}
+
+/** Whether the container's probes say that the service answers, by `require: all|any`. */
+export function probesPass(container: Pick<Container, 'require'>, probes: readonly ProbeResult[]): boolean {
+  if (probes.length === 0) return false;
+  return container.require === 'all' ? probes.every((p) => p.ok) : probes.some((p) => p.ok);
+}
+
+/** Whether a quorate view lists the node as offline. */
+export function knownOffline(observation: Observation, cluster: string, node: string): boolean {
+  const view = observation.clusters[cluster];
+  if (view === undefined || !view.quorate || view.standalone) return false;
+  return view.nodes.find((n) => n.name === node)?.online === false;
+}
+
+/** The facts of the whole run. `current` gives each container's current incarnation. */
+export function runHealth(
+  inventory: Inventory,
+  observation: Observation,
+  current: ReadonlyMap<string, Incarnation | null>,
+): RunHealth {
+  const answering = observation.canaries.filter((c) => c.ok).length;
+  const total = observation.canaries.length;
+  let onLiveNodes = 0;
+  let failing = 0;
+  for (const container of Object.values(inventory.containers)) {
+    // Only what was probed in this run can speak of the runner's network.
+    if (container.mode === 'off' || observation.probes[container.name] === undefined) continue;
+    const at = current.get(container.name) ?? null;
+    if (at !== null && knownOffline(observation, at.cluster, at.node)) continue;
+    // A stopped container is explained by the cluster, so it says nothing about the runner's network.
+    if (at !== null && isStopped(observation, at)) continue;
+    onLiveNodes += 1;
+    if (!probesPass(container, observation.probes[container.name] ?? [])) failing += 1;
+  }
+  return {
+    canariesLost: total > 0 && answering * 2 < total,
+    canaries: { answering, total },
+    massFailure: failing >= 2 && failing * 2 > onLiveNodes,
+    failingOnLiveNodes: failing,
+    onLiveNodes,
+  };
+}
+
+function isStopped(observation: Observation, at: Incarnation): boolean {
+  const guest = observation.clusters[at.cluster]?.guests.find((g) => g.vmid === at.vmid && g.node === at.node);
+  return guest?.status === 'stopped';
+}
+
+/** The verdict on one container. */
+export function verdictOf(container: Container, observation: Observation, current: Incarnation | null, run: RunHealth): Verdict {
+  const probes = observation.probes[container.name] ?? [];
+  if (probesPass(container, probes)) return { kind: 'healthy', reason: passReason(probes) };
+  const failed = failReason(container, probes);
+  const view = observation.clusters[container.cluster];
+  if (view === undefined || view.via === null)
+    return { kind: 'inconclusive', reason: `${failed}, but no quorate view of cluster ${container.cluster} can be had` };
+  if (run.canariesLost)
+    return {
+      kind: 'inconclusive',
+      reason: `${failed}, but only ${run.canaries.answering} of ${run.canaries.total} canaries answer: the runner's own network is in doubt`,
+    };
+  if (current === null) return { kind: 'inconclusive', reason: `${failed}, and vmid ${container.vmid} is not in cluster ${container.cluster}` };
+  const offline = knownOffline(observation, current.cluster, current.node);
+  if (!offline) {
+    const stopped = stoppedByHand(observation, current);
+    if (stopped !== null) return { kind: 'stopped-by-hand', reason: stopped };
+    if (run.massFailure && !isStopped(observation, current))
+      return {
+        kind: 'inconclusive',
+        reason: `${failed}, but so do ${run.failingOnLiveNodes} of ${run.onLiveNodes} containers on live nodes: more likely the runner's trouble`,
+      };
+    if (isStopped(observation, current)) return { kind: 'unhealthy', reason: `the container is stopped on ${current.node} (${failed})` };
+    return { kind: 'unhealthy', reason: failed };
+  }
+  return { kind: 'unhealthy', reason: `node ${current.node} is offline; ${failed}` };
+}
+
+/** A stop that a person asked for is visible in PVE's task log. Null: not so. */
+function stoppedByHand(observation: Observation, current: Incarnation): string | null {
+  const detail = observation.clusters[current.cluster]?.details.find((d) => d.vmid === current.vmid && d.node === current.node);
+  if (detail === undefined || detail.status !== 'stopped' || detail.lastTask === null) return null;
+  const { type, user, ok } = detail.lastTask;
+  if (!ok || (type !== 'vzstop' && type !== 'vzshutdown')) return null;
+  return `stopped by ${user} (${type})`;
+}
+
+function passReason(probes: readonly ProbeResult[]): string {
+  const slowest = Math.max(...probes.map((p) => p.latencyMs ?? 0));
+  const bad = probes.filter((p) => !p.ok).length;
+  return `${probes.length - bad} of ${probes.length} probes pass, slowest ${Math.round(slowest)} ms`;
+}
+
+function failReason(container: Container, probes: readonly ProbeResult[]): string {
+  const bad = probes.filter((p) => !p.ok);
+  const first = bad[0];
+  if (first === undefined) return container.checks.length === 0 ? 'it has no checks' : 'no probe was run';
+  const more = bad.length > 1 ? ` (and ${bad.length - 1} more)` : '';
+  return `${first.probe}: ${first.reason}${more}`;
+}

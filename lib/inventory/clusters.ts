@@ -1,0 +1,158 @@
+/** Puts the files together into clusters: exactly one file of each defines how it is reached. */
+import { isAbsolute } from 'node:path';
+import { closest } from './problems.ts';
+import { isBroken, type Part } from './parts.ts';
+import { findInside, findProgram } from './programs.ts';
+import { whereIs, type Report } from './report.ts';
+import type { Cluster, NodeConfig, ProbeSpec, Tls } from './types.ts';
+
+export interface Context {
+  /** Real path of the inventory folder. */
+  readonly root: string;
+  readonly allowed: readonly string[];
+  readonly report: Report;
+  /** Some file couldn't be read: what seems to be missing may be in there. */
+  readonly incomplete: boolean;
+}
+
+export interface Clusters {
+  /** Those with a usable api. */
+  readonly byName: Readonly<Record<string, Cluster>>;
+  /** By cluster, the file with its `api` (usable or not); that file's defaults are the cluster's. */
+  readonly mains: ReadonlyMap<string, Part>;
+}
+
+/** The clusters of all files. What is wrong with them is reported. */
+export function resolveClusters(parts: readonly Part[], context: Context): Clusters {
+  const { report } = context;
+  const mains = findMains(parts, report);
+  const byName: Record<string, Cluster> = {};
+  const endpoints = new Map<string, string>();
+  for (const part of parts) {
+    const name = part.input.cluster;
+    if (name === undefined) {
+      reportNoCluster(part, report);
+      continue;
+    }
+    const main = mains.get(name);
+    if (main === part) {
+      const cluster = resolveCluster(name, part, context, endpoints);
+      if (cluster !== undefined) byName[name] = cluster;
+    } else if (main === undefined) {
+      reportNoApi(name, part, [...mains.keys()], context);
+    } else {
+      for (const key of ['canaries', 'nodes'] as const) {
+        if (part.data[key] === undefined) continue;
+        report.add(
+          part,
+          [key],
+          `belongs to the file that defines api of ${name}`,
+          `move it to ${main.file}`,
+          true,
+        );
+      }
+    }
+  }
+  return { byName, mains };
+}
+
+function findMains(parts: readonly Part[], report: Report): Map<string, Part> {
+  const mains = new Map<string, Part>();
+  for (const part of parts) {
+    const name = part.input.cluster;
+    if (name === undefined || part.data['api'] === undefined) continue;
+    const first = mains.get(name);
+    if (first === undefined) mains.set(name, part);
+    else
+      report.add(
+        part,
+        ['api'],
+        `of ${name} is already defined in ${whereIs(first, ['api'])}`,
+        'keep one of them',
+        true,
+      );
+  }
+  return mains;
+}
+
+function reportNoCluster(part: Part, report: Report): void {
+  const needing = ['api', 'canaries', 'nodes', 'defaults', 'containers'].filter(
+    (key) => part.data[key] !== undefined,
+  );
+  if (needing.length > 0)
+    report.missing(part, ['cluster'], `add cluster: NAME (there are ${needing.join(', ')} in this file)`);
+}
+
+function reportNoApi(name: string, part: Part, known: readonly string[], context: Context): void {
+  if (context.incomplete || isBroken(part, ['api'])) return;
+  const meant = closest(name, known);
+  context.report.add(
+    part,
+    ['cluster'],
+    `no file defines api for the cluster ${name}`,
+    meant === undefined
+      ? 'add api: with endpoints and token to one of its files'
+      : `did you mean ${meant}? else add api:`,
+  );
+}
+
+function resolveCluster(
+  name: string,
+  part: Part,
+  context: Context,
+  endpoints: Map<string, string>,
+): Cluster | undefined {
+  const { report } = context;
+  const { api, canaries = [], nodes = {} } = part.input;
+  if (api === undefined) return undefined;
+  for (const [index, endpoint] of api.endpoints.entries()) {
+    const path = ['api', 'endpoints', index];
+    const first = endpoints.get(endpoint);
+    if (first === undefined) endpoints.set(endpoint, whereIs(part, path));
+    else report.add(part, path, `is already given in ${first}`, 'give each endpoint once');
+  }
+  return {
+    name,
+    file: part.file,
+    endpoints: api.endpoints,
+    token: api.token,
+    tls: resolveTls(name, api.tls ?? { kind: 'system' }, part, context),
+    timeoutMs: api.timeout ?? 10_000,
+    canaries: resolvePrograms(canaries, part, ['canaries'], context),
+    nodes: Object.fromEntries(
+      Object.entries(nodes).map(([node, given]): [string, NodeConfig] => [
+        node,
+        { fence: given?.fence ?? [] },
+      ]),
+    ),
+  };
+}
+
+function resolveTls(cluster: string, tls: Tls, part: Part, context: Context): Tls {
+  if (tls.kind === 'insecure') {
+    context.report.warn(
+      `cluster ${cluster}: the certificates of its API are not checked (tls.insecure), so anyone in between can take the token; use tls.fingerprint`,
+    );
+  }
+  if (tls.kind !== 'ca' || isAbsolute(tls.path)) return tls;
+  const found = findInside(context.root, tls.path);
+  if ('path' in found) return { kind: 'ca', path: found.path };
+  context.report.add(part, ['api', 'tls', 'ca'], found.message, found.fix);
+  return tls;
+}
+
+/** The probes with the programs of exec checks found; those that can't be are reported. */
+export function resolvePrograms(
+  probes: readonly ProbeSpec[],
+  part: Part,
+  base: readonly string[],
+  context: Context,
+): ProbeSpec[] {
+  return probes.map((probe, index) => {
+    if (probe.kind !== 'exec') return probe;
+    const found = findProgram(context.root, context.allowed, probe.path);
+    if ('path' in found) return { ...probe, path: found.path };
+    context.report.add(part, [...base, index, 'exec'], found.message, found.fix);
+    return probe;
+  });
+}

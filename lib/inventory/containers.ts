@@ -1,0 +1,232 @@
+/** Containers with everything they inherit: built-in < global hooks < cluster defaults < file defaults < container. */
+import { closest } from './problems.ts';
+import { resolvePrograms, type Clusters, type Context } from './clusters.ts';
+import type { Part } from './parts.ts';
+import type { Path } from './problems.ts';
+import type { HookLists } from './shared.ts';
+import type { ContainerInput, Settings } from './schema.ts';
+import type { Container, Hook, Target } from './types.ts';
+import type { VmidClaims } from './vmids.ts';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+/** One place that a setting may come from, nearest first. */
+interface Layer {
+  readonly part: Part;
+  readonly path: Path;
+  readonly settings: Settings | ContainerInput;
+}
+
+export interface Shared {
+  readonly context: Context;
+  readonly clusters: Clusters;
+  readonly hooks: HookLists;
+  readonly claims: VmidClaims;
+}
+
+/** All containers of all files, by name. */
+export function resolveContainers(parts: readonly Part[], shared: Shared): Record<string, Container> {
+  const containers: Record<string, Container> = {};
+  for (const part of parts) {
+    for (const [name, input] of Object.entries(part.input.containers ?? {})) {
+      if (part.input.cluster === undefined || Object.hasOwn(containers, name)) continue;
+      containers[name] = resolveContainer(part.input.cluster, name, input, part, shared);
+    }
+  }
+  return containers;
+}
+
+function resolveContainer(
+  cluster: string,
+  name: string,
+  input: ContainerInput,
+  part: Part,
+  shared: Shared,
+): Container {
+  const layers = layersOf(cluster, name, input, part, shared);
+  const get = <T>(pick: (settings: Settings | ContainerInput) => T | undefined): T | undefined =>
+    layers.map((layer) => pick(layer.settings)).find((value) => value !== undefined);
+  const mode = get((s) => s.mode) ?? 'protect';
+  const required = (
+    value: string | undefined,
+    section: 'backup' | 'failover',
+    key: string,
+    needed: boolean,
+  ): string => {
+    if (value === undefined && needed && !defaultsUnknown(cluster, shared)) {
+      const elsewhere = layers
+        .slice(1)
+        .map((layer): [Part, Path] => [layer.part, [...layer.path, section, key]]);
+      shared.context.report.missing(
+        part,
+        ['containers', name, section, key],
+        `add ${section}: { ${key}: NAME } to the container or to defaults`,
+        elsewhere,
+      );
+    }
+    return value ?? '';
+  };
+  return {
+    name,
+    file: part.file,
+    line: part.yaml.keyAt(['containers', name]).line,
+    cluster,
+    vmid: input.vmid,
+    mode,
+    priority: get((s) => s.priority) ?? 100,
+    nodes: resolveTargets(cluster, name, mode, layers, shared),
+    require: get((s) => s.require) ?? 'all',
+    checks: resolveChecks(name, input, mode, part, shared),
+    intervalMs: get((s) => s.interval) ?? MINUTE_MS,
+    failureThreshold: get((s) => s.failureThreshold) ?? 3,
+    recoveryThreshold: get((s) => s.recoveryThreshold) ?? 2,
+    macs: input.macs ?? [],
+    backup: {
+      storage: required(
+        get((s) => s.backup?.storage),
+        'backup',
+        'storage',
+        mode !== 'off',
+      ),
+      maxAgeMs: get((s) => s.backup?.maxAge) ?? 24 * HOUR_MS,
+      beforeFailover: get((s) => s.backup?.beforeFailover) ?? 'when-source-alive',
+      requireVerified: get((s) => s.backup?.requireVerified) ?? false,
+      mode: get((s) => s.backup?.mode) ?? 'snapshot',
+    },
+    failover: {
+      auto: get((s) => s.failover?.auto) ?? false,
+      identity: get((s) => s.failover?.identity) ?? 'new-vmid',
+      proof: get((s) => s.failover?.proof) ?? 'stopped',
+      returnRisk: get((s) => s.failover?.returnRisk) ?? 'refused',
+      cooldownMs: get((s) => s.failover?.cooldown) ?? HOUR_MS,
+      restoreStorage: required(
+        get((s) => s.failover?.restoreStorage),
+        'failover',
+        'restoreStorage',
+        mode === 'protect',
+      ),
+      vmids: shared.claims.claimPool(part, name, {
+        vmid: input.vmid,
+        vmids: input.failover?.vmids,
+        needed: mode === 'protect',
+      }),
+      maxAttempts: get((s) => s.failover?.maxAttempts) ?? 2,
+      verifyMs: get((s) => s.failover?.verify) ?? 2 * MINUTE_MS,
+      restart: get((s) => s.failover?.restart) ?? 1,
+    },
+    hooks: { before: resolveHooks('before', layers, shared), after: resolveHooks('after', layers, shared) },
+  };
+}
+
+function layersOf(cluster: string, name: string, input: ContainerInput, part: Part, shared: Shared): Layer[] {
+  const layers: Layer[] = [{ part, path: ['containers', name], settings: input }];
+  const main = shared.clusters.mains.get(cluster);
+  const withDefaults = main === undefined || main === part ? [part] : [part, main];
+  return [
+    ...layers,
+    ...withDefaults.map((from): Layer => ({
+      part: from,
+      path: ['defaults'],
+      settings: from.input.defaults ?? {},
+    })),
+  ];
+}
+
+/** The cluster's defaults may be in a file that can't be read: what is missing may be given there. */
+function defaultsUnknown(cluster: string, { context, clusters }: Shared): boolean {
+  return context.incomplete && !clusters.mains.has(cluster);
+}
+
+function resolveHooks(when: 'before' | 'after', layers: readonly Layer[], shared: Shared): readonly Hook[] {
+  for (const { part, path, settings } of layers) {
+    const given = settings.hooks?.[when];
+    if (given !== undefined) return shared.hooks.resolve(part, [...path, 'hooks', when], given);
+  }
+  return shared.hooks.global(when);
+}
+
+function resolveChecks(
+  name: string,
+  input: ContainerInput,
+  mode: string,
+  part: Part,
+  shared: Shared,
+): Container['checks'] {
+  const path = ['containers', name, 'checks'];
+  const given = input.checks ?? [];
+  if (given.length === 0 && mode !== 'off') {
+    shared.context.report.missing(part, path, 'add at least one check, for example - tcp: 10.0.0.53:53');
+  }
+  return resolvePrograms(given, part, path, shared.context);
+}
+
+function resolveTargets(
+  cluster: string,
+  name: string,
+  mode: string,
+  layers: readonly Layer[],
+  shared: Shared,
+): Target[] {
+  const { report } = shared.context;
+  const from = layers.find((layer) => layer.settings.nodes !== undefined) ?? layers[0];
+  const given = from?.settings.nodes ?? [];
+  if (from === undefined) return [];
+  const base = [...from.path, 'nodes'];
+  if (given.length === 0 && mode === 'protect' && !defaultsUnknown(cluster, shared)) {
+    const elsewhere = layers.slice(1).map((layer): [Part, Path] => [layer.part, [...layer.path, 'nodes']]);
+    report.missing(from.part, base, 'add the nodes where it may go: nodes: [pve2, pve3]', elsewhere);
+  }
+  const seen = new Set<string>();
+  return given.map((text, index) => {
+    const path = [...base, index];
+    const target = parseTarget(text, cluster);
+    const key = `${target.cluster}/${target.node}`;
+    if (seen.has(key)) report.add(from.part, path, `${text} is given twice`, 'name each node once');
+    seen.add(key);
+    checkTarget(target, { cluster, name, part: from.part, path }, shared);
+    return target;
+  });
+}
+
+function parseTarget(text: string, cluster: string): Target {
+  const slash = text.indexOf('/');
+  return slash === -1
+    ? { cluster, node: text }
+    : { cluster: text.slice(0, slash), node: text.slice(slash + 1) };
+}
+
+function checkTarget(
+  target: Target,
+  from: { cluster: string; name: string; part: Part; path: Path },
+  { context, clusters }: Shared,
+): void {
+  const known = clusters.mains.get(target.cluster);
+  if (known === undefined) {
+    // The own cluster is reported with its file; others may be in a file that can't be read.
+    if (context.incomplete || target.cluster === from.cluster) return;
+    const names = [...clusters.mains.keys()].toSorted();
+    const meant = closest(target.cluster, names);
+    const fix =
+      meant === undefined
+        ? `known here: ${names.join(', ') || 'none'}`
+        : `did you mean ${meant}/${target.node}?`;
+    context.report.add(from.part, from.path, `the cluster ${target.cluster} is not in the inventory`, fix);
+    return;
+  }
+  const listed = Object.keys(known.input.nodes ?? {});
+  const sameButCase = listed.find((node) => node.toLowerCase() === target.node.toLowerCase());
+  if (sameButCase !== undefined && sameButCase !== target.node) {
+    context.report.add(
+      from.part,
+      from.path,
+      `no node is called ${target.node}`,
+      `did you mean ${sameButCase}?`,
+    );
+  }
+  if (target.cluster !== from.cluster) {
+    context.report.warn(
+      `${from.name}: failover to another cluster is not available yet: ${target.cluster}/${target.node} is never chosen`,
+    );
+  }
+}

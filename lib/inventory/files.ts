@@ -1,0 +1,106 @@
+/** Finds and reads the inventory's files: nothing but ordinary files directly in the folder, and only small ones. */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { printable, type Problem } from './problems.ts';
+
+const MOST_FILES = 200;
+const MOST_BYTES = 1024 ** 2;
+
+export interface SourceFile {
+  /** As a person would name it. */
+  readonly file: string;
+  readonly text: string;
+}
+
+/** The folder's real path and the readable files; the rest as problems. Never throws for what a user can cause. */
+export function readFolder(dir: string): { root: string; sources: SourceFile[]; problems: Problem[] } {
+  const problems: Problem[] = [];
+  const sources: SourceFile[] = [];
+  const add = (file: string, message: string, fix: string): void => {
+    problems.push({ file, line: 0, col: 0, path: '', message, fix });
+  };
+  const fail = (
+    message: string,
+    fix: string,
+  ): { root: string; sources: SourceFile[]; problems: Problem[] } => {
+    add(dir, message, fix);
+    return { root: dir, sources, problems };
+  };
+  let root: string;
+  let names: string[];
+  try {
+    if (!statSync(dir).isDirectory())
+      return fail('is not a folder', 'give the folder that holds the inventory');
+    root = realpathSync(dir);
+    names = readdirSync(dir)
+      .filter((name) => !name.startsWith('.') && /\.ya?ml$/i.test(name))
+      .toSorted();
+  } catch (error) {
+    const missing = errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR';
+    return missing
+      ? fail(
+          'the inventory folder does not exist',
+          'name it with --inventory DIR or PROXWARDEN_INVENTORY, or create it',
+        )
+      : fail(`the inventory folder can't be read (${errorCode(error)})`, 'check its permissions');
+  }
+  if (names.length === 0)
+    return fail('the inventory folder holds no *.yaml file', 'add one file per cluster');
+  if (names.length > MOST_FILES) {
+    return fail(`holds ${names.length} inventory files`, `at most ${MOST_FILES} are read: join some`);
+  }
+  for (const name of names) {
+    const file = join(dir, name);
+    const read = readSmallFile(file);
+    if (typeof read === 'string') sources.push({ file: printable(file), text: read });
+    else add(file, read.message, read.fix);
+  }
+  return { root, sources, problems };
+}
+
+/** Text of a regular file, or what is wrong with it. Doesn't follow links and doesn't wait for pipes. */
+function readSmallFile(path: string): string | { message: string; fix: string } {
+  let handle: number | undefined;
+  try {
+    handle = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const status = fstatSync(handle);
+    if (!status.isFile())
+      return { message: 'is not a regular file', fix: 'remove it or give it another ending' };
+    const tooLarge = { message: 'is larger than 1 MiB', fix: 'split it into several files' };
+    if (status.size > MOST_BYTES) return tooLarge;
+    const buffer = Buffer.alloc(MOST_BYTES + 1);
+    let length = 0;
+    for (let got = -1; got !== 0 && length < buffer.length; length += got) {
+      got = readSync(handle, buffer, length, buffer.length - length, null);
+    }
+    if (length > MOST_BYTES) return tooLarge;
+    // `fatal`: a wrong encoding must not become replacement characters in names. A leading BOM is dropped.
+    return new TextDecoder('utf-8', { fatal: true }).decode(buffer.subarray(0, length));
+  } catch (error) {
+    if (error instanceof TypeError) return { message: 'is not UTF-8 text', fix: 'save it as UTF-8' };
+    if (errorCode(error) === 'ELOOP') {
+      return { message: 'is a symbolic link', fix: 'put the file itself into the inventory folder' };
+    }
+    return {
+      message: `can't be read (${errorCode(error)})`,
+      fix: 'check that it exists and its permissions',
+    };
+  } finally {
+    if (handle !== undefined) closeSync(handle);
+  }
+}
+
+/** `ENOENT` and the like; rethrows what doesn't come from the operating system. */
+export function errorCode(error: unknown): string {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+  throw error;
+}

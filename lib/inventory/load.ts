@@ -1,0 +1,88 @@
+/** Loads an inventory folder. Runs nothing, needs no network and reads no secret. */
+import { resolveClusters, type Context } from './clusters.ts';
+import { resolveContainers } from './containers.ts';
+import { digestOf } from './digest.ts';
+import { readFolder } from './files.ts';
+import { maskLiterals } from './literals.ts';
+import { readPart, type Part } from './parts.ts';
+import { formatProblem, InventoryError, type Problem } from './problems.ts';
+import { Report } from './report.ts';
+import { HookLists, resolveLimits } from './shared.ts';
+import type { Inventory } from './types.ts';
+import { VmidClaims } from './vmids.ts';
+import { readYaml, type Json } from './yaml.ts';
+
+export { InventoryError, type Problem } from './problems.ts';
+
+/** The runner's own word on programs outside of the inventory folder: absolute paths separated by `:`. */
+const ALLOWED_HOOKS = 'PROXWARDEN_ALLOWED_HOOKS';
+
+export interface LoadOptions {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Reads all `*.yaml` and `*.yml` directly in the folder (none that begin with a dot) and puts them together.
+ * Throws InventoryError with every problem of every file.
+ */
+export function loadInventory(dir: string, options: LoadOptions = {}): Inventory {
+  const { root, sources, problems } = readFolder(dir);
+  const parts: Part[] = [];
+  const written: Json[] = [];
+  let incomplete = problems.length > 0;
+  for (const { file, text } of sources) {
+    const yaml = readYaml(file, text);
+    problems.push(...maskLiterals(yaml.problems, yaml.data));
+    const read = yaml.data === undefined ? undefined : readPart(file, yaml, yaml.data);
+    if (yaml.data !== undefined) written.push(yaml.data);
+    problems.push(...maskLiterals(read?.problems ?? [], yaml.data));
+    if (read?.part === undefined) incomplete = true;
+    else parts.push(read.part);
+    if (read?.part?.broken.some((path) => path[0] === 'cluster') === true) incomplete = true;
+  }
+  const report = new Report();
+  const allowed = (options.env?.[ALLOWED_HOOKS] ?? '').split(':').filter((path) => path !== '');
+  const resolved = resolve(parts, { root, allowed, report, incomplete });
+  problems.push(...maskLiterals(report.problems, written));
+  if (problems.length > 0) throw new InventoryError(unique(problems));
+  const warnings = [...new Set(report.warnings)];
+  return {
+    dir: root,
+    files: sources.map(({ file }) => file),
+    digest: digestOf({ dir: root, ...resolved }),
+    ...resolved,
+    warnings,
+  };
+}
+
+function resolve(
+  parts: readonly Part[],
+  context: Context,
+): Pick<Inventory, 'clusters' | 'containers' | 'limits'> {
+  const claims = new VmidClaims(context.report);
+  claims.claimOriginals(parts);
+  const clusters = resolveClusters(parts, context);
+  const hooks = new HookLists(parts, context);
+  const containers = resolveContainers(parts, { context, clusters, hooks, claims });
+  warnAboutFences({ clusters: clusters.byName, containers }, context.report);
+  return { clusters: clusters.byName, containers, limits: resolveLimits(parts, context) };
+}
+
+function warnAboutFences(
+  { clusters, containers }: Pick<Inventory, 'clusters' | 'containers'>,
+  report: Report,
+): void {
+  for (const container of Object.values(containers)) {
+    const nodes = Object.values(clusters[container.cluster]?.nodes ?? {});
+    if (container.mode !== 'protect' || container.failover.proof !== 'fenced') continue;
+    if (nodes.some((node) => node.fence.length > 0)) continue;
+    report.warn(
+      `${container.name}: proof is fenced, but no node of ${container.cluster} has a fence, so it is never failed over from a dead node`,
+    );
+  }
+}
+
+/** A wrong default is met once per container; one line is enough. */
+function unique(problems: readonly Problem[]): Problem[] {
+  return [...new Map(problems.map((problem) => [formatProblem(problem), problem])).values()];
+}

@@ -1,0 +1,300 @@
+/**
+ * The schema of ONE inventory file. It says what may be written; load.ts puts the files together, applies the
+ * defaults and turns them into the types of types.ts. The descriptions are what editors show.
+ */
+import * as z from 'zod';
+import { parseEndpoint } from './addresses.ts';
+import { canary, check, hook } from './checks.ts';
+import * as f from './fields.ts';
+import type { FenceConfig, Tls } from './types.ts';
+
+const endpoint = z
+  .string()
+  .meta({ pattern: '^https://[^/@?#]+/?$' })
+  .transform((value, context): string => {
+    const parsed = parseEndpoint(value);
+    return (
+      parsed ??
+      f.refuse(context, 'is not an API endpoint', 'write https://host or https://host:8006, nothing after it')
+    );
+  });
+
+const fingerprint = z
+  .string()
+  .meta({ pattern: '^([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$' })
+  .transform((value, context): string => {
+    const digits = value.replaceAll(':', '').toUpperCase();
+    if (!/^[0-9A-F]{64}$/.test(digits)) {
+      return f.refuse(
+        context,
+        'is not a SHA-256 fingerprint',
+        'write its 64 hexadecimal digits, with or without colons',
+      );
+    }
+    return (digits.match(/../g) ?? []).join(':');
+  });
+
+const tls = f
+  .strict({
+    fingerprint: fingerprint.optional().describe("SHA-256 of the node's certificate; the safest choice."),
+    ca: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('PEM file: inside the inventory folder, or an absolute path on the runner.'),
+    insecure: z
+      .boolean()
+      .optional()
+      .describe('true: any certificate is accepted, and anyone in between gets the token.'),
+  })
+  .transform((given, context): Tls => {
+    const ways: Tls[] = [];
+    if (given.fingerprint !== undefined) ways.push({ kind: 'fingerprint', sha256: given.fingerprint });
+    if (given.ca !== undefined) ways.push({ kind: 'ca', path: given.ca });
+    if (given.insecure === true) ways.push({ kind: 'insecure' });
+    if (ways.length > 1)
+      return f.refuse(
+        context,
+        'says several ways to check the certificate',
+        'keep one of fingerprint, ca, insecure',
+      );
+    return ways[0] ?? { kind: 'system' };
+  });
+
+const fence = z.union([
+  z
+    .enum(['manual'], { error: f.said('is not a fence driver', 'use manual, { manual: … } or { http: … }') })
+    .transform((): FenceConfig => ({ driver: 'manual', validMs: 1_800_000 })),
+  f
+    .strict({
+      http: f
+        .strict({
+          off: f.httpCall.describe(
+            'The call that switches the node off: a URL, or a mapping with method and body.',
+          ),
+          status: f.httpStatusCall.describe('The call that reads the state back.'),
+          user: z.string().min(1).max(200).optional().describe('User for HTTP basic authentication.'),
+          password: f.secretRef
+            .optional()
+            .describe('Its password: env:NAME or file:/path, never the password itself.'),
+          timeout: f.duration({ maxMs: 600_000 }).optional().describe('Of one call. Default 10s.'),
+        })
+        .optional()
+        .describe('A smart plug or the like with an HTTP API.'),
+      manual: f
+        .strict({
+          valid: f
+            .duration({ maxMs: 86_400_000 })
+            .optional()
+            .describe('How long a `fence confirm` holds. Default 30m.'),
+        })
+        .optional()
+        .describe('A person says `fence confirm NODE`.'),
+    })
+    .transform((given, context): FenceConfig => {
+      if ((given.http === undefined) === (given.manual === undefined)) {
+        return f.refuse(
+          context,
+          'must name one fence driver',
+          'give exactly one of http, manual per list entry',
+        );
+      }
+      if (given.http === undefined) return { driver: 'manual', validMs: given.manual?.valid ?? 1_800_000 };
+      const { off, status, user, password, timeout } = given.http;
+      return {
+        driver: 'http',
+        off,
+        status,
+        timeoutMs: timeout ?? 10_000,
+        ...(user === undefined ? {} : { user }),
+        ...(password === undefined ? {} : { password }),
+      };
+    }),
+]);
+
+const hooks = f.strict({
+  before: z
+    .array(hook)
+    .max(20)
+    .optional()
+    .describe('Run before anything is changed; a failing one stops the failover.'),
+  after: z.array(hook).max(20).optional().describe('Run after the copy has been verified.'),
+});
+
+const backup = f.strict({
+  storage: f.storageName
+    .optional()
+    .describe('Storage of the backups (NAS or Proxmox Backup Server). Required.'),
+  maxAge: f
+    .duration()
+    .optional()
+    .describe('Oldest backup that may be used: the data loss accepted in advance. Default 24h.'),
+  beforeFailover: z
+    .enum(['when-source-alive', 'never'])
+    .optional()
+    .describe('Default when-source-alive: stop, back up, use exactly that.'),
+  requireVerified: z
+    .boolean()
+    .optional()
+    .describe('true: only backups that passed verification. Default false.'),
+  mode: z
+    .enum(['snapshot', 'suspend', 'stop'])
+    .optional()
+    .describe('Mode of regular backups. Default snapshot.'),
+});
+
+const failoverShape = {
+  auto: z.boolean().optional().describe('true: fail over without asking. Default false: observe and tell.'),
+  identity: z
+    .enum(['new-vmid'], {
+      error: (issue) =>
+        issue.input === 'same-vmid'
+          ? f.said('same-vmid is not available yet', 'use new-vmid or leave it out')
+          : undefined,
+    })
+    .optional()
+    .describe('The copy gets a vmid of failover.vmids. Default new-vmid.'),
+  proof: z
+    .enum(['fenced', 'stopped', 'offline-accepted'])
+    .optional()
+    .describe('How sure it must be that the original is not running. Default stopped.'),
+  returnRisk: z
+    .enum(['refused', 'accepted'])
+    .optional()
+    .describe('accepted: the original may start by itself when its node returns. Default refused.'),
+  cooldown: f.duration({ minMs: 0 }).optional().describe('After a failover, none for this long. Default 1h.'),
+  restoreStorage: f.storageName
+    .optional()
+    .describe('Storage for the disks of the copy. Required for mode protect.'),
+  maxAttempts: f.count(1, 9).optional().describe('Targets that are tried. Default 2.'),
+  verify: f
+    .duration({ maxMs: 3_600_000 })
+    .optional()
+    .describe('How long a started copy has until its checks pass. Default 2m.'),
+  restart: f
+    .count(0, 1)
+    .optional()
+    .describe('Restarts in place on a living node before it is moved. Default 1.'),
+};
+
+/** What `defaults` and a container have in common. */
+const commonShape = {
+  mode: z
+    .enum(['protect', 'observe', 'off'])
+    .optional()
+    .describe('observe never acts, off is ignored. Default protect.'),
+  priority: f.count(1, 10_000).optional().describe('1 is first. Default 100.'),
+  nodes: z
+    .array(f.targetName)
+    .max(50)
+    .optional()
+    .describe('Where it may go, in order. Required for mode protect.'),
+  require: z.enum(['all', 'any']).optional().describe('Whether all checks must pass, or any. Default all.'),
+  interval: f
+    .duration({ minMs: 1000, maxMs: 86_400_000 })
+    .optional()
+    .describe('Expected time between runs. Default 60s.'),
+  failureThreshold: f
+    .count(1, 100)
+    .optional()
+    .describe('Consecutive unhealthy runs until it counts as failed. Default 3.'),
+  recoveryThreshold: f
+    .count(1, 100)
+    .optional()
+    .describe('Consecutive healthy runs until it counts as recovered. Default 2.'),
+  backup: backup.optional(),
+  hooks: hooks.optional().describe('Lists given here replace inherited ones.'),
+};
+
+const mac = f
+  .text(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, 'a MAC address', 'BC:24:11:00:00:01')
+  .transform((value) => value.toUpperCase());
+
+const defaults = f.strict({ ...commonShape, failover: f.strict(failoverShape).optional() });
+
+/** One container as it is written. */
+const container = f.strict({
+  vmid: f.vmid.describe('The vmid of the original.'),
+  ...commonShape,
+  checks: z
+    .array(check)
+    .max(50)
+    .optional()
+    .describe('What must answer. Required for modes protect and observe.'),
+  macs: z
+    .array(mac)
+    .max(32)
+    .optional()
+    .describe('MAC addresses that identify its backups. Default: as last seen.'),
+  failover: f
+    .strict({
+      ...failoverShape,
+      vmids: z
+        .array(f.vmid)
+        .min(1)
+        .max(100)
+        .optional()
+        .describe('vmids for copies. Default 1000000 + vmid, 2000000 + vmid, …'),
+    })
+    .optional(),
+});
+export type ContainerInput = z.output<typeof container>;
+/** Settings that are inherited: container over file over cluster. */
+export type Settings = z.output<typeof defaults>;
+
+const api = f.strict({
+  endpoints: z.array(endpoint).min(1).max(32).describe('https URLs of the nodes; list all of them.'),
+  token: f.secretRef.describe(
+    'API token (user@realm!name=uuid) as env:NAME or file:/path, never the token itself.',
+  ),
+  tls: tls.optional().describe("How certificates are checked. Default: the system's roots."),
+  timeout: f.duration({ maxMs: 300_000 }).optional().describe('Of one API request. Default 10s.'),
+});
+
+/** One inventory file. */
+export const InventoryFile = f.strict({
+  cluster: f.clusterName.optional().describe('The cluster (or stand-alone node) that this file is about.'),
+  api: api.optional().describe('How to reach it. In exactly one file per cluster.'),
+  canaries: z
+    .array(canary)
+    .max(50)
+    .optional()
+    .describe(
+      "Must answer if the runner's own network works: gateway, backup server. ping:host, tcp:host:port, http:URL, dns:server/name.",
+    ),
+  nodes: z
+    .record(
+      f.nodeName,
+      f
+        .strict({
+          fence: z.array(fence).max(10).optional().describe('Ways to make the node provably off, in order.'),
+        })
+        .nullable(),
+    )
+    .optional()
+    .describe('What is to be known about nodes.'),
+  defaults: defaults
+    .optional()
+    .describe("For all containers of the cluster; in a file without api: for that file's."),
+  limits: f
+    .strict({
+      failoversPerRun: f.count(0, 100).optional().describe('Default 3.'),
+      failoversPerHour: f.count(0, 100).optional().describe('Default 6.'),
+    })
+    .optional()
+    .describe('Of automatic failovers, over all clusters.'),
+  hooks: hooks.optional().describe('For all containers of all clusters, unless they have their own.'),
+  containers: z
+    .record(f.containerName, container)
+    .optional()
+    .describe('By name; unique in the whole inventory.'),
+});
+export type InventoryFileInput = z.output<typeof InventoryFile>;
+
+/** The JSON Schema of one file, for editors (`validate --schema`, inventory/schema.json). */
+export function inventoryJsonSchema(): object {
+  return {
+    title: 'ProxWarden inventory file',
+    ...z.toJSONSchema(InventoryFile, { io: 'input', target: 'draft-7' }),
+  };
+}

@@ -1,0 +1,64 @@
+/** Reads secrets at the moment they are needed. Their values appear in no message. */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { InputError } from '../errors.ts';
+import { registerSecret } from '../redact.ts';
+import { errorCode } from './files.ts';
+import { printable } from './problems.ts';
+import type { SecretRef } from './types.ts';
+
+const MOST_BYTES = 4096;
+
+/**
+ * The secret that `ref` points to, without one trailing line end; registered for redaction. Throws InputError naming
+ * the variable or file when it is missing, empty, too large or readable by others.
+ */
+export function readSecret(ref: SecretRef, env: Readonly<Record<string, string | undefined>>): string {
+  const secret = ref.kind === 'env' ? fromEnvironment(ref.name, env) : fromFile(ref.path);
+  registerSecret(secret);
+  return secret;
+}
+
+function fromEnvironment(name: string, env: Readonly<Record<string, string | undefined>>): string {
+  const value = (env[name] ?? '').replace(/\r?\n$/, '');
+  if (value === '') {
+    throw new InputError(
+      `the environment variable ${name}, which the inventory names for a secret, is ${env[name] === undefined ? 'not set' : 'empty'}`,
+      {
+        hint: `set ${name} for the user that runs proxwarden`,
+      },
+    );
+  }
+  return value;
+}
+
+function fromFile(path: string): string {
+  const shown = printable(path);
+  const fail = (why: string, hint: string): InputError =>
+    new InputError(`the secret file ${shown} ${why}`, { hint });
+  let handle: number;
+  try {
+    // Non-blocking: a pipe must not make the run wait for a writer.
+    handle = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    const missing = errorCode(error) === 'ENOENT';
+    throw missing
+      ? fail('does not exist', 'create it with the secret on one line, chmod 600')
+      : fail(
+          `can't be read (${errorCode(error)})`,
+          'it must belong to the user that runs proxwarden, chmod 600',
+        );
+  }
+  try {
+    const status = fstatSync(handle);
+    if (!status.isFile()) throw fail('is not a regular file', 'point the inventory to an ordinary file');
+    if ((status.mode & 0o077) !== 0) throw fail('can be read by others than its owner', `chmod 600 ${shown}`);
+    const buffer = Buffer.alloc(MOST_BYTES + 1);
+    const length = readSync(handle, buffer, 0, buffer.length, 0);
+    if (length > MOST_BYTES) throw fail('is larger than 4 KiB', 'it should hold nothing but the secret');
+    const value = buffer.toString('utf8', 0, length).replace(/\r?\n$/, '');
+    if (value === '') throw fail('is empty', 'write the secret into it, on one line');
+    return value;
+  } finally {
+    closeSync(handle);
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * The inventory after defaults and inheritance have been applied: what the rest of the program works with.
+ * Durations are milliseconds, sizes bytes, paths absolute. The schema of the files is in schema.ts.
+ */
+
+/** Where a secret is to be found; never the secret itself. `file` is an absolute path. */
+export type SecretRef =
+  | { readonly kind: 'env'; readonly name: string }
+  | { readonly kind: 'file'; readonly path: string };
+
+/** How an API endpoint's certificate is checked. `fingerprint` is SHA-256, upper case with colons; `ca` a PEM file. */
+export type Tls =
+  | { readonly kind: 'system' }
+  | { readonly kind: 'ca'; readonly path: string }
+  | { readonly kind: 'fingerprint'; readonly sha256: string }
+  | { readonly kind: 'insecure' };
+
+interface ProbeCommon {
+  /** How it is called in tables and reasons, for example `tcp 10.0.0.53:53`. */
+  readonly label: string;
+  readonly timeoutMs: number;
+  /** How often it is tried within one run before it counts as failed. */
+  readonly attempts: number;
+}
+
+export type ProbeSpec =
+  | (ProbeCommon & { readonly kind: 'tcp'; readonly host: string; readonly port: number })
+  | (ProbeCommon & {
+      readonly kind: 'http';
+      readonly url: string;
+      readonly method: 'GET' | 'HEAD';
+      /** Inclusive ranges of acceptable status codes. */
+      readonly status: readonly (readonly [number, number])[];
+      /** Plain text that the body must contain; only the first MiB is looked at. */
+      readonly body?: string | undefined;
+      /** true: the certificate is not checked (a probe sends no secret). */
+      readonly insecure: boolean;
+    })
+  | (ProbeCommon & { readonly kind: 'ping'; readonly host: string })
+  | (ProbeCommon & {
+      readonly kind: 'dns';
+      readonly server: string;
+      readonly port: number;
+      readonly name: string;
+      readonly type: 'A' | 'AAAA' | 'TXT' | 'MX' | 'NS' | 'SOA' | 'CNAME' | 'PTR';
+    })
+  | (ProbeCommon & { readonly kind: 'exec'; readonly path: string; readonly args: readonly string[] });
+
+export interface HttpCall {
+  readonly url: string;
+  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly body?: string | undefined;
+}
+
+export type FenceConfig =
+  | {
+      readonly driver: 'http';
+      readonly off: HttpCall;
+      /** Read-back: the JSON answer's `field` (dots go deeper) equals `off` when the power is off. */
+      readonly status: HttpCall & { readonly field: string; readonly off: string | number | boolean };
+      readonly user?: string | undefined;
+      readonly password?: SecretRef | undefined;
+      readonly timeoutMs: number;
+    }
+  | {
+      readonly driver: 'manual';
+      /** How long a person's `fence confirm` holds. */
+      readonly validMs: number;
+    };
+
+export interface NodeConfig {
+  readonly fence: readonly FenceConfig[];
+}
+
+export interface Cluster {
+  readonly name: string;
+  readonly file: string;
+  readonly endpoints: readonly string[];
+  readonly token: SecretRef;
+  readonly tls: Tls;
+  /** Deadline of one API request. */
+  readonly timeoutMs: number;
+  readonly canaries: readonly ProbeSpec[];
+  readonly nodes: Readonly<Record<string, NodeConfig>>;
+}
+
+export interface Hook {
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly timeoutMs: number;
+}
+
+/** A node that a container may go to. `cluster` is the container's own unless written `cluster/node`. */
+export interface Target {
+  readonly cluster: string;
+  readonly node: string;
+}
+
+/** The proof that is demanded before a copy is started: at least P3, P2 or P1. */
+export type RequiredProof = 'fenced' | 'stopped' | 'offline-accepted';
+
+export interface Container {
+  readonly name: string;
+  readonly file: string;
+  readonly line: number;
+  readonly cluster: string;
+  readonly vmid: number;
+  readonly mode: 'protect' | 'observe' | 'off';
+  /** 1 is first. */
+  readonly priority: number;
+  readonly nodes: readonly Target[];
+  readonly require: 'all' | 'any';
+  readonly checks: readonly ProbeSpec[];
+  readonly intervalMs: number;
+  readonly failureThreshold: number;
+  readonly recoveryThreshold: number;
+  /** MAC addresses that identify its backups; empty: those that were last seen in its config. */
+  readonly macs: readonly string[];
+  readonly backup: {
+    readonly storage: string;
+    readonly maxAgeMs: number;
+    readonly beforeFailover: 'when-source-alive' | 'never';
+    readonly requireVerified: boolean;
+    readonly mode: 'snapshot' | 'suspend' | 'stop';
+  };
+  readonly failover: {
+    readonly auto: boolean;
+    readonly identity: 'new-vmid';
+    readonly proof: RequiredProof;
+    readonly returnRisk: 'refused' | 'accepted';
+    readonly cooldownMs: number;
+    readonly restoreStorage: string;
+    /** vmids of the copies, by epoch: epoch n takes the (n-1 modulo length)-th. */
+    readonly vmids: readonly number[];
+    readonly maxAttempts: number;
+    /** How long a started copy has until its probes pass. */
+    readonly verifyMs: number;
+    /** Times a failing service on a living node is restarted in place before it is moved: 0 or 1. */
+    readonly restart: number;
+  };
+  readonly hooks: { readonly before: readonly Hook[]; readonly after: readonly Hook[] };
+}
+
+export interface Limits {
+  readonly failoversPerRun: number;
+  readonly failoversPerHour: number;
+}
+
+export interface Inventory {
+  /** Absolute path of the folder. */
+  readonly dir: string;
+  readonly files: readonly string[];
+  /** SHA-256 of the resolved inventory; changes whenever anything in it does. */
+  readonly digest: string;
+  readonly clusters: Readonly<Record<string, Cluster>>;
+  readonly containers: Readonly<Record<string, Container>>;
+  readonly limits: Limits;
+  /** Sentences about things that are allowed but unwise (insecure TLS, a target that can't be used yet). */
+  readonly warnings: readonly string[];
+}

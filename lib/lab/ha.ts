@@ -1,0 +1,129 @@
+import { ApiError } from './http.ts';
+import type { World } from './world.ts';
+
+export interface HaResource {
+  readonly sid: string;
+  readonly vmid: number;
+  state: string;
+  group: string | undefined;
+  comment: string | undefined;
+  maxRestart: number | undefined;
+  maxRelocate: number | undefined;
+  /** Enrolled while its node was up: that node's LRM is active and has a watchdog. */
+  enrolledAlive: boolean;
+  /** Set for an entry that nobody carries out: its node has no active LRM. */
+  inert: boolean;
+}
+
+export interface HaGroup {
+  readonly group: string;
+  readonly nodes: readonly string[];
+  readonly restricted: boolean;
+  readonly nofailback: boolean;
+  readonly comment: string | undefined;
+}
+
+/** Measured (facts, section 9), in milliseconds. */
+const TIMES = {
+  /** From the entry (or the death, whichever is later) until the CRM "fences" and moves the config. */
+  recovery: 70_000,
+  /** The same for a container that was enrolled while its node lived: its agent lock must expire first. */
+  fencedRecovery: 139_000,
+  /** One round of the CRM and one of the LRM. */
+  act: 10_000,
+} as const;
+
+/** The HA manager, as far as entries for single containers go. */
+export class Ha {
+  readonly resources = new Map<string, HaResource>();
+  readonly groups = new Map<string, HaGroup>();
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** The entry that keeps a vmid under HA; an ignored one doesn't. */
+  managing(vmid: number): HaResource | undefined {
+    const resource = this.resources.get(`ct:${vmid}`);
+    return resource === undefined || resource.state === 'ignored' ? undefined : resource;
+  }
+
+  create(resource: Omit<HaResource, 'enrolledAlive' | 'inert'>): void {
+    const { nodes, cfs, core, guests } = this.#world;
+    const owner = cfs.find(resource.vmid);
+    if (owner === null)
+      throw new ApiError(500, `create resource failed: resource '${resource.sid}' does not exist in cluster`);
+    if (this.resources.has(resource.sid))
+      throw new ApiError(500, `create resource failed: resource ID '${resource.sid}' already defined`);
+    if (resource.group !== undefined && !this.groups.has(resource.group))
+      throw new ApiError(500, `create resource failed: HA group '${resource.group}' does not exist`);
+    const node = nodes.get(owner);
+    const alive = node.member && node.network === 'up' && node.api;
+    const added = { ...resource, enrolledAlive: alive, inert: !alive && resource.state !== 'started' };
+    this.resources.set(resource.sid, added);
+    const guard = added.state === 'disabled' ? ' (guard)' : '';
+    core.event(`HA: ${resource.sid} added, ${added.state}${guard}`);
+    if (alive && guests.copy(owner, resource.vmid) === undefined && added.state !== 'started') return;
+    this.schedule(added);
+  }
+
+  /** A person or the API has changed the wanted state. */
+  setState(resource: HaResource, state: string): void {
+    resource.state = state === 'enabled' ? 'started' : state;
+    // Only a start makes a node's LRM active for an entry that it knew nothing of.
+    if (resource.state === 'started') resource.inert = false;
+    this.#world.core.event(`HA: ${resource.sid} set to ${resource.state}`);
+    this.schedule(resource);
+  }
+
+  remove(sid: string): void {
+    if (this.resources.delete(sid)) this.#world.core.event(`HA: ${sid} removed`);
+  }
+
+  /** A node is gone or back: every entry is looked at again. */
+  membershipChanged(): void {
+    for (const resource of this.resources.values()) this.schedule(resource);
+  }
+
+  /** Lets the manager act on an entry, after the time that it takes. */
+  schedule(resource: HaResource): void {
+    const { core, cfs, nodes } = this.#world;
+    if (resource.state === 'ignored') return;
+    const owner = cfs.find(resource.vmid);
+    if (owner === null) return;
+    const dead = !nodes.get(owner).member;
+    const delay = dead ? (resource.enrolledAlive ? TIMES.fencedRecovery : TIMES.recovery) : TIMES.act;
+    core.after(delay, () => {
+      if (this.resources.get(resource.sid) !== resource) return;
+      if (cfs.find(resource.vmid) !== owner || nodes.get(owner).member === dead) return;
+      if (dead) this.#recover(resource, owner);
+      else this.#act(resource, owner);
+    });
+  }
+
+  #recover(resource: HaResource, owner: string): void {
+    const { core, cfs, nodes } = this.#world;
+    const viewer = nodes.all().find((node) => node.member && node.api && nodes.quorate(node.name));
+    if (viewer === undefined || resource.state === 'ignored') return;
+    const online = nodes.all().filter((node) => node.member && node.api);
+    const group = resource.group === undefined ? undefined : this.groups.get(resource.group);
+    const preferred = online.filter((node) => group?.nodes.includes(node.name) === true);
+    const target = preferred[0] ?? (group?.restricted === true ? undefined : online[0]);
+    if (target === undefined) return; // a restricted group whose nodes are all gone: it stays where it is
+    cfs.move(resource.vmid, owner, target.name);
+    resource.inert = false;
+    core.event(`HA: ${resource.sid} moved from ${owner} to ${target.name}, ${resource.state}`);
+    if (resource.state === 'started') this.schedule(resource);
+  }
+
+  #act(resource: HaResource, owner: string): void {
+    const { guests, nodes } = this.#world;
+    const node = nodes.get(owner);
+    if (resource.inert || !node.api || node.network === 'cut' || !nodes.quorate(owner)) return;
+    const running = guests.copy(owner, resource.vmid) !== undefined;
+    if (resource.state === 'started' && !running) guests.spawnStart(owner, resource.vmid, 'root@pam', 'HA');
+    else if (resource.state !== 'started' && running)
+      guests.spawnStop(owner, resource.vmid, 'root@pam', 'HA');
+  }
+}

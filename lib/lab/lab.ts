@@ -1,0 +1,231 @@
+import { Auth } from './auth.ts';
+import { populate } from './build.ts';
+import { Checker } from './checker.ts';
+import { Core } from './core.ts';
+import { parseConfig } from './ct-config.ts';
+import { frozen } from './guest-view.ts';
+import { Guests } from './guests.ts';
+import { Ha } from './ha.ts';
+import { ApiError, dataResponse, errorResponse, requestParameters } from './http.ts';
+import { Nodes } from './nodes.ts';
+import { Pmxcfs } from './pmxcfs.ts';
+import { carryOut } from './routes.ts';
+import { vzdumpJobs } from './routes-vzdump.ts';
+import { Storages } from './storage.ts';
+import { Tasks } from './tasks.ts';
+import type { Task } from './tasks.ts';
+import { LabUnreachable } from './types.ts';
+import type {
+  LabControl,
+  LabEvent,
+  LabOptions,
+  LabRequest,
+  LabResponse,
+  LabStatus,
+  RunningCopy,
+  Violation,
+} from './types.ts';
+import type { World } from './world.ts';
+
+const API = '/api2/json';
+/** Proxmox lets whoever fails to authenticate wait. */
+const AUTH_DELAY_MS = 3_000;
+
+/**
+ * A simulated Proxmox VE cluster. Everything that takes time runs on the injected clock, divided by `speed`; nothing
+ * else in it looks at the time. `handle` is its network, the rest are the hands of a person (or of fate) on it.
+ */
+export class Lab implements LabControl {
+  readonly #world: World;
+
+  constructor(options: LabOptions) {
+    const { clock, world: spec, randomHex } = options;
+    const core = new Core({ clock, speed: options.speed ?? 1, randomHex });
+    const world: World = {
+      spec,
+      core,
+      cfs: new Pmxcfs(
+        spec.nodes.map((node) => node.name),
+        options.configDir,
+      ),
+      nodes: new Nodes(core, spec),
+      storages: new Storages(core, spec),
+      tasks: new Tasks(core),
+      checker: new Checker(core),
+      auth: new Auth(spec.tokens),
+      // These two look at the others, through the world that they are part of.
+      get guests() {
+        return guests;
+      },
+      get ha() {
+        return ha;
+      },
+    };
+    const guests = new Guests(world);
+    const ha = new Ha(world);
+    this.#world = world;
+    populate(world);
+    world.nodes.onSilent = (node) => frozen(world).freeze(world, node);
+    world.nodes.onPowerLoss = (node) => {
+      world.tasks.killNode(node);
+      vzdumpJobs(world).nodeLost(node);
+      guests.nodeLost(node);
+    };
+    world.nodes.onBooted = (node) => this.#autostart(node);
+    world.nodes.onMembership = () => ha.membershipChanged();
+  }
+
+  get violations(): readonly Violation[] {
+    return this.#world.checker.violations;
+  }
+
+  get events(): readonly LabEvent[] {
+    return this.#world.core.events;
+  }
+
+  async handle(node: string, request: LabRequest): Promise<LabResponse> {
+    this.#reach(node);
+    const response = await this.#answer(node, request);
+    // The node may have died while it was answering.
+    this.#reach(node);
+    return response;
+  }
+
+  kill(node: string): void {
+    this.#world.nodes.kill(node);
+  }
+
+  revive(node: string): void {
+    this.#world.nodes.revive(node);
+  }
+
+  cut(node: string): void {
+    this.#world.nodes.cut(node);
+  }
+
+  mendNetwork(node: string): void {
+    this.#world.nodes.mendNetwork(node);
+  }
+
+  breakService(hostname: string): void {
+    this.#world.guests.breakService(hostname, true);
+  }
+
+  mendService(hostname: string): void {
+    this.#world.guests.breakService(hostname, false);
+  }
+
+  fill(storage: string): void {
+    this.#world.storages.fill(storage);
+  }
+
+  drain(storage: string): void {
+    this.#world.storages.drain(storage);
+  }
+
+  plug(node: string): 'on' | 'off' {
+    return this.#world.nodes.get(node).power;
+  }
+
+  setPlug(node: string, power: 'on' | 'off'): void {
+    if (power === 'off') this.#world.nodes.kill(node);
+    else this.#world.nodes.revive(node);
+  }
+
+  async startByHand(vmid: number): Promise<void> {
+    const node = this.#ownerOf(vmid);
+    await succeeded(this.#world.guests.spawnStart(node, vmid, 'root@pam', 'hand'));
+  }
+
+  async stopByHand(vmid: number): Promise<void> {
+    const node = this.#ownerOf(vmid);
+    await succeeded(this.#world.guests.spawnStop(node, vmid, 'root@pam', 'hand'));
+  }
+
+  running(): readonly RunningCopy[] {
+    return this.#world.guests.running();
+  }
+
+  onChange(listener: () => void): void {
+    this.#world.core.onChange(listener);
+  }
+
+  status(): LabStatus {
+    const { cfs, guests, nodes, storages } = this.#world;
+    return {
+      nodes: nodes.statuses(),
+      containers: cfs.all().map(({ vmid, node }) => {
+        const { values } = parseConfig(cfs.read(node, vmid) ?? '');
+        const running = guests.copy(node, vmid) !== undefined;
+        const off = nodes.get(node).power === 'off';
+        return {
+          vmid,
+          node,
+          hostname: values.get('hostname') ?? `CT${vmid}`,
+          state: running ? 'running' : off ? 'off-with-node' : 'stopped',
+          onboot: values.get('onboot') === '1',
+          tags: (values.get('tags') ?? '').split(';').filter((tag) => tag !== ''),
+        };
+      }),
+      backups: storages.archives.map(({ volid, vmid, at, size }) => ({ volid, vmid, at, size })),
+      violations: this.violations,
+    };
+  }
+
+  close(): void {
+    this.#world.core.close();
+  }
+
+  #reach(name: string): void {
+    const node = this.#world.nodes.get(name);
+    if (node.power === 'on' && node.network === 'cut') throw new LabUnreachable(name, 'timeout');
+    if (node.power === 'off' || !node.api) throw new LabUnreachable(name, 'refused');
+  }
+
+  async #answer(node: string, request: LabRequest): Promise<LabResponse> {
+    try {
+      if (!['GET', 'POST', 'PUT', 'DELETE'].includes(request.method))
+        throw new ApiError(501, `method '${request.method}' not available`, { body: 'empty' });
+      const { path, given } = requestParameters(request);
+      if (!path.startsWith(`${API}/`)) throw new ApiError(501, `no handler for '${path}'`, { body: 'empty' });
+      const caller = this.#world.auth.authenticate(request.headers['authorization']);
+      const call = { method: request.method, path: path.slice(API.length), given };
+      return dataResponse(await carryOut(this.#world, caller, node, call));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status === 401) await this.#world.core.sleep(AUTH_DELAY_MS);
+      return errorResponse(error);
+    }
+  }
+
+  #ownerOf(vmid: number): string {
+    const node = this.#world.cfs.find(vmid);
+    if (node === null) throw new Error(`the lab has no container ${vmid}`);
+    return node;
+  }
+
+  /** What a node does once it has quorum after a boot: it starts what its configs say at that moment. */
+  #autostart(node: string): void {
+    const { cfs, guests, ha, tasks } = this.#world;
+    tasks.spawn(node, 'startall', '', 'root@pam', async (worker) => {
+      for (const vmid of cfs.list(node)) {
+        const { values } = parseConfig(cfs.read(node, vmid) ?? '');
+        const wanted = values.get('onboot') === '1' && values.get('template') !== '1';
+        if (!wanted || ha.managing(vmid) !== undefined || guests.copy(node, vmid) !== undefined) continue;
+        worker.log(`Starting CT ${vmid}`);
+        const task = guests.spawnStart(node, vmid, 'root@pam', 'autostart');
+        await worker.wait((resume) => {
+          task.ended.then(resume, resume);
+          return () => undefined;
+        });
+      }
+    });
+  }
+}
+
+/** Rejects when a person's task failed. */
+async function succeeded(task: Task): Promise<void> {
+  await task.ended;
+  if (task.exitstatus !== 'OK')
+    throw new Error(`${task.type} ${task.id} on ${task.node}: ${task.exitstatus ?? 'running'}`);
+}

@@ -1,0 +1,193 @@
+/**
+ * The simulated cluster's vocabulary. The lab is one object, `Lab` (lab.ts), that holds the world and answers API
+ * requests; server.ts puts real sockets in front of it, dispatcher.ts an in-memory one for virtual time.
+ */
+import type { Clock } from '../clock.ts';
+
+export interface ServiceSpec {
+  readonly kind: 'tcp' | 'http' | 'dns';
+  /** Where the service answers. In the lab every address is a loopback one. */
+  readonly host: string;
+  readonly port: number;
+  /** Body of an http answer; default: the hostname and the vmid. */
+  readonly body?: string;
+}
+
+export interface ContainerSpec {
+  readonly vmid: number;
+  readonly node: string;
+  readonly hostname: string;
+  readonly onboot?: boolean;
+  readonly running?: boolean;
+  readonly memoryMiB?: number;
+  readonly diskMiB?: number;
+  /** Storage of its root disk. Default `local`. */
+  readonly storage?: string;
+  readonly mac?: string;
+  /** `10.88.0.101/24`. */
+  readonly ip?: string;
+  readonly tags?: readonly string[];
+  readonly description?: string;
+  readonly template?: boolean;
+  readonly services?: readonly ServiceSpec[];
+  /** Further config lines, for example `mp0: /srv/data,mp=/data`. */
+  readonly config?: Readonly<Record<string, string>>;
+}
+
+export interface StorageSpec {
+  readonly id: string;
+  readonly type?: string;
+  readonly path: string;
+  readonly content: readonly string[];
+  readonly shared?: boolean;
+  readonly nodes?: readonly string[];
+  readonly sizeMiB?: number;
+}
+
+export interface BackupSpec {
+  readonly vmid: number;
+  readonly storage: string;
+  /** How old it is when the lab starts. */
+  readonly ageSeconds: number;
+  readonly notes?: string;
+  /** A cut archive: listing shows it, restoring it fails half-way. */
+  readonly truncated?: boolean;
+}
+
+export interface TokenSpec {
+  /** `proxwarden@pve!cli` */
+  readonly id: string;
+  readonly secret: string;
+  /** Privileges by path; `'*'` alone means all. Propagates to sub-paths. */
+  readonly privileges: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface WorldSpec {
+  /** Name of the cluster; null: one stand-alone node. */
+  readonly cluster: string | null;
+  readonly version?: string;
+  readonly nodes: readonly { readonly name: string; readonly ip: string; readonly memoryMiB?: number }[];
+  readonly storages: readonly StorageSpec[];
+  readonly containers: readonly ContainerSpec[];
+  readonly backups?: readonly BackupSpec[];
+  readonly tokens: readonly TokenSpec[];
+  /** MiB per second for vzdump and restore. Default 100. */
+  readonly throughputMiB?: number;
+}
+
+export interface LabRequest {
+  readonly method: string;
+  /** With query, for example `/api2/json/cluster/resources?type=vm`. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: string;
+}
+
+export interface LabResponse {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** The endpoint's machine is off or its API is not up yet (`refused`), or unreachable from the runner (`timeout`). */
+export class LabUnreachable extends Error {
+  readonly how: 'refused' | 'timeout';
+  constructor(node: string, how: 'refused' | 'timeout') {
+    super(`${node}: ${how}`);
+    this.how = how;
+  }
+}
+
+/** Two copies of one container running together: what must never happen. */
+export interface Violation {
+  readonly at: number;
+  readonly rule: 'never-two';
+  readonly text: string;
+}
+
+export interface LabEvent {
+  readonly at: number;
+  /** `node pve1: power lost`, `pve2: CT 1000101 started`. Golden logs show them. */
+  readonly text: string;
+}
+
+export interface LabOptions {
+  readonly clock: Clock;
+  readonly world: WorldSpec;
+  /** Durations of everything that takes time in the lab are divided by it. The wall clock is not touched. Default 1. */
+  readonly speed?: number;
+  /** Deterministic ids (UPIDs' pids, digests) for golden logs. */
+  readonly randomHex: (bytes: number) => string;
+  /** Keep guests' config files in this folder (like /etc/pve), so that moving them is real. Default: in memory. */
+  readonly configDir?: string;
+}
+
+export interface NodeStatus {
+  readonly name: string;
+  readonly power: 'on' | 'off';
+  readonly network: 'up' | 'cut';
+  /** Booted and its API up. */
+  readonly api: boolean;
+  readonly quorate: boolean;
+}
+
+export interface RunningCopy {
+  readonly vmid: number;
+  readonly node: string;
+  readonly hostname: string;
+  /** Identity of the container behind it: the same for an original and every copy restored from it. */
+  readonly mac: string;
+  readonly services: readonly (ServiceSpec & { readonly up: boolean })[];
+}
+
+/** Ground truth, for `lab status`, the scenarios and the checker. */
+export interface LabStatus {
+  readonly nodes: readonly NodeStatus[];
+  readonly containers: readonly {
+    readonly vmid: number;
+    readonly node: string;
+    readonly hostname: string;
+    readonly state: 'running' | 'stopped' | 'off-with-node';
+    readonly onboot: boolean;
+    readonly tags: readonly string[];
+  }[];
+  readonly backups: readonly {
+    readonly volid: string;
+    readonly vmid: number;
+    readonly at: number;
+    readonly size: number;
+  }[];
+  readonly violations: readonly Violation[];
+}
+
+/** What lab.ts exports as `class Lab`. */
+export interface LabControl {
+  /** Answers one API request that reached `node`'s port 8006. Rejects with LabUnreachable. */
+  handle(node: string, request: LabRequest): Promise<LabResponse>;
+  kill(node: string): void;
+  revive(node: string): void;
+  /** Network only: the node lives on without quorum, its containers run on, but nothing reaches it. */
+  cut(node: string): void;
+  mendNetwork(node: string): void;
+  /** Makes a container's services fail (by hostname) while it runs on; or mends them. */
+  breakService(hostname: string): void;
+  mendService(hostname: string): void;
+  fill(storage: string): void;
+  drain(storage: string): void;
+  /** The smart plug of a node: what a fence reads and switches. Off is a power loss. */
+  plug(node: string): 'on' | 'off';
+  setPlug(node: string, power: 'on' | 'off'): void;
+  /** A person at the GUI: start or stop a container on its node. */
+  startByHand(vmid: number): Promise<void>;
+  stopByHand(vmid: number): Promise<void>;
+  running(): readonly RunningCopy[];
+  /** Called whenever the set of running copies, their services or their reachability changes. */
+  onChange(listener: () => void): void;
+  status(): LabStatus;
+  readonly violations: readonly Violation[];
+  readonly events: readonly LabEvent[];
+  /** Stops all timers. */
+  close(): void;
+}
+export type { Clock };

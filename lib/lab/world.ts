@@ -1,0 +1,24 @@
+import type { WorldSpec } from './types.ts';
+import type { Auth } from './auth.ts';
+import type { Checker } from './checker.ts';
+import type { Core } from './core.ts';
+import type { Guests } from './guests.ts';
+import type { Ha } from './ha.ts';
+import type { Nodes } from './nodes.ts';
+import type { Pmxcfs } from './pmxcfs.ts';
+import type { Storages } from './storage.ts';
+import type { Tasks } from './tasks.ts';
+
+/** The parts of one simulated cluster, so that each can reach the others. Assembled in lab.ts. */
+export interface World {
+  readonly spec: WorldSpec;
+  readonly core: Core;
+  readonly cfs: Pmxcfs;
+  readonly nodes: Nodes;
+  readonly storages: Storages;
+  readonly tasks: Tasks;
+  readonly guests: Guests;
+  readonly checker: Checker;
+  readonly ha: Ha;
+  readonly auth: Auth;
+}

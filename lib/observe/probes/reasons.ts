@@ -1,0 +1,95 @@
+/** From the error codes of sockets, TLS and resolvers to a sentence, and to whether they are a sign of life. */
+import { BlockList, isIP } from 'node:net';
+import { plainText } from '../../text.ts';
+import { messageOf } from '../../errors.ts';
+import { ProbeError } from './attempt.ts';
+
+const own = new BlockList();
+own.addSubnet('127.0.0.0', 8, 'ipv4');
+own.addAddress('::1', 'ipv6');
+// Connecting to "any address" reaches the machine itself.
+own.addAddress('0.0.0.0', 'ipv4');
+own.addAddress('::', 'ipv6');
+
+/** Whether a host is this machine by its loopback interface: 127.0.0.0/8 (also in IPv6 dress), ::1, localhost. */
+export function isLoopback(host: string): boolean {
+  const address = host.replace(/^\[|\]$/g, '').toLowerCase();
+  const version = isIP(address);
+  if (version === 4) return own.check(address, 'ipv4');
+  if (version === 6) return own.check(address, 'ipv6');
+  return address === 'localhost' || address.endsWith('.localhost');
+}
+
+/** The `code` of an error of Node or undici, looking through aggregates (several addresses) and causes. */
+export function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if ('code' in error && typeof error.code === 'string' && !(error instanceof AggregateError))
+    return error.code;
+  return codeOf(error instanceof AggregateError ? decisive(error) : error.cause);
+}
+
+/** Of several addresses of one name, the error that says most: a refusal is an answer, a timeout is not. */
+function decisive(error: AggregateError): unknown {
+  const errors: unknown[] = error.errors;
+  return errors.find((each) => codeOf(each) === 'ECONNREFUSED') ?? errors[0];
+}
+
+/** The address that an error of a connection is about, if it says so. */
+function addressOf(error: unknown): string | undefined {
+  if (error instanceof AggregateError) return addressOf(decisive(error));
+  if (!(error instanceof Error)) return undefined;
+  if ('address' in error && typeof error.address === 'string') return error.address;
+  return addressOf(error.cause);
+}
+
+const NO_SIGN: Readonly<Record<string, string>> = {
+  EHOSTUNREACH: 'no route to host',
+  EHOSTDOWN: 'no route to host',
+  ENETUNREACH: 'network unreachable',
+  ENETDOWN: 'network is down',
+  EADDRNOTAVAIL: 'network unreachable',
+  EACCES: 'forbidden by a firewall on this machine',
+  EPERM: 'forbidden by a firewall on this machine',
+  EMFILE: 'too many open files on this machine',
+  ENFILE: 'too many open files on this machine',
+};
+
+/**
+ * The ProbeError for an error of a connection to `host`. A refused connection is a sign of life unless the
+ * refusing kernel is this machine's own.
+ */
+export function connectionFailure(error: unknown, host: string): ProbeError {
+  if (error instanceof ProbeError) return error;
+  const code = codeOf(error) ?? '';
+  const none = NO_SIGN[code];
+  if (none !== undefined) return new ProbeError(none, false);
+  switch (code) {
+    case 'ECONNREFUSED':
+      return new ProbeError('connection refused', !isLoopback(addressOf(error) ?? host));
+    case 'ECONNRESET':
+    case 'EPIPE':
+    case 'UND_ERR_SOCKET':
+      return new ProbeError('connection closed before an answer', true);
+    case 'ENOTFOUND':
+      return new ProbeError(`name not found: ${plainText(host)}`, false);
+    case 'EAI_AGAIN':
+      return new ProbeError(`name not found: ${plainText(host)} (no name server answers)`, false);
+    case 'UND_ERR_HEADERS_OVERFLOW':
+      return new ProbeError('the answer has endless headers', true);
+  }
+  // undici's parser does not always have a code.
+  if (code.startsWith('HPE_') || (error instanceof Error && error.name === 'HTTPParserError'))
+    return new ProbeError('the answer is not HTTP', true);
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) return tlsFailure(code);
+  return new ProbeError(plainText(messageOf(error)), false);
+}
+
+/** A handshake that failed: whatever it was, something sent it. */
+function tlsFailure(code: string): ProbeError {
+  const why = code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG';
+  if (why || code === 'EPROTO') return new ProbeError('the port does not speak TLS', true);
+  return new ProbeError(
+    `TLS handshake failed: ${code.slice('ERR_SSL_'.length).toLowerCase().replaceAll('_', ' ')}`,
+    true,
+  );
+}

@@ -1,0 +1,207 @@
+/** One cluster as its own API shows it, in a number of calls that does not grow with its containers. Reads only. */
+import pLimit from 'p-limit';
+import { fenceDrivers } from '../act/fence/driver.ts';
+import { parseLineage, TAG } from '../decide/lineage.ts';
+import type { ClusterView, EndpointView, FenceStatus, GuestDetail, GuestView, NodeView } from '../decide/model.ts';
+import { messageOf, PveError } from '../errors.ts';
+import type { Cluster } from '../inventory/types.ts';
+import type { PveApi } from '../pve/api.ts';
+import type { Runtime } from '../runtime.ts';
+import type { State } from '../state/model.ts';
+
+/** Parallel requests to one cluster beside the constant ones. */
+const CONCURRENCY = 8;
+const NODE_DEADLINE_MS = 5_000;
+
+export interface ViewDeps {
+  readonly api: PveApi;
+  readonly cluster: Cluster;
+  readonly runtime: Runtime;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The cluster's view through its first quorate endpoint; with `via: null` and the reasons when there is none. */
+export async function clusterView(deps: ViewDeps): Promise<ClusterView> {
+  const { api, cluster, runtime, signal } = deps;
+  const seen = await Promise.all(api.endpoints.map((endpoint) => api.endpointView(endpoint, { signal })));
+  const endpoints: EndpointView[] = seen.map(({ endpoint, ok, error, node, quorate, online }) => ({ endpoint, ok, error, node, quorate, online }));
+  const chosen = seen.find((e) => e.ok && e.quorate);
+  const empty: ClusterView = {
+    cluster: cluster.name,
+    at: runtime.clock.now(),
+    endpoints,
+    via: null,
+    version: null,
+    standalone: seen.some((e) => e.standalone),
+    quorate: false,
+    nodes: [],
+    guests: [],
+    storages: [],
+    ha: [],
+    haGroups: [],
+    mayGuard: null,
+    lineages: [],
+    unread: [],
+    details: [],
+    fences: [],
+    problems: endpoints.filter((e) => !e.ok).map((e) => `${e.endpoint}: ${e.error ?? 'no answer'}`),
+  };
+  if (chosen === undefined) {
+    if (seen.some((e) => e.ok)) empty.problems.push(`no endpoint of cluster ${cluster.name} has quorum`);
+    return empty;
+  }
+  api.useEndpoint(chosen.endpoint);
+  try {
+    return await fullView(deps, empty, chosen);
+  } catch (error) {
+    if (!(error instanceof PveError)) throw error;
+    return { ...empty, problems: [...empty.problems, messageOf(error)] };
+  }
+}
+
+async function fullView(
+  { api, signal }: ViewDeps,
+  empty: ClusterView,
+  chosen: Awaited<ReturnType<PveApi['endpointView']>>,
+): Promise<ClusterView> {
+  const problems = [...empty.problems];
+  const [version, resources, ha, nodes] = await Promise.all([
+    api.version({ signal }),
+    api.resources({ signal }),
+    haView(api, problems, signal),
+    Promise.all(chosen.nodes.map((node) => nodeView(api, node, signal))),
+  ]);
+  for (const node of nodes) {
+    const resource = resources.nodes.find((r) => r.name === node.name);
+    node.memTotal = resource?.memTotal ?? null;
+    node.memUsed = resource?.memUsed ?? null;
+    node.uptimeSeconds = resource?.uptimeSeconds ?? null;
+  }
+  const tagged = await readTagged(api, resources.guests, nodes, signal);
+  return {
+    ...empty,
+    via: chosen.endpoint,
+    version,
+    standalone: chosen.standalone,
+    quorate: true,
+    nodes,
+    guests: resources.guests,
+    storages: resources.storages,
+    ha: ha.entries,
+    haGroups: ha.groups,
+    lineages: tagged.lineages,
+    unread: tagged.unread,
+    details: tagged.details,
+    problems: [...problems, ...tagged.problems],
+  };
+}
+
+async function haView(api: PveApi, problems: string[], signal: AbortSignal | undefined) {
+  try {
+    const entries = await api.haResources({ signal });
+    // Groups exist up to 8.x only; without entries that name one there is nothing to look up.
+    const groups = entries.some((e) => e.group !== null) ? await api.haGroups({ signal }) : [];
+    return { entries, groups };
+  } catch (error) {
+    if (!(error instanceof PveError)) throw error;
+    problems.push(`HA entries: ${messageOf(error)}`);
+    return { entries: [], groups: [] };
+  }
+}
+
+/** Whether a node's own API answers, and which containers have an interface on it. */
+async function nodeView(api: PveApi, node: { name: string; online: boolean }, signal: AbortSignal | undefined): Promise<NodeView> {
+  const view: NodeView = { name: node.name, online: node.online, apiAnswers: null, memTotal: null, memUsed: null, uptimeSeconds: null, netstat: null };
+  const options = { signal, timeoutMs: NODE_DEADLINE_MS };
+  if (!node.online) return { ...view, apiAnswers: await api.nodeAnswers(node.name, options) };
+  try {
+    return { ...view, netstat: await api.netstat(node.name, options), apiAnswers: true };
+  } catch (error) {
+    if (!(error instanceof PveError)) throw error;
+    return { ...view, apiAnswers: await api.nodeAnswers(node.name, options) };
+  }
+}
+
+/** Reads the configs of all containers tagged `proxwarden` that can be read: their lineage lines. */
+async function readTagged(api: PveApi, guests: readonly GuestView[], nodes: readonly NodeView[], signal: AbortSignal | undefined) {
+  const lineages: ClusterView['lineages'] = [];
+  const unread: ClusterView['unread'] = [];
+  const details: GuestDetail[] = [];
+  const problems: string[] = [];
+  const limit = pLimit(CONCURRENCY);
+  const tagged = guests.filter((g) => g.type === 'lxc' && g.tags.includes(TAG));
+  await Promise.all(
+    tagged.map((guest) =>
+      limit(async () => {
+        const { node, vmid } = guest;
+        if (nodes.find((n) => n.name === node)?.apiAnswers !== true) return void unread.push({ node, vmid });
+        try {
+          const detail = await api.guestDetail(node, vmid, { signal });
+          details.push(detail);
+          const line = parseLineage(detail.description);
+          if (line !== null) lineages.push({ node, vmid, line });
+        } catch (error) {
+          if (!(error instanceof PveError)) throw error;
+          unread.push({ node, vmid });
+          problems.push(`CT ${vmid} on ${node}: ${messageOf(error)}`);
+        }
+      }),
+    ),
+  );
+  const byPlace = (a: { node: string; vmid: number }, b: { node: string; vmid: number }): number => a.vmid - b.vmid || (a.node < b.node ? -1 : 1);
+  return { lineages: lineages.toSorted(byPlace), unread: unread.toSorted(byPlace), details: details.toSorted(byPlace), problems };
+}
+
+/** Adds what is read of single guests from their own nodes. Guests whose node does not answer are left out. */
+export async function addDetails(view: ClusterView, wanted: readonly { node: string; vmid: number }[], { api, signal }: ViewDeps): Promise<void> {
+  const limit = pLimit(CONCURRENCY);
+  const missing = wanted.filter(
+    (w) =>
+      !view.details.some((d) => d.node === w.node && d.vmid === w.vmid) &&
+      view.nodes.find((n) => n.name === w.node)?.apiAnswers === true,
+  );
+  const unique = new Map(missing.map((w) => [`${w.node}/${w.vmid}`, w]));
+  await Promise.all(
+    [...unique.values()].map(({ node, vmid }) =>
+      limit(async () => {
+        try {
+          view.details.push(await api.guestDetail(node, vmid, { signal }));
+        } catch (error) {
+          if (!(error instanceof PveError)) throw error;
+          view.problems.push(`CT ${vmid} on ${node}: ${messageOf(error)}`);
+        }
+      }),
+    ),
+  );
+  view.details.sort((a, b) => a.vmid - b.vmid || (a.node < b.node ? -1 : 1));
+}
+
+/** Reads back the fences of `nodes`, and adds what a person has confirmed and is still valid. */
+export async function addFences(view: ClusterView, nodes: readonly string[], state: State, deps: ViewDeps): Promise<void> {
+  const { cluster, runtime, signal } = deps;
+  const reads = nodes.map(async (node): Promise<FenceStatus[]> => {
+    const configs = cluster.nodes[node]?.fence ?? [];
+    const found: FenceStatus[] = [];
+    for (const driver of fenceDrivers(configs, runtime)) {
+      const read = await driver.status(signal);
+      found.push({ node, driver: driver.name, power: read.power, at: runtime.clock.now(), detail: read.detail });
+    }
+    const word = state.fenceConfirmed[`${cluster.name}/${node}`];
+    const manual = configs.find((c) => c.driver === 'manual');
+    if (word !== undefined && manual?.driver === 'manual' && runtime.clock.now() - word.at < manual.validMs)
+      found.push({ node, driver: 'manual', power: 'off', at: word.at, detail: `confirmed by ${word.by}` });
+    return found;
+  });
+  view.fences = (await Promise.all(reads)).flat();
+}
+
+/** Whether the token may write HA entries: what the guard needs. */
+export async function addGuardRight(view: ClusterView, { api, signal }: ViewDeps): Promise<void> {
+  try {
+    const privileges = await api.permissions({ signal });
+    view.mayGuard = privileges['/']?.includes('Sys.Console') ?? false;
+  } catch (error) {
+    if (!(error instanceof PveError)) throw error;
+    view.problems.push(`privileges: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,127 @@
+/** What the rest of the program may ask a Proxmox VE cluster for. One object per cluster; implemented in client.ts. */
+import type {
+  BackupView,
+  EndpointView,
+  GuestDetail,
+  GuestView,
+  HaEntry,
+  HaGroup,
+  StorageView,
+} from '../decide/model.ts';
+
+export interface TaskStatus {
+  readonly upid: string;
+  readonly node: string;
+  readonly running: boolean;
+  /** `OK`, `WARNINGS: 1`, `job errors` or the error text; null while running. */
+  readonly exitstatus: string | null;
+}
+
+export interface TaskListEntry {
+  readonly upid: string;
+  readonly node: string;
+  readonly type: string;
+  readonly id: string;
+  readonly user: string;
+  /** Epoch ms. */
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  /** null while running. */
+  readonly exitstatus: string | null;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Deadline of this call instead of the cluster's own. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface NodeResource {
+  readonly name: string;
+  readonly status: string;
+  readonly memTotal: number | null;
+  readonly memUsed: number | null;
+  readonly uptimeSeconds: number | null;
+}
+
+/** All methods throw PveError. Reads rotate over the endpoints on network errors; writes go to `useEndpoint`'s choice. */
+export interface PveApi {
+  readonly cluster: string;
+  readonly endpoints: readonly string[];
+  /** Reads go to this endpoint first, writes only there. Set by observe to one whose view is quorate. */
+  useEndpoint(endpoint: string): void;
+
+  /** One endpoint's own view; never throws for a failing endpoint (`ok: false` and the reason). */
+  endpointView(
+    endpoint: string,
+    options?: CallOptions,
+  ): Promise<
+    EndpointView & {
+      standalone: boolean;
+      nodes: readonly { name: string; online: boolean; ip: string | null }[];
+      failure: 'auth' | 'tls' | 'network' | 'other' | null;
+    }
+  >;
+  version(options?: CallOptions): Promise<string>;
+  resources(
+    options?: CallOptions,
+  ): Promise<{ nodes: NodeResource[]; guests: GuestView[]; storages: StorageView[] }>;
+  /** True when the node's API answers through the used endpoint. False on 595/596, a refused or timed-out call. */
+  nodeAnswers(node: string, options?: CallOptions): Promise<boolean>;
+  netstat(node: string, options?: CallOptions): Promise<number[]>;
+  guestDetail(node: string, vmid: number, options?: CallOptions): Promise<GuestDetail>;
+  /** Privileges by path, as `/access/permissions` lists them for this token. */
+  permissions(options?: CallOptions): Promise<Record<string, string[]>>;
+
+  haResources(options?: CallOptions): Promise<HaEntry[]>;
+  haGroups(options?: CallOptions): Promise<HaGroup[]>;
+  createHaGroup(group: string, nodes: string[], options?: CallOptions): Promise<void>;
+  createHaResource(
+    sid: string,
+    settings: { state: 'disabled'; group: string; comment: string },
+    options?: CallOptions,
+  ): Promise<void>;
+  deleteHaResource(sid: string, options?: CallOptions): Promise<void>;
+  deleteHaGroup(group: string, options?: CallOptions): Promise<void>;
+
+  backups(node: string, storage: string, options?: CallOptions & { vmid?: number }): Promise<BackupView[]>;
+  /** The config inside an archive; null when it can't be extracted, with the reason. */
+  archivedConfig(
+    node: string,
+    volid: string,
+    options?: CallOptions,
+  ): Promise<NonNullable<BackupView['archived']>>;
+  protectBackup(node: string, volid: string, on: boolean, options?: CallOptions): Promise<void>;
+
+  /** Each returns the UPID. */
+  vzdump(
+    node: string,
+    request: { vmid: number; storage: string; mode: 'snapshot' | 'suspend' | 'stop'; notes: string },
+    options?: CallOptions,
+  ): Promise<string>;
+  restore(
+    node: string,
+    request: { vmid: number; volid: string; storage: string; description: string; tags: string[] },
+    options?: CallOptions,
+  ): Promise<string>;
+  start(node: string, vmid: number, options?: CallOptions): Promise<string>;
+  stop(node: string, vmid: number, options?: CallOptions): Promise<string>;
+  shutdown(node: string, vmid: number, seconds: number, options?: CallOptions): Promise<string>;
+  destroy(node: string, vmid: number, options?: CallOptions): Promise<string>;
+  setConfig(
+    node: string,
+    vmid: number,
+    changes: { onboot?: boolean; tags?: string[]; description?: string },
+    options?: CallOptions,
+  ): Promise<void>;
+
+  taskStatus(upid: string, options?: CallOptions): Promise<TaskStatus>;
+  taskLog(upid: string, options?: CallOptions & { start?: number }): Promise<string[]>;
+  /** Tasks on a node of one vmid, running ones included, that were started at or after `since` (epoch ms). */
+  tasks(
+    node: string,
+    filter: { vmid: number; since: number; type?: string },
+    options?: CallOptions,
+  ): Promise<TaskListEntry[]>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,123 @@
+/** What the client makes of a container's config, status, tasks and archives. */
+import type * as z from 'zod';
+import { parseLineage } from '../decide/lineage.ts';
+import type { BackupView, GuestDetail } from '../decide/model.ts';
+import type { TaskListEntry } from './api.ts';
+import { configFacts, configFromText, type ConfigFacts } from './parse.ts';
+import type { ContentReply, TasksReply } from './schemas.ts';
+import { parseUpid } from './upid.ts';
+
+/** Tasks that start or stop a container. */
+const POWER_TASKS = ['vzstart', 'vzstop', 'vzshutdown', 'vzreboot'];
+
+export function guestDetailFrom(input: {
+  node: string;
+  vmid: number;
+  readAt: number;
+  facts: ConfigFacts;
+  status: string | null;
+  lastTask: GuestDetail['lastTask'];
+}): GuestDetail {
+  const { node, vmid, readAt, facts, status, lastTask } = input;
+  return {
+    vmid,
+    node,
+    readAt,
+    status,
+    onboot: facts.onboot,
+    lock: facts.lock,
+    protection: facts.protection,
+    template: facts.template,
+    hostname: facts.hostname,
+    macs: [...facts.macs],
+    ips: [...facts.ips],
+    description: facts.description,
+    tags: [...facts.tags],
+    memMax: facts.memMax,
+    obstacles: [...facts.obstacles],
+    lastTask,
+  };
+}
+
+/** The newest start, stop, shutdown or reboot that has ended. */
+export function lastPowerTask(tasks: readonly TaskListEntry[]): GuestDetail['lastTask'] {
+  const [newest] = tasks
+    .filter((task) => POWER_TASKS.includes(task.type) && task.endedAt !== null)
+    .toSorted((a, b) => b.startedAt - a.startedAt);
+  if (newest === undefined || newest.endedAt === null) return null;
+  return { type: newest.type, user: newest.user, endedAt: newest.endedAt, ok: succeeded(newest.exitstatus) };
+}
+
+/** `OK`, and `WARNINGS: 1`: done, with something to read in the log. */
+export function succeeded(exitstatus: string | null): boolean {
+  return exitstatus !== null && /^(OK|WARNINGS: \d+)$/.test(exitstatus);
+}
+
+export function taskEntries(reply: z.infer<typeof TasksReply>): TaskListEntry[] {
+  const seen = new Set<string>();
+  return reply.flatMap((task): TaskListEntry[] => {
+    // With source=all a task that ends in between is listed twice.
+    if (seen.has(task.upid)) return [];
+    seen.add(task.upid);
+    return [
+      {
+        upid: task.upid,
+        node: task.node,
+        type: task.type,
+        id: task.id,
+        // `user` is without the token's name, the UPID has it.
+        user: parseUpid(task.upid)?.user ?? task.user,
+        startedAt: task.starttime * 1000,
+        endedAt: task.endtime === undefined ? null : task.endtime * 1000,
+        exitstatus: task.endtime === undefined ? null : (task.status ?? null),
+      },
+    ];
+  });
+}
+
+/** Only containers' backups; a VM's with the same vmid is another thing. */
+export function backupViews(
+  place: { cluster: string; storage: string },
+  reply: z.infer<typeof ContentReply>,
+): BackupView[] {
+  return reply.flatMap((entry): BackupView[] => {
+    const [, fromName] = /:(?:backup\/)?(?:ct\/|.*vzdump-lxc-)(\d+)[/-]/.exec(entry.volid) ?? [];
+    const isContainer = entry.subtype === undefined ? fromName !== undefined : entry.subtype === 'lxc';
+    const vmid = entry.vmid ?? (fromName === undefined ? undefined : Number(fromName));
+    // Without a time it can't be told from an old one, so it can't be used.
+    if (!isContainer || vmid === undefined || entry.ctime === undefined) return [];
+    return [
+      {
+        cluster: place.cluster,
+        storage: place.storage,
+        volid: entry.volid,
+        vmid,
+        at: entry.ctime * 1000,
+        size: entry.size,
+        notes: entry.notes ?? '',
+        protected: entry.protected,
+        verification: entry.verification?.state ?? null,
+        archived: null,
+        problem: null,
+      },
+    ];
+  });
+}
+
+/** The config inside an archive. */
+export function archivedFrom(text: string): NonNullable<BackupView['archived']> {
+  const facts = configFacts(configFromText(text));
+  return {
+    macs: [...facts.macs],
+    hostname: facts.hostname,
+    onboot: facts.onboot,
+    lineage: parseLineage(facts.description),
+    description: facts.description,
+    tags: [...facts.tags],
+    memMax: facts.memMax,
+    diskBytes: facts.diskBytes,
+    bridges: [...facts.bridges],
+    ips: [...facts.ips],
+    obstacles: [...facts.obstacles],
+  };
+}

@@ -1,0 +1,177 @@
+/** What a container's config says, be it from the API or from the file inside an archive. */
+import type * as z from 'zod';
+import type { ConfigReply } from './schemas.ts';
+
+export interface GuestConfig {
+  /** All single-value keys, as text. */
+  readonly values: Readonly<Record<string, string>>;
+  /** Keys of raw `lxc.*` lines. */
+  readonly raw: readonly string[];
+}
+
+export interface ConfigFacts {
+  readonly hostname: string;
+  readonly onboot: boolean;
+  readonly lock: string | null;
+  readonly protection: boolean;
+  readonly template: boolean;
+  /** Upper case, with colons. */
+  readonly macs: readonly string[];
+  /** Static addresses, without prefix length. */
+  readonly ips: readonly string[];
+  readonly bridges: readonly string[];
+  readonly description: string;
+  readonly tags: readonly string[];
+  /** Bytes. */
+  readonly memMax: number;
+  /** Bytes of root disk and mount points; null when no size is given. */
+  readonly diskBytes: number | null;
+  /** What a restore with a token can't bring back, or what no backup holds. */
+  readonly obstacles: readonly string[];
+}
+
+/** PVE's default when the config has no `memory`. */
+const DEFAULT_MEMORY_MIB = 512;
+const MIB = 1024 * 1024;
+
+export function configFromReply(reply: z.infer<typeof ConfigReply>): GuestConfig {
+  const { lxc, ...rest } = reply;
+  const values: Record<string, string> = {};
+  for (const [key, value] of Object.entries(rest)) {
+    if (typeof value === 'string') values[key] = value;
+    else if (typeof value === 'number' || typeof value === 'boolean') values[key] = String(Number(value));
+  }
+  return { values, raw: (lxc ?? []).map(([key]) => key ?? '') };
+}
+
+/**
+ * A config file as it lies in /etc/pve and in archives: `key: value` lines, the description as percent-encoded
+ * comment lines, snapshots and pending changes in `[sections]` after them, which are not the current config.
+ */
+export function configFromText(text: string): GuestConfig {
+  const values: Record<string, string> = {};
+  const raw: string[] = [];
+  const description: string[] = [];
+  for (const line of text.split(/\r?\n/)) {
+    if (/^\[\S+\]\s*$/.test(line)) break;
+    if (line.startsWith('#')) {
+      description.push(decodeText(line.slice(1)));
+      continue;
+    }
+    const [, lxcKey] = /^(lxc\.[a-z0-9_.-]+)(?::|\s*=)/.exec(line) ?? [];
+    if (lxcKey !== undefined) {
+      raw.push(lxcKey);
+      continue;
+    }
+    const [, key, value] = /^([a-z][a-z_-]*\d*):\s*(.*?)\s*$/.exec(line) ?? [];
+    if (key === undefined || value === undefined) continue;
+    if (key === 'description') description.push(decodeText(value));
+    else values[key] = value;
+  }
+  if (description.length > 0) values['description'] = description.join('\n');
+  return { values, raw };
+}
+
+/** Reverses the percent-encoding of comment lines; a stray `%` stays. */
+function decodeText(text: string): string {
+  return text.replaceAll(/(?:%[0-9A-Fa-f]{2})+/g, (bytes) =>
+    Buffer.from(bytes.replaceAll('%', ''), 'hex').toString('utf8'),
+  );
+}
+
+export function configFacts(config: GuestConfig): ConfigFacts {
+  const { values } = config;
+  const nets = numbered(values, 'net').map(([, value]) => properties(value));
+  const volumes = [
+    ...(values['rootfs'] === undefined ? [] : [properties(values['rootfs'])]),
+    ...numbered(values, 'mp')
+      .map(([, value]) => properties(value))
+      .filter((mount) => !isHostPath(mount)),
+  ];
+  const sizes = volumes.map((volume) => sizeBytes(volume['size'])).filter((size) => size !== null);
+  return {
+    hostname: values['hostname'] ?? '',
+    onboot: values['onboot'] === '1',
+    lock: values['lock'] ?? null,
+    protection: values['protection'] === '1',
+    template: values['template'] === '1',
+    macs: nets.flatMap((net) => (net['hwaddr'] === undefined ? [] : [net['hwaddr'].toUpperCase()])),
+    ips: nets.flatMap((net) => [net['ip'], net['ip6']].flatMap(staticAddress)),
+    bridges: [...new Set(nets.flatMap((net) => (net['bridge'] === undefined ? [] : [net['bridge']])))],
+    description: normalDescription(values['description'] ?? ''),
+    tags: splitTags(values['tags']),
+    memMax: Number(values['memory'] ?? DEFAULT_MEMORY_MIB) * MIB,
+    diskBytes: sizes.length === 0 ? null : sizes.reduce((sum, size) => sum + size, 0),
+    obstacles: obstacles(config),
+  };
+}
+
+/** PVE appends a line break to descriptions, and browsers send CR LF. */
+export function normalDescription(text: string): string {
+  return text.replaceAll('\r\n', '\n').trimEnd();
+}
+
+/** PVE separates tags by semicolons; commas and spaces are accepted in its files. */
+export function splitTags(tags: string | undefined): string[] {
+  return (tags ?? '').split(/[;,\s]+/).filter((tag) => tag !== '');
+}
+
+/** `net0`, `net1`, … with their values, in order of their number. */
+function numbered(values: Readonly<Record<string, string>>, prefix: string): [string, string][] {
+  const pattern = new RegExp(`^${prefix}(\\d+)$`);
+  return Object.entries(values)
+    .filter(([key]) => pattern.test(key))
+    .toSorted(([a], [b]) => Number(a.slice(prefix.length)) - Number(b.slice(prefix.length)));
+}
+
+/** `local:101/disk.raw,mp=/data,size=8G`: what has no key is the volume. */
+function properties(value: string): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const part of value.split(',')) {
+    const equals = part.indexOf('=');
+    if (equals > 0) found[part.slice(0, equals).trim()] = part.slice(equals + 1).trim();
+    else if (part !== '') found['volume'] = part.trim();
+  }
+  return found;
+}
+
+function staticAddress(value: string | undefined): string[] {
+  const [address] = (value ?? '').split('/');
+  return address === undefined || !/[.:]/.test(address) ? [] : [address];
+}
+
+function sizeBytes(size: string | undefined): number | null {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)([KMGT]?)$/.exec(size ?? '') ?? [];
+  return digits === undefined ? null : Number(digits) * 1024 ** ['', 'K', 'M', 'G', 'T'].indexOf(unit ?? '');
+}
+
+function isHostPath(mount: Readonly<Record<string, string>>): boolean {
+  return (mount['volume'] ?? '').startsWith('/');
+}
+
+function obstacles({ values, raw }: GuestConfig): string[] {
+  const found: string[] = [];
+  for (const [key, value] of numbered(values, 'mp')) {
+    const mount = properties(value);
+    const volume = mount['volume'] ?? '';
+    if (volume.startsWith('/dev/'))
+      found.push(`${key} is the host's device ${volume}, which a token cannot restore`);
+    else if (isHostPath(mount))
+      found.push(`${key} is a bind mount of ${volume}, which no backup holds and a token cannot restore`);
+    else if (mount['backup'] !== '1')
+      found.push(`${key} (${mount['mp'] ?? volume}) is left out of backups: backup=1 is not set`);
+  }
+  for (const [key, value] of numbered(values, 'dev'))
+    found.push(
+      `${key} passes ${properties(value)['volume'] ?? properties(value)['path'] ?? 'a device'} through, which a token cannot restore`,
+    );
+  for (const [feature, on] of Object.entries(properties(values['features'] ?? '')))
+    if (feature !== 'nesting' && on !== '0') found.push(`feature ${feature} cannot be set with a token`);
+  if (raw.length > 0)
+    found.push(`raw line ${[...new Set(raw)].join(', ')} is dropped when a token restores it`);
+  if (values['unprivileged'] !== '1')
+    found.push('it is a privileged container, which a token may not be allowed to restore');
+  if (values['hookscript'] !== undefined)
+    found.push(`hookscript ${values['hookscript']} cannot be set with a token`);
+  return found;
+}

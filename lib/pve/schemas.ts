@@ -1,0 +1,138 @@
+/**
+ * The replies that the client reads. Loose objects: a newer Proxmox VE adds keys, and we don't break on them. Perl
+ * doesn't keep numbers and strings apart, so both are accepted where either may come.
+ */
+import * as z from 'zod';
+
+const number = z.union([
+  z.number(),
+  z
+    .string()
+    .regex(/^-?\d+(?:\.\d+)?$/)
+    .transform(Number),
+]);
+const text = z.union([z.string(), z.number()]).transform(String);
+const flag = z
+  .union([z.boolean(), z.number(), z.string()])
+  .transform((value) => value === true || Number(value) === 1);
+
+/** Every JSON answer of PVE is an object with `data`. */
+export const Envelope = z.looseObject({ data: z.unknown() }).refine((value) => 'data' in value);
+
+/** The body of an error; `errors` comes with `Parameter verification failed.` */
+export const ErrorBody = z.looseObject({
+  message: z.string().optional(),
+  errors: z.record(z.string(), z.string()).optional(),
+});
+
+export const VersionReply = z.looseObject({ version: text });
+
+const ClusterEntry = z.looseObject({ type: z.literal('cluster'), name: text, quorate: flag.default(false) });
+const ClusterNodeEntry = z.looseObject({
+  type: z.literal('node'),
+  name: text,
+  online: flag.default(false),
+  local: flag.default(false),
+  ip: z.string().nullish(),
+});
+export const ClusterStatusReply = z.array(z.union([ClusterEntry, ClusterNodeEntry]));
+
+const ResourceNode = z.looseObject({
+  type: z.literal('node'),
+  node: text,
+  status: z.string().default('unknown'),
+  maxmem: number.optional(),
+  mem: number.optional(),
+  uptime: number.optional(),
+});
+const ResourceGuest = z.looseObject({
+  type: z.enum(['lxc', 'qemu']),
+  node: text,
+  vmid: number,
+  name: text.optional(),
+  status: z.string().default('unknown'),
+  tags: text.optional(),
+  lock: z.string().optional(),
+  template: flag.optional(),
+  maxmem: number.optional(),
+});
+const ResourceStorage = z.looseObject({
+  type: z.literal('storage'),
+  node: text,
+  storage: text,
+  status: z.string().default('unknown'),
+  shared: flag.optional(),
+  content: z.string().optional(),
+  maxdisk: number.optional(),
+  disk: number.optional(),
+});
+/** sdn zones, pools and whatever comes next. */
+const KNOWN_RESOURCES: readonly unknown[] = ['node', 'lxc', 'qemu', 'storage'];
+const ResourceOther = z
+  .looseObject({ type: z.string() })
+  .refine((entry) => !KNOWN_RESOURCES.includes(entry.type))
+  .transform(() => ({ type: 'other' as const }));
+export const ResourcesReply = z.array(z.union([ResourceNode, ResourceGuest, ResourceStorage, ResourceOther]));
+
+/** `/nodes/N/status`: only that it comes matters. */
+export const NodeStatusReply = z.looseObject({ uptime: number.optional() });
+
+export const NetstatReply = z.array(z.looseObject({ vmid: number }));
+
+/** A container's config. All keys but `lxc` are single values. */
+export const ConfigReply = z.looseObject({ lxc: z.array(z.array(z.string())).optional() });
+
+export const GuestStatusReply = z.looseObject({
+  status: z.string(),
+  vmid: number.optional(),
+  lock: z.string().optional(),
+});
+
+export const PermissionsReply = z.record(z.string(), z.record(z.string(), number));
+
+export const HaResourcesReply = z.array(
+  z.looseObject({ sid: z.string(), state: z.string().default('started'), group: z.string().optional() }),
+);
+export const HaGroupsReply = z.array(
+  z.looseObject({ group: z.string(), nodes: z.string().default(''), restricted: flag.default(false) }),
+);
+
+export const ContentReply = z.array(
+  z.looseObject({
+    volid: z.string(),
+    content: z.string().optional(),
+    subtype: z.string().optional(),
+    vmid: number.optional(),
+    ctime: number.optional(),
+    size: number.default(0),
+    notes: text.optional(),
+    protected: flag.default(false),
+    verification: z.looseObject({ state: z.string() }).optional(),
+  }),
+);
+
+/** The config file inside an archive, as text. */
+export const ExtractedConfigReply = z.string();
+
+export const TaskStatusReply = z.looseObject({ status: z.string(), exitstatus: z.string().optional() });
+
+/** An object instead of lines: the node has no log of that task. */
+const NoLog = z.looseObject({ t: z.string() });
+export const TaskLogReply = z.union([z.array(z.looseObject({ n: number, t: z.string().nullable() })), NoLog]);
+
+export const TasksReply = z.array(
+  z.looseObject({
+    upid: z.string(),
+    node: text,
+    type: z.string(),
+    id: text.default(''),
+    user: z.string(),
+    tokenid: z.string().optional(),
+    starttime: number,
+    endtime: number.optional(),
+    status: z.string().optional(),
+  }),
+);
+
+/** What an asynchronous call returns. */
+export const UpidReply = z.string().startsWith('UPID:');

@@ -1,0 +1,176 @@
+/** Waiting for a task, and what its log says. */
+import { abortReason, type Clock } from '../clock.ts';
+import { PveError } from '../errors.ts';
+import type { PveApi, TaskStatus } from './api.ts';
+import { succeeded } from './guest.ts';
+import { parseUpid } from './upid.ts';
+
+/** A two-second restore isn't waited for ten; a long one isn't asked about all the time. */
+const POLL_FIRST_MS = 200;
+const POLL_MAX_MS = 5000;
+const POLL_GROWTH = 1.5;
+/**
+ * A node that loses its API for a moment (membership changes block it for 8 s, a restart of its daemons a little more)
+ * hasn't lost its task. Given up only after this long without any answer about the task, and three questions.
+ */
+const SILENCE_MS = 60_000;
+const SILENT_POLLS_MIN = 3;
+/** Lines kept for messages and reports. */
+const LOG_TAIL = 100;
+
+export interface TaskWait {
+  readonly clock: Clock;
+  /** Give up waiting after so many milliseconds; the task itself goes on. */
+  readonly limitMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** New lines of its log, in order, each once. */
+  readonly onLog?: ((lines: readonly string[]) => void) | undefined;
+  /** After each question. `line` is the newest of the log; `silent` says why there was no answer. */
+  readonly onProgress?:
+    | ((progress: { elapsedMs: number; line: string | null; silent: string | null }) => void)
+    | undefined;
+}
+
+export interface TaskResult {
+  /** `OK` or `WARNINGS: n`. */
+  readonly exitstatus: string;
+  /** The last lines of its log. */
+  readonly log: readonly string[];
+}
+
+/**
+ * Waits until a task has ended well.
+ * @throws PveError `refused` when it ended badly, with the line of its log that says why; `unknown` when its end could
+ * not be learnt (the worker died, the node fell silent, the limit was reached) or `signal` aborted
+ */
+export async function waitForTask(
+  api: Pick<PveApi, 'taskStatus' | 'taskLog'>,
+  upid: string,
+  wait: TaskWait,
+): Promise<TaskResult> {
+  const { clock, signal, limitMs, onLog, onProgress } = wait;
+  const name = taskName(upid);
+  const startedAt = clock.now();
+  const log: string[] = [];
+  let read = 0;
+  let answeredAt = startedAt;
+  let silentPolls = 0;
+  let pauseMs = POLL_FIRST_MS;
+
+  async function fetchLog(): Promise<void> {
+    const lines = await api.taskLog(upid, { start: read, ...(signal === undefined ? {} : { signal }) });
+    if (lines.length === 0) return;
+    read += lines.length;
+    log.push(...lines);
+    log.splice(0, log.length - LOG_TAIL);
+    onLog?.(lines);
+  }
+
+  for (;;) {
+    let silent: string | null = null;
+    let end: string | null = null;
+    try {
+      const status: TaskStatus = await api.taskStatus(upid, signal === undefined ? {} : { signal });
+      answeredAt = clock.now();
+      silentPolls = 0;
+      // The log comes after the status: a task that has ended has written all of it.
+      await fetchLog().catch((error: unknown) => {
+        if (!(error instanceof PveError) || signal?.aborted === true) throw error;
+        silent = error.message;
+      });
+      if (!status.running) end = status.exitstatus ?? '';
+    } catch (error) {
+      if (signal?.aborted === true) throw interrupted(name, signal);
+      if (!isTransient(error)) throw lost(name, error);
+      silent = error.message;
+      silentPolls++;
+      const silentMs = clock.now() - answeredAt;
+      if (silentMs >= SILENCE_MS && silentPolls >= SILENT_POLLS_MIN)
+        throw unknownEnd(
+          `${name}: nothing was heard of it for ${Math.round(silentMs / 1000)} s (${error.message})`,
+          error,
+        );
+    }
+    if (end !== null) return ended(name, end, log);
+    const elapsedMs = clock.now() - startedAt;
+    onProgress?.({ elapsedMs, line: log.at(-1) ?? null, silent });
+    if (elapsedMs >= limitMs)
+      throw unknownEnd(`${name} has not ended within ${Math.round(limitMs / 1000)} s; it may still go on`);
+    try {
+      await clock.sleep(Math.min(pauseMs, limitMs - elapsedMs), signal);
+    } catch (error) {
+      throw signal?.aborted === true ? interrupted(name, signal) : error;
+    }
+    pauseMs = Math.min(pauseMs * POLL_GROWTH, POLL_MAX_MS);
+  }
+}
+
+/** Nothing was learnt of the task this time; a later question may get an answer. */
+function isTransient(error: unknown): error is PveError {
+  return error instanceof PveError && error.outcome !== 'refused';
+}
+
+function ended(name: string, exitstatus: string, log: readonly string[]): TaskResult {
+  if (succeeded(exitstatus)) return { exitstatus, log };
+  const line = decisiveLine(log);
+  if (exitstatus === 'unexpected status' || exitstatus === '') {
+    const last = line ?? log.at(-1);
+    throw unknownEnd(
+      `${name} ended without a result (unexpected status): its worker died or was killed${last === undefined ? '' : ` — ${last}`}`,
+    );
+  }
+  throw new PveError(`${name} failed: ${line ?? exitstatus}`, { outcome: 'refused' });
+}
+
+/**
+ * The line that says why a task failed, without its prefix: the last `ERROR:` of a job (`TASK ERROR: job errors` says
+ * nothing), else the `TASK ERROR:`. Null when there is none.
+ */
+export function decisiveLine(log: readonly string[]): string | null {
+  const task = log
+    .findLast((line) => line.startsWith('TASK ERROR:'))
+    ?.slice('TASK ERROR:'.length)
+    .trim();
+  if (task !== undefined && task !== 'job errors') return task;
+  const error = log
+    .findLast((line) => line.startsWith('ERROR:'))
+    ?.slice('ERROR:'.length)
+    .trim();
+  return error ?? task ?? null;
+}
+
+/**
+ * The volid of the archive that a vzdump wrote, from its log; null when the log names none. A file storage names the
+ * file, a Proxmox Backup Server the snapshot.
+ */
+export function createdArchive(log: readonly string[], storage: string): string | null {
+  for (const line of log.toReversed()) {
+    const [, server, archive] =
+      /creating (?:(Proxmox Backup Server)|vzdump) archive '([^']+)'/.exec(line) ?? [];
+    if (archive === undefined) continue;
+    return `${storage}:backup/${server === undefined ? archive.slice(archive.lastIndexOf('/') + 1) : archive}`;
+  }
+  return null;
+}
+
+/** `vzdump of CT 101 on pve1`. */
+function taskName(upid: string): string {
+  const parsed = parseUpid(upid);
+  if (parsed === null) return `task ${upid}`;
+  return `${parsed.type}${/^\d+$/.test(parsed.id) ? ` of CT ${parsed.id}` : ''} on ${parsed.node}`;
+}
+
+/** Refused to say: the node has forgotten the task, or the token may not see it. How it ended stays open. */
+function lost(name: string, error: unknown): unknown {
+  return error instanceof PveError
+    ? unknownEnd(`${name}: its state cannot be read — ${error.message}`, error)
+    : error;
+}
+
+function interrupted(name: string, signal: AbortSignal | undefined): PveError {
+  return unknownEnd(`${name} is no longer waited for (${abortReason(signal).message}); it may still go on`);
+}
+
+function unknownEnd(message: string, cause?: unknown): PveError {
+  return new PveError(message, { outcome: 'unknown', cause });
+}

@@ -1,0 +1,40 @@
+import type { Dispatcher } from 'undici';
+import type { Clock } from './clock.ts';
+import type { ProbeResult } from './decide/model.ts';
+import type { ProbeSpec, Tls } from './inventory/types.ts';
+
+/** Everything outside the program that the commands touch, so that scenarios can put the lab in its place. */
+export interface Runtime {
+  readonly clock: Clock;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** `bytes` random bytes as hexadecimal digits. */
+  randomHex(bytes: number): string;
+  /** A dispatcher for one HTTPS API endpoint. `tls` is enforced here: on a mismatch nothing is sent. */
+  dispatcher(endpoint: string, tls: Tls): Promise<Dispatcher>;
+  /** A dispatcher for plain HTTP(S) calls that are not to a PVE API (smart plugs). */
+  httpDispatcher(): Promise<Dispatcher>;
+  /** Runs one probe, all its attempts included; never rejects except when `signal` aborts. */
+  probe(spec: ProbeSpec, signal?: AbortSignal): Promise<ProbeResult>;
+  /** Runs a hook: an executable with an argument array, no shell. */
+  exec(request: ExecRequest): Promise<ExecResult>;
+}
+
+export interface ExecRequest {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** The complete environment of the child; nothing is inherited. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin: string;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ExecResult {
+  /** Exit code, or null when it was killed or could not be started. */
+  readonly exitCode: number | null;
+  /** First 4096 bytes each. */
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Why there is no exit code (`timed out after 30 s`, `not executable`), else undefined. */
+  readonly failure?: string | undefined;
+}

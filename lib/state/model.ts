@@ -1,0 +1,177 @@
+/** What is kept between runs. The cluster is the truth about incarnations; this only caches and counts. */
+import * as z from 'zod';
+import { FailoverAction, Incarnation, Verdict } from '../decide/model.ts';
+
+export const ContainerState = z.object({
+  /** Consecutive unhealthy (healthy) runs, each at least half an interval apart. */
+  failures: z.number().int().min(0),
+  successes: z.number().int().min(0),
+  /** When a count last moved; null: never. */
+  countedAt: z.number().nullable(),
+  /** Start of the present series of failures. */
+  firstFailureAt: z.number().nullable(),
+  lastHealthyAt: z.number().nullable(),
+  verdict: Verdict.nullable(),
+  /** Reached the failure threshold and has not yet reached the recovery threshold again. */
+  down: z.boolean(),
+  /** When it was last restarted in place during the present trouble. */
+  restartedAt: z.number().nullable(),
+  lastFailoverAt: z.number().nullable(),
+  /** Hands off until `ack`: what went wrong. */
+  error: z.object({ at: z.number(), reason: z.string(), operation: z.string() }).nullable(),
+  current: Incarnation.nullable(),
+  /** Of the current incarnation, last read from its config while its node answered. */
+  identity: z
+    .object({
+      cluster: z.string(),
+      vmid: z.number().int(),
+      macs: z.array(z.string()),
+      ips: z.array(z.string()),
+      onboot: z.boolean(),
+      memMax: z.number().nullable(),
+      obstacles: z.array(z.string()),
+      readAt: z.number(),
+    })
+    .nullable(),
+});
+export type ContainerState = z.infer<typeof ContainerState>;
+
+export const State = z.object({
+  version: z.literal(1),
+  lastRunAt: z.number().nullable(),
+  /** Since when the whole view has been inconclusive, and whether that has been told. */
+  inconclusive: z.object({ since: z.number(), told: z.boolean() }).nullable(),
+  containers: z.record(z.string(), ContainerState),
+  /** By `cluster/node`: a person's word that it is off. */
+  fenceConfirmed: z.record(z.string(), z.object({ at: z.number(), by: z.string() })),
+  /** By `cluster/node`: when a node was last seen online. */
+  lastSeenOnline: z.record(z.string(), z.number()),
+  /** When a fence was last used, and which nodes were online right before. */
+  fenced: z.record(z.string(), z.object({ at: z.number(), othersOnline: z.array(z.string()) })),
+  /** Starts of automatic failovers within the last hour. */
+  failovers: z.array(z.number()),
+  /** What was last told per subject, so that only transitions are told. */
+  told: z.record(z.string(), z.string()),
+});
+export type State = z.infer<typeof State>;
+
+export function emptyState(): State {
+  return {
+    version: 1,
+    lastRunAt: null,
+    inconclusive: null,
+    containers: {},
+    fenceConfirmed: {},
+    lastSeenOnline: {},
+    fenced: {},
+    failovers: [],
+    told: {},
+  };
+}
+
+export function emptyContainerState(): ContainerState {
+  return {
+    failures: 0,
+    successes: 0,
+    countedAt: null,
+    firstFailureAt: null,
+    lastHealthyAt: null,
+    verdict: null,
+    down: false,
+    restartedAt: null,
+    lastFailoverAt: null,
+    error: null,
+    current: null,
+    identity: null,
+  };
+}
+
+/** Who executes an operation. A dead owner's operation is resumed by the next run. */
+export const Lease = z.object({
+  host: z.string(),
+  pid: z.number().int(),
+  /** Start time of the process (clock ticks since boot, from /proc), so that a reused pid isn't taken for it. */
+  started: z.string().nullable(),
+  heartbeatAt: z.number(),
+});
+export type Lease = z.infer<typeof Lease>;
+
+/** One asynchronous PVE task of a step. `upid` null: the request may or may not have reached the server. */
+export const TaskRecord = z.object({
+  node: z.string(),
+  type: z.string(),
+  vmid: z.number().int(),
+  requestedAt: z.number(),
+  /** UPIDs of that vmid and type that were there before the request: what tells ours from them, whatever the clocks. */
+  before: z.array(z.string()),
+  upid: z.string().nullable(),
+  exitstatus: z.string().nullable(),
+});
+export type TaskRecord = z.infer<typeof TaskRecord>;
+
+export const StepRecord = z.object({
+  name: z.string(),
+  status: z.enum(['started', 'done', 'failed', 'undone']),
+  startedAt: z.number(),
+  endedAt: z.number().nullable(),
+  /** One sentence: the result, or why it failed. */
+  note: z.string(),
+  task: TaskRecord.nullable(),
+});
+export type StepRecord = z.infer<typeof StepRecord>;
+
+export const Operation = z.object({
+  version: z.literal(1),
+  id: z.string(),
+  kind: z.enum(['failover', 'backup', 'restore', 'start', 'restart', 'reconcile']),
+  container: z.string(),
+  createdAt: z.number(),
+  endedAt: z.number().nullable(),
+  /** running: to be resumed when its owner is dead. cancelled: undone, the original was left or put back. */
+  status: z.enum(['running', 'done', 'cancelled', 'failed', 'error']),
+  reason: z.string(),
+  inventory: z.string(),
+  /** The resolved inventory entry it started with (opaque here; inventory/resolved.ts reads it back). */
+  entry: z.unknown(),
+  action: FailoverAction.nullable(),
+  lease: Lease,
+  /** How many targets have been tried. */
+  attempt: z.number().int(),
+  steps: z.array(StepRecord),
+  /** What steps leave for later ones. All names are set by one step each; see act/steps. */
+  data: z.object({
+    target: z.object({ cluster: z.string(), node: z.string() }).nullable(),
+    volid: z.string().nullable(),
+    backupAt: z.number().nullable(),
+    /** We set `protected` on that volid and have to lift it. */
+    weProtected: z.boolean(),
+    /** The original's onboot before we touched it. */
+    onboot: z.boolean().nullable(),
+    weStopped: z.boolean(),
+    guard: z.object({ sid: z.string(), group: z.string() }).nullable(),
+    /** The copy exists (its restore has ended well). */
+    restored: z.boolean(),
+    startAsked: z.boolean(),
+    /** vmids of earlier attempts whose copies were started, failed to verify, and were stopped and kept. */
+    started: z.array(z.number().int()),
+    /** The copy whose start was asked for last: where the container lives when it has been verified. */
+    live: z.object({ vmid: z.number().int(), epoch: z.number().int() }).nullable(),
+    /** The incarnation that is started or restarted in place. */
+    inPlace: Incarnation.nullable(),
+    /** Why it is being undone; null: it goes forward. */
+    undoing: z.string().nullable(),
+    detectedAt: z.number().nullable(),
+    verifiedAt: z.number().nullable(),
+    tried: z.array(z.string()),
+  }),
+});
+export type Operation = z.infer<typeof Operation>;
+
+/** One line of events.ndjson: transitions only. */
+export const EventRecord = z.object({
+  at: z.number(),
+  kind: z.string(),
+  container: z.string().nullable(),
+  text: z.string(),
+});
+export type EventRecord = z.infer<typeof EventRecord>;

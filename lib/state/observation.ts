@@ -1,0 +1,46 @@
+/** observation.json: everything that the last `check` has read, for `decide` to work on. */
+import { join } from 'node:path';
+import { Observation } from '../decide/model.ts';
+import { InconclusiveError } from '../errors.ts';
+import { DurableJson } from './durable.ts';
+
+/** Clocks are adjusted by little; an observation further in the future than this was made before the clock was set. */
+const AHEAD_MS = 5_000;
+
+function observationFile(dir: string): DurableJson<Observation> {
+  return new DurableJson(join(dir, 'observation.json'), {
+    schema: Observation,
+    version: 1,
+    what: 'observation',
+    advice: 'run `check`, which makes a new one',
+    indent: 0,
+  });
+}
+
+/** Replaces the observation, whatever was there: it holds nothing that the next `check` doesn't read anew. */
+export function writeObservation(dir: string, observation: Observation): void {
+  observationFile(dir).write(observation);
+}
+
+/**
+ * The last observation. Throws InconclusiveError when there is none, when it is older than `maxAgeMs` or lies in the
+ * future (the clock was set back), FailedError when it can't be read.
+ */
+export function readObservation(
+  dir: string,
+  options: { readonly now: number; readonly maxAgeMs: number },
+): Observation {
+  const observation = observationFile(dir).read();
+  if (observation === null)
+    throw new InconclusiveError(`there is no observation in ${dir} yet; run \`check\` first`);
+  const ageMs = options.now - observation.at;
+  if (ageMs > options.maxAgeMs)
+    throw new InconclusiveError(
+      `the last observation is ${Math.round(ageMs / 1000)} s old, more than the ${Math.round(options.maxAgeMs / 1000)} s it may be; run \`check\` first`,
+    );
+  if (ageMs < -AHEAD_MS)
+    throw new InconclusiveError(
+      `the last observation is dated ${Math.round(-ageMs / 1000)} s in the future (the clock was set back); run \`check\` first`,
+    );
+  return observation;
+}

@@ -1,0 +1,251 @@
+/**
+ * operations/<id>.json: the journal of each operation, and who executes it. All writes are under the lock and synchronous:
+ * a journal is written between the decision to ask for something and asking for it.
+ */
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../clock.ts';
+import { BlockedError, FailedError, InputError, LockedError, messageOf } from '../errors.ts';
+import { DurableJson, fileFailure, readText, sweepTemps } from './durable.ts';
+import { withLockSync } from './lock.ts';
+import { Operation } from './model.ts';
+import {
+  describeOwner,
+  isAlive,
+  leaseIsGood,
+  sameOwner,
+  thisProcess,
+  type Liveness,
+  type Owner,
+} from './owner.ts';
+
+/** Ended operations that are kept as the audit trail. */
+const KEPT_ENDED = 200;
+const OPERATION_ID = /^op-\d{8}T\d{6}-[0-9a-f]{6}$/;
+
+/** An operation before it has an owner. */
+export type OperationDraft = Omit<Operation, 'lease'>;
+
+/** A journal that can't be read. Until a person has seen to it, its container is not touched. */
+export interface OperationProblem {
+  readonly path: string;
+  /** Whose it is, as far as that can be made out; null: any container's. */
+  readonly container: string | null;
+  /** One sentence that names the file. */
+  readonly message: string;
+}
+
+export interface OperationStore {
+  /**
+   * Begins a journal with a lease of this process. Throws LockedError when another process executes an operation of
+   * that container, BlockedError when one is to be resumed first or a journal can't be read, FailedError on disk errors.
+   */
+  create(draft: OperationDraft): Operation;
+  /**
+   * Writes the journal and renews the lease (in `op`, too). Durable when it returns. Throws LockedError when the lease is
+   * not ours any more (nothing is written then), FailedError on disk errors.
+   */
+  save(op: Operation): void;
+  /** Throws InputError for an id that isn't known, FailedError for a journal that can't be read. */
+  load(id: string): Operation;
+  /** All, oldest first, and the files that can't be read. */
+  list(): { readonly operations: readonly Operation[]; readonly problems: readonly OperationProblem[] };
+  /**
+   * Takes over a running operation whose owner is dead. True: it is ours, and `op` now holds what the journal says (the
+   * owner may have gone on since `op` was read). False: it has ended, or its owner lives.
+   */
+  claim(op: Operation): boolean;
+  /** To be called right before every request: throws LockedError unless the journal still names this process. */
+  assertLease(op: Operation): void;
+}
+
+export interface OperationDeps {
+  readonly clock: Clock;
+  /** Whose leases are ours; a scenario runs several runners in one process. Default: this process. */
+  readonly self?: Owner;
+  readonly liveness?: (owner: Owner) => Liveness;
+}
+
+/** `op-20261122T201647-a1b2c3`: sorts by time. `now` in epoch ms. */
+export function newOperationId(now: number, randomHex: (bytes: number) => string): string {
+  return `op-${new Date(now).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}-${randomHex(3)}`;
+}
+
+/** The journals in the state folder `dir`, which openState has checked. */
+export function openOperations(dir: string, deps: OperationDeps): OperationStore {
+  const { clock, self = thisProcess(), liveness = isAlive } = deps;
+  const folder = join(dir, 'operations');
+
+  function ownLease(): Operation['lease'] {
+    return { ...self, heartbeatAt: clock.now() };
+  }
+
+  function list(): { operations: Operation[]; problems: OperationProblem[] } {
+    const operations: Operation[] = [];
+    const problems: OperationProblem[] = [];
+    for (const name of journalNames(folder)) {
+      const path = join(folder, name);
+      try {
+        const operation = readJournal(path);
+        if (operation !== null) operations.push(operation);
+      } catch (error) {
+        if (!(error instanceof FailedError)) throw error;
+        problems.push({ path, container: containerIn(path), message: messageOf(error) });
+      }
+    }
+    return { operations, problems };
+  }
+
+  function readOwn(op: Operation): Operation {
+    const found = readJournal(join(folder, `${op.id}.json`));
+    if (found === null)
+      throw new FailedError(
+        `the journal of operation ${op.id} of container ${op.container} is gone from ${folder}; this run stops, look in the cluster how far it got`,
+      );
+    if (!sameOwner(found.lease, self))
+      throw new LockedError(
+        `operation ${op.id} of container ${op.container} was taken over by ${describeOwner(found.lease)}; this run stops`,
+      );
+    return found;
+  }
+
+  function refuseSecond(draft: OperationDraft): void {
+    const { operations, problems } = list();
+    const problem = problems.find((p) => p.container === null || p.container === draft.container);
+    if (problem !== undefined)
+      throw new BlockedError(`no operation of container ${draft.container} can begin: ${problem.message}`);
+    const running = operations.find((o) => o.container === draft.container && o.status === 'running');
+    if (running !== undefined && leaseIsGood(running.lease, clock.now(), liveness))
+      throw new LockedError(
+        `operation ${running.id} of container ${draft.container} is being executed by ${describeOwner(running.lease)}`,
+        { hint: 'wait for its end' },
+      );
+    if (running !== undefined)
+      throw new BlockedError(
+        `operation ${running.id} of container ${draft.container} was interrupted and has to be resumed before another begins; run \`failover ${draft.container} --resume ${running.id}\``,
+      );
+    if (operations.some((o) => o.id === draft.id))
+      throw new FailedError(`there is an operation ${draft.id} already`);
+  }
+
+  function pruneEnded(): void {
+    if (journalNames(folder).length <= KEPT_ENDED) return;
+    const ended = list().operations.filter((o) => o.status !== 'running');
+    const oldestFirst = ended.toSorted((a, b) => (a.endedAt ?? a.createdAt) - (b.endedAt ?? b.createdAt));
+    try {
+      for (const { id } of oldestFirst.slice(0, Math.max(0, ended.length - KEPT_ENDED)))
+        rmSync(join(folder, `${id}.json`), { force: true });
+    } catch (error) {
+      throw fileFailure(`delete old journals in ${folder}`, error, 'the operation itself is recorded');
+    }
+  }
+
+  return {
+    list,
+    create(draft) {
+      if (!OPERATION_ID.test(draft.id)) throw new Error(`bug: ${draft.id} is not an operation id`);
+      return withLockSync(dir, () => {
+        openFolder(folder);
+        sweepTemps(folder, clock.now());
+        refuseSecond(draft);
+        const operation: Operation = { ...draft, lease: ownLease() };
+        journal(join(folder, `${draft.id}.json`)).write(operation);
+        pruneEnded();
+        return operation;
+      });
+    },
+    save(op) {
+      withLockSync(dir, () => {
+        const before = readOwn(op);
+        if (before.status !== 'running' && op.status === 'running')
+          throw new Error(`bug: the ended operation ${op.id} was to run again`);
+        const lease = ownLease();
+        journal(join(folder, `${op.id}.json`)).write({ ...op, lease });
+        op.lease = lease;
+        if (op.status !== 'running') pruneEnded();
+      });
+    },
+    load(id) {
+      if (!OPERATION_ID.test(id))
+        throw new InputError(`"${id.slice(0, 80)}" is not an operation id; \`history\` lists them`);
+      const found = readJournal(join(folder, `${id}.json`));
+      if (found === null)
+        throw new InputError(`there is no operation ${id} in ${folder}; \`history\` lists them`);
+      return found;
+    },
+    claim(op) {
+      return withLockSync(dir, () => {
+        const path = join(folder, `${op.id}.json`);
+        const found = readJournal(path);
+        if (found === null || found.status !== 'running') return false;
+        if (!sameOwner(found.lease, self) && leaseIsGood(found.lease, clock.now(), liveness)) return false;
+        const claimed: Operation = { ...found, lease: ownLease() };
+        journal(path).write(claimed);
+        Object.assign(op, claimed);
+        return true;
+      });
+    },
+    assertLease(op) {
+      if (readOwn(op).status !== 'running')
+        throw new LockedError(`operation ${op.id} of container ${op.container} has ended; this run stops`);
+    },
+  };
+}
+
+function journal(path: string): DurableJson<Operation> {
+  return new DurableJson(path, {
+    schema: Operation,
+    version: 1,
+    what: 'operation journal',
+    advice:
+      'its container is not touched meanwhile; restore it from a backup or, once you have seen in the cluster that nothing of it is under way, move it away',
+  });
+}
+
+function readJournal(path: string): Operation | null {
+  const found = journal(path).read();
+  if (found !== null && !path.endsWith(`/${found.id}.json`))
+    throw new FailedError(
+      `operation journal ${path} is that of another operation, ${found.id} — it was left as it is; move the copy away`,
+    );
+  return found;
+}
+
+function journalNames(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
+      .toSorted();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw fileFailure(`read ${folder}`, error);
+  }
+}
+
+function openFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw fileFailure(`make the folder ${folder}`, error);
+  }
+}
+
+/** The container that a broken journal is about: it is among its first lines, which may have survived. */
+function containerIn(path: string): string | null {
+  let text: string | null;
+  try {
+    text = readText(path);
+  } catch (error) {
+    if (error instanceof FailedError) return null;
+    throw error;
+  }
+  const quoted = /^ {2}"container": ("(?:[^"\\]|\\.)*"),?$/m.exec(text ?? '')?.[1];
+  if (quoted === undefined) return null;
+  try {
+    const name: unknown = JSON.parse(quoted);
+    return typeof name === 'string' ? name : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

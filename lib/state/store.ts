@@ -1,0 +1,90 @@
+/** state.json: what is kept between runs, by lowdb. Read without the lock, changed under it. */
+import { lstatSync, mkdirSync, type Stats } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { LowSync } from 'lowdb';
+import type { Clock } from '../clock.ts';
+import { InputError } from '../errors.ts';
+import { DurableJson, errnoOf, fileFailure, sweepTemps } from './durable.ts';
+import { withLock } from './lock.ts';
+import { emptyState, State } from './model.ts';
+
+export interface StateStore {
+  /** Absolute path of the state folder. */
+  readonly dir: string;
+  /** The state as it was last written; the empty one when there is none. Throws FailedError when it can't be trusted. */
+  read(): State;
+  /**
+   * Reads, lets `mutate` change it, and writes it, all under the lock; returns what was written. Nothing is written when
+   * `mutate` throws. `mutate` must be synchronous and must not use anything else that takes the lock. Throws LockedError
+   * and FailedError.
+   */
+  update(mutate: (state: State) => void): Promise<State>;
+}
+
+/** Opens the state folder and makes it (mode 0700) when it is not there. Throws InputError when it can't be trusted. */
+export function openState(dir: string, { clock }: { readonly clock: Clock }): StateStore {
+  const folder = resolve(dir);
+  openFolder(folder);
+  const open = (): LowSync<State> => {
+    // A new one each time: another process may have written since.
+    const database = new LowSync<State>(stateFile(folder), emptyState());
+    database.read();
+    return database;
+  };
+  return {
+    dir: folder,
+    read: () => open().data,
+    update: (mutate) =>
+      withLock(folder, { clock }, () => {
+        sweepTemps(folder, clock.now());
+        const database = open();
+        database.update(mutate);
+        return database.data;
+      }),
+  };
+}
+
+function stateFile(folder: string): DurableJson<State> {
+  return new DurableJson(join(folder, 'state.json'), {
+    schema: State,
+    version: 1,
+    what: 'state file',
+    advice:
+      "restore it from a backup or move it away: the cluster's lineage lines rebuild what matters, only counts and acknowledgements are lost",
+  });
+}
+
+/**
+ * Who can write into the folder can make a run fail over, or keep it from doing so. A link is refused because what it
+ * points to can be exchanged between two reads.
+ */
+function openFolder(folder: string): void {
+  const found = look(folder);
+  if (found === undefined) {
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw fileFailure(`make the state folder ${folder}`, error);
+    }
+    return;
+  }
+  if (found.isSymbolicLink())
+    throw new InputError(
+      `the state folder ${folder} is a symbolic link; name the folder itself with --state`,
+    );
+  if (!found.isDirectory())
+    throw new InputError(`the state folder ${folder} is not a folder; name another one with --state`);
+  if ((found.mode & 0o022) !== 0)
+    throw new InputError(
+      `the state folder ${folder} can be written by other users (mode ${(found.mode & 0o777).toString(8)}), who could cause or prevent failovers; run chmod go-w ${folder}`,
+    );
+}
+
+function look(folder: string): Stats | undefined {
+  try {
+    return lstatSync(folder, { throwIfNoEntry: false });
+  } catch (error) {
+    if (errnoOf(error) === 'ENOTDIR') return undefined;
+    throw fileFailure(`look at the state folder ${folder}`, error);
+  }
+}

@@ -1,0 +1,37 @@
+/** The Runtime of a real machine: its clock, its environment, its network and its processes. */
+import { randomBytes } from 'node:crypto';
+import { systemClock } from './clock.ts';
+import { execFile } from './exec.ts';
+import type { Runtime } from './runtime.ts';
+
+/** Where cron jobs often have nothing, and where `ping` and plugins are. */
+const FALLBACK_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** The outside world as it is. undici, TLS and zx are loaded when the first request or probe needs them. */
+export function systemRuntime(): Runtime {
+  const env = process.env;
+  const path = env['PATH'];
+  const deps = {
+    clock: systemClock,
+    exec: execFile,
+    path: path === undefined || path === '' ? FALLBACK_PATH : path,
+  };
+  return {
+    clock: systemClock,
+    env,
+    randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+    dispatcher: async (endpoint, tls) => {
+      const { endpointDispatcher } = await import('./dispatcher.ts');
+      return endpointDispatcher(endpoint, tls);
+    },
+    httpDispatcher: async () => {
+      const { plainDispatcher } = await import('./dispatcher.ts');
+      return plainDispatcher();
+    },
+    probe: async (spec, signal) => {
+      const { runProbe } = await import('./observe/probe.ts');
+      return runProbe(spec, deps, signal);
+    },
+    exec: execFile,
+  };
+}

@@ -1,0 +1,53 @@
+/** One line of text per event. Golden logs are made of these lines. */
+import type { Decision } from '../decide/model.ts';
+import type { Event } from './events.ts';
+
+type Formatters = { readonly [K in Event['kind']]: (event: Extract<Event, { kind: K }>) => string | null };
+
+const formatters: Formatters = {
+  note: (e) => `${e.level === 'warn' ? 'warning: ' : ''}${e.container === null ? '' : `${e.container}: `}${e.text}`,
+  counted: (e) => `${e.container}: unhealthy ${e.failures}/${e.threshold}: ${e.reason}`,
+  verdict: (e) => `${e.container}: ${e.from === null ? '' : `${e.from} → `}${e.to.kind} (${e.to.reason})`,
+  decision: (e) => formatDecision(e.decision),
+  'operation-started': (e) => `${e.container}: ${e.operation} started: ${e.what}`,
+  'operation-resumed': (e) => `${e.container}: ${e.operation} goes on after ${e.after}`,
+  'step-started': () => null,
+  'step-progress': (e) => `${e.container}: ${e.step} ${bar(e.percent)}${e.text}`,
+  'step-done': (e) => `${e.container}: ${e.step}: ${e.note}`,
+  'step-failed': (e) => `${e.container}: ${e.step} failed: ${e.note}`,
+  'operation-ended': (e) => `${e.container}: ${e.operation} ${e.status}: ${e.text}`,
+  reconciled: (e) => `${e.container}: ${e.text}`,
+};
+
+/** The line of an event, or null when it has none of its own. */
+export function formatEvent(event: Event): string | null {
+  return apply(event);
+}
+
+function apply<K extends Event['kind']>(event: Extract<Event, { kind: K }>): string | null {
+  const format: (event: Extract<Event, { kind: K }>) => string | null = formatters[event.kind as K];
+  return format(event);
+}
+
+/** `[######----]  60% `, or nothing when the share is unknown. */
+export function bar(percent: number | null): string {
+  if (percent === null) return '';
+  const filled = Math.round(Math.min(Math.max(percent, 0), 100) / 5);
+  return `[${'#'.repeat(filled)}${'-'.repeat(20 - filled)}] ${String(Math.round(percent)).padStart(3)}% `;
+}
+
+/** What is about to be done is explained in full, once; anything else in its one sentence. */
+function formatDecision(decision: Decision): string {
+  return decision.kind === 'failover' ? explainDecision(decision).join('\n') : `${decision.container}: ${decision.kind}: ${decision.why}`;
+}
+
+/** The gates of a decision with their evidence, one line each: what `decide --explain` shows. */
+export function explainDecision(decision: Decision): string[] {
+  const lines = [`${decision.container}: ${decision.kind}: ${decision.why}`, `  verdict   ${decision.verdict.kind} (${decision.verdict.reason})`];
+  for (const gate of decision.gates) {
+    lines.push(`  ${gate.ok ? 'pass' : 'FAIL'}  ${gate.gate.padEnd(8)} ${gate.evidence}`);
+    if (gate.flip !== null) lines.push(`        to change that: ${gate.flip}`);
+  }
+  for (const { what, why } of decision.rejected) lines.push(`  not   ${what}: ${why}`);
+  return lines;
+}

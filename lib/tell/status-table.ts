@@ -1,0 +1,64 @@
+/** The table of `check`, `status` and the demo: one line per container. Pure. */
+import { incarnationKey } from '../decide/incarnations.ts';
+import type { Observation, ProbeResult } from '../decide/model.ts';
+import type { Inventory } from '../inventory/types.ts';
+import type { Operation, State } from '../state/model.ts';
+import { formatDuration } from '../units.ts';
+import { table } from './tables.ts';
+
+export interface StatusRow {
+  readonly container: string;
+  readonly mode: string;
+  readonly verdict: string;
+  readonly failures: string;
+  readonly where: string;
+  readonly latencyMs: number | null;
+  readonly detail: string;
+}
+
+/** What is known of every container, for a table or JSON. */
+export function statusRows(
+  inventory: Inventory,
+  state: State,
+  observation: Observation | null,
+  running: readonly Operation[],
+  now: number,
+): StatusRow[] {
+  return Object.values(inventory.containers)
+    .filter((c) => c.mode !== 'off')
+    .map((container) => {
+      const record = state.containers[container.name];
+      const op = running.find((o) => o.container === container.name);
+      const probes = observation?.probes[container.name] ?? [];
+      return {
+        container: container.name,
+        mode: container.mode,
+        verdict: record?.verdict?.kind ?? 'unknown',
+        failures: `${record?.failures ?? 0}/${container.failureThreshold}`,
+        where: record?.current == null ? `${container.cluster}/?` : incarnationKey(record.current),
+        latencyMs: slowest(probes),
+        detail: detailOf(record, op, now),
+      };
+    });
+}
+
+function slowest(probes: readonly ProbeResult[]): number | null {
+  const times = probes.map((p) => p.latencyMs).filter((t) => t !== null);
+  return times.length === 0 ? null : Math.round(Math.max(...times));
+}
+
+function detailOf(record: State['containers'][string] | undefined, op: Operation | undefined, now: number): string {
+  if (op !== undefined) return `${op.kind} ${op.id} in hand: ${op.steps.at(-1)?.name ?? 'beginning'}`;
+  if (record?.error != null) return `HANDS OFF since ${formatDuration(now - record.error.at)} (${record.error.operation}): ${record.error.reason}`;
+  if (record?.lastFailoverAt != null && record.verdict?.kind === 'healthy')
+    return `${record.verdict.reason}; failed over ${formatDuration(now - record.lastFailoverAt)} ago`;
+  return record?.verdict?.reason ?? 'never checked';
+}
+
+export function statusTable(rows: readonly StatusRow[], width: number): string {
+  return table(
+    ['CONTAINER', 'MODE', 'VERDICT', 'FAILURES', 'WHERE', 'LATENCY', 'DETAIL'],
+    rows.map((r) => [r.container, r.mode, r.verdict, r.failures, r.where, r.latencyMs === null ? '-' : `${r.latencyMs} ms`, r.detail]),
+    width,
+  );
+}

@@ -1,0 +1,76 @@
+/** The plain teller: time-stamped lines for cron and CI, NDJSON for --json. On a terminal, steps get Listr2 (steps.ts). */
+import type { Clock } from '../clock.ts';
+import { redact } from '../redact.ts';
+import type { Event, Teller } from './events.ts';
+import { formatEvent } from './format.ts';
+
+export interface TellerOptions {
+  readonly io: { err(text: string): void; readonly tty: boolean; readonly columns: number };
+  readonly clock: Clock;
+  readonly level: 'error' | 'warn' | 'info' | 'debug';
+  readonly json: boolean;
+  /** The command has long steps: show them with Listr2 on a terminal. */
+  readonly steps: boolean;
+}
+
+const RANK = { error: 0, warn: 1, info: 2, debug: 3 } as const;
+/** In a log, progress of one step is shown at most this often. */
+const PROGRESS_EVERY_MS = 10_000;
+
+function levelOf(event: Event): keyof typeof RANK {
+  if (event.kind === 'note') return event.level;
+  if (event.kind === 'step-failed') return 'warn';
+  if (event.kind === 'decision') return event.decision.kind === 'none' ? 'debug' : 'info';
+  return 'info';
+}
+
+/** A teller for where the output goes. */
+export function createTeller(options: TellerOptions): Teller {
+  const plain = plainTeller(options);
+  if (!options.steps || !options.io.tty || options.json) return plain;
+  return lazySteps(options, plain);
+}
+
+function plainTeller({ io, clock, level, json }: TellerOptions): Teller {
+  const shown = new Map<string, number>();
+  return {
+    tell(event) {
+      if (RANK[levelOf(event)] > RANK[level]) return;
+      const now = clock.now();
+      if (event.kind === 'step-progress') {
+        const key = `${event.operation} ${event.step}`;
+        const last = shown.get(key);
+        shown.set(key, last === undefined || now - last >= PROGRESS_EVERY_MS ? now : last);
+        if (last === undefined || now - last < PROGRESS_EVERY_MS) return;
+      }
+      if (json) return io.err(redact(JSON.stringify({ at: now, ...event })));
+      const text = formatEvent(event);
+      if (text !== null) io.err(redact(`${stamp(now)} ${text}`));
+    },
+    end: () => Promise.resolve(),
+  };
+}
+
+/** `2026-11-22 20:16:47`, in UTC: logs of runner and nodes are to be compared. */
+export function stamp(at: number): string {
+  return new Date(at).toISOString().slice(0, 19).replace('T', ' ');
+}
+
+/** Listr2 is loaded when the first operation starts, and not before. */
+function lazySteps({ io }: TellerOptions, plain: Teller): Teller {
+  let chain: Promise<Teller> | null = null;
+  return {
+    tell(event) {
+      const stepwise = event.kind.startsWith('step-') || event.kind.startsWith('operation-');
+      if (!stepwise && chain === null) return plain.tell(event);
+      chain ??= import('./steps.ts').then(({ stepsTeller }) => stepsTeller({ columns: io.columns, line: (e) => plain.tell(e) }));
+      chain = chain.then((teller) => {
+        teller.tell(event);
+        return teller;
+      });
+    },
+    async end() {
+      if (chain !== null) await (await chain).end();
+    },
+  };
+}

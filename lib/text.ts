@@ -1,0 +1,35 @@
+/** Small helpers for sentences: text from outside made harmless, ages made readable. */
+
+/** Escape sequences of terminals: CSI (colours, cursor), OSC (titles, links), and the two-character ones. */
+// oxlint-disable-next-line no-control-regex -- control characters are exactly what is looked for
+const ESCAPES = /\u001B(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001B]*(?:\u0007|\u001B\\)?|[ -/]*[0-~])?/g;
+
+/**
+ * One line of text from outside (a server, a plugin, a certificate), fit for a terminal, a log and a report: no escape
+ * sequences, no control, bidirectional or invisible characters, white space collapsed, at most `max` characters.
+ */
+export function plainText(text: string, max = 120): string {
+  // The slice bounds the work for the expressions below; nobody needs the end of a megabyte on one line.
+  const clean = text
+    .slice(0, max * 20)
+    .replace(ESCAPES, '')
+    .replace(/[\s\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
+    .replace(/[\p{Cf}\p{Cs}\p{Co}\p{Cn}]/gu, '')
+    .trim();
+  const characters = Array.from(clean);
+  return characters.length <= max ? clean : `${characters.slice(0, max - 1).join('')}…`;
+}
+
+/** How long ago or ahead something is, in its largest unit: `3 days`, `1 hour`, `20 minutes`. `ms` is not negative. */
+export function roughSpanText(ms: number): string {
+  const units = [
+    ['day', 86_400_000],
+    ['hour', 3_600_000],
+    ['minute', 60_000],
+  ] as const;
+  for (const [unit, size] of units) {
+    const count = Math.floor(ms / size);
+    if (count >= 1) return `${count} ${unit}${count === 1 ? '' : 's'}`;
+  }
+  return 'less than a minute';
+}

@@ -1,0 +1,70 @@
+/** All commands by name. `load` keeps the start of each one as cheap as it can be. */
+import type { CommandEntry } from "../lib/cli/main.ts";
+
+export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  'check-and-failover': {
+    usage: 'check-and-failover [names..]',
+    describe: 'what cron runs every minute: resume, reconcile, check, decide, failover',
+    load: async () => (await import('./check-and-failover.ts')).checkAndFailover,
+  },
+  check: {
+    usage: 'check [names..]',
+    describe: 'probe the services, look at the clusters, print a table',
+    load: async () => (await import('./check.ts')).check,
+  },
+  decide: {
+    usage: 'decide [names..]',
+    describe: 'what should be done, and why; writes a plan and prints its id',
+    load: async () => (await import('./decide.ts')).decideCommand,
+  },
+  failover: {
+    usage: 'failover <name>',
+    describe: 'move one container to another node by backup and restore, by hand',
+    load: async () => (await import('./failover.ts')).failover,
+  },
+  backup: {
+    usage: 'backup [action] [names..]',
+    describe: 'back containers up now; list, protect, unprotect backups',
+    load: async () => (await import('./backup.ts')).backup,
+  },
+  restore: {
+    usage: 'restore <name>',
+    describe: 'restore a backup to a node as a vmid',
+    load: async () => (await import('./restore.ts')).restore,
+  },
+  reconcile: {
+    usage: 'reconcile',
+    describe: 'keep returned originals down, clear leftovers, report drift',
+    load: async () => (await import('./reconcile.ts')).reconcileCommand,
+  },
+  status: {
+    usage: 'status [names..]',
+    describe: 'what was last seen of every container, without touching anything',
+    load: async () => (await import('./status.ts')).status,
+  },
+  fence: {
+    usage: 'fence <action> [node]',
+    describe: 'read the power state of nodes, or confirm by hand that one is off',
+    load: async () => (await import('./fence.ts')).fence,
+  },
+  ack: {
+    usage: 'ack <name>',
+    describe: 'a person has looked after an error: let ProxWarden act on it again',
+    load: async () => (await import('./ack.ts')).ack,
+  },
+  validate: {
+    usage: 'validate',
+    describe: 'check the inventory files, offline; --schema prints their JSON Schema',
+    load: async () => (await import('./validate.ts')).validate,
+  },
+  lab: {
+    usage: 'lab <action> [name]',
+    describe: 'a simulated cluster to play with: up, status, kill, revive, cut, break, mend, fill, down',
+    load: async () => (await import('./lab.ts')).lab,
+  },
+  demo: {
+    usage: 'demo',
+    describe: 'the whole story in the lab, in under a minute',
+    load: async () => (await import('./demo.ts')).demo,
+  },
+};

@@ -1,0 +1,51 @@
+// Bundles every test file (shared chunks, source maps) and runs them with Node's own test runner.
+// `npm test` runs all; `npm test -- inventory decide` only files whose path contains one of the words.
+import { build } from 'esbuild';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+function walk(dir) {
+  return readdirSync(dir, { withFileTypes: true }).flatMap((e) =>
+    e.isDirectory() ? walk(join(dir, e.name)) : e.name.endsWith('.test.ts') ? [join(dir, e.name)] : [],
+  );
+}
+const words = process.argv.slice(2).filter((a) => !a.startsWith('-'));
+const flags = process.argv.slice(2).filter((a) => a.startsWith('-'));
+const files = walk('test')
+  .filter((f) => words.length === 0 || words.some((w) => f.includes(w)))
+  .toSorted();
+if (files.length === 0) {
+  console.error(`no test file matches ${words.join(' ')}`);
+  process.exit(2);
+}
+if (!existsSync('dist/proxwarden.js') || process.env['PROXWARDEN_SKIP_BUILD'] === undefined) {
+  const built = spawnSync(process.execPath, ['scripts/dev/build.mjs'], { stdio: 'inherit' });
+  if (built.status !== 0) process.exit(1);
+}
+const outdir = `.build/test-${process.pid}`;
+try {
+  await build({
+    entryPoints: files,
+    outdir,
+    outbase: '.',
+    bundle: true,
+    splitting: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    sourcemap: 'inline',
+    sourcesContent: false,
+    logLevel: 'warning',
+    define: { PROXWARDEN_VERSION: '"test"' },
+  });
+  const run = spawnSync(
+    process.execPath,
+    ['--enable-source-maps', '--test', '--test-concurrency=2', ...flags, ...files.map((f) => join(outdir, f.replace(/\.ts$/, '.js')))],
+    { stdio: 'inherit' },
+  );
+  process.exitCode = run.status ?? 1;
+} finally {
+  rmSync(outdir, { recursive: true, force: true });
+}

@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import type { Io } from '../lib/cli/command.ts';
+import { defineCommand } from '../lib/cli/command.ts';
+import { commonFlags } from '../lib/cli/options.ts';
+import { inventoryDir } from '../lib/cli/session.ts';
+import { EXIT, FailedError, InputError, messageOf } from '../lib/errors.ts';
+import { connectLab } from '../lib/lab/client.ts';
+import { LAB_VERBS, type LabReport } from '../lib/lab/control-protocol.ts';
+import { readRunFile } from '../lib/lab/runfile.ts';
+import { table } from '../lib/tell/tables.ts';
+import { stamp } from '../lib/tell/teller.ts';
+
+const ACTIONS = ['up', 'status', 'down', ...LAB_VERBS] as const;
+const EXAMPLE = 'inventory/example';
+
+export const lab = defineCommand({
+  usage: 'lab <action> [name]',
+  describe: 'a simulated cluster to play with',
+  flags: (y) =>
+    commonFlags(y)
+      .positional('action', { choices: ACTIONS, demandOption: true, describe: 'what to do' })
+      .positional('name', { type: 'string', describe: 'a node, a container, or a storage (fill, drain)' })
+      .option('speed', { type: 'number', default: 1, requiresArg: true, describe: 'up: everything that takes time in the lab is so many times faster' })
+      .option('background', { type: 'boolean', default: false, describe: 'up: return when it runs; `lab down` ends it' })
+      .default('inventory', EXAMPLE, `./${EXAMPLE}`)
+      .example('$0 lab up --background', `then use the other commands with --inventory ${EXAMPLE}`)
+      .example('$0 lab kill pve1', 'power loss; revive brings the node back')
+      .example('$0 lab cut pve2', 'network only: the node lives on, unseen; mend brings it back')
+      .example('$0 lab break web', "a container's service hangs while it runs; mend ends it")
+      .example('$0 lab fill nas', 'a storage is full; drain ends it'),
+  async run(args, invocation) {
+    const { io, signal } = invocation;
+    const dir = inventoryDir(args, invocation);
+    if (args.action === 'up') {
+      if (args.background) return upInBackground(dir, args.speed, io);
+      const { labUp } = await import('../lib/lab/control.ts');
+      const running = await labUp({ dir, speed: args.speed, portBase: 18_000 });
+      io.out(`the lab is up: ${Object.entries(running.ports).map(([name, port]) => `${name} ${port}`).join(', ')}\nuse it with --inventory ${args.inventory}; Ctrl-C or \`proxwarden lab down\` ends it`);
+      let shown = 0;
+      const show = (): void => {
+        for (const event of running.lab.events.slice(shown)) io.err(`${stamp(event.at)} lab: ${event.text}`);
+        shown = running.lab.events.length;
+      };
+      running.lab.onChange(show);
+      await Promise.race([running.closed, new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))]);
+      await running.close();
+      return EXIT.ok;
+    }
+    const client = await connectLab(dir);
+    if (args.action === 'down') {
+      io.out(await client.down());
+      return EXIT.ok;
+    }
+    if (args.action === 'status') {
+      const report = await client.status();
+      io.out(args.json ? JSON.stringify(report, null, 2) : formatReport(report, io.columns));
+      return report.violations.length === 0 ? EXIT.ok : EXIT.failed;
+    }
+    if (args.name === undefined) throw new InputError(`\`lab ${args.action}\` what? Name a node, a container or a storage`);
+    io.out(await client.perform(args.action, args.name));
+    return EXIT.ok;
+  },
+});
+
+const START_WITHIN_MS = 15_000;
+
+async function upInBackground(dir: string, speed: number, io: Io): Promise<typeof EXIT.ok> {
+  const script = process.argv[1];
+  if (script === undefined) throw new FailedError('the lab can only go to the background from the installed command');
+  const child = spawn(process.execPath, [script, 'lab', 'up', '--inventory', dir, '--speed', String(speed)], { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
+  let exit: number | null = null;
+  child.on('exit', (code) => (exit = code ?? 1));
+  const until = Date.now() + START_WITHIN_MS;
+  while (Date.now() < until && exit === null) {
+    const run = await readRunFile(dir);
+    if (run !== null && run.pid === child.pid && (await answers(dir))) {
+      child.stderr.destroy();
+      child.unref();
+      io.out(`the lab is up (pid ${run.pid}): use it with --inventory; \`proxwarden lab down\` ends it`);
+      return EXIT.ok;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  if (exit === null) child.kill('SIGTERM');
+  throw new FailedError(`the lab did not come up: ${said.trim().replace(/^proxwarden: /, '') || `no answer within ${START_WITHIN_MS / 1000} s (${join(dir, '.lab')})`}`);
+}
+
+async function answers(dir: string): Promise<boolean> {
+  try {
+    await (await connectLab(dir)).status();
+    return true;
+  } catch (error) {
+    if (messageOf(error) === '') throw error;
+    return false;
+  }
+}
+
+function formatReport(report: LabReport, columns: number): string {
+  const nodes = table(['NODE', 'POWER', 'NETWORK', 'API', 'QUORUM'], report.nodes.map((n) => [n.name, n.power, n.network, n.api ? 'up' : 'down', n.quorate ? 'yes' : 'no']), columns);
+  const containers = table(['CT', 'NODE', 'NAME', 'STATE', 'ONBOOT', 'TAGS'], report.containers.map((c) => [String(c.vmid), c.node, c.hostname, c.state, c.onboot ? '1' : '0', c.tags.join(';')]), columns);
+  const violations = report.violations.length === 0 ? 'rule 1 (never two): no violation' : report.violations.map((v) => `VIOLATION ${stamp(v.at)} ${v.text}`).join('\n');
+  const problems = report.problems.map((p) => `problem: ${p}`);
+  return [nodes, '', containers, '', `${report.backups.length} backups`, violations, ...problems].join('\n');
+}

@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+/** The entry: a list of commands, each loaded only when it runs. */
+import { constants } from 'node:os';
+import { main } from '../lib/cli/main.ts';
+import { systemRuntime } from '../lib/system-runtime.ts';
+import { COMMANDS } from './commands.ts';
+
+const controller = new AbortController();
+let signals = 0;
+for (const name of ['SIGINT', 'SIGTERM'] as const)
+  process.on(name, () => {
+    signals += 1;
+    controller.abort(new Error(`stopped by ${name}`));
+    // A second Ctrl-C means it: whatever hangs, the journal is on disk.
+    if (signals > 1) process.exit(128 + constants.signals[name]);
+  });
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // `proxwarden status | head -1`: the reader has gone, and that is all right.
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+process.exitCode = await main(process.argv.slice(2), COMMANDS, {
+  runtime: systemRuntime(),
+  io: {
+    out: (text) => void process.stdout.write(`${text}\n`),
+    err: (text) => void process.stderr.write(`${text}\n`),
+    tty: process.stdout.isTTY && process.stderr.isTTY,
+    columns: process.stdout.columns ?? 160,
+  },
+  signal: controller.signal,
+  cwd: process.cwd(),
+});

@@ -1,0 +1,50 @@
+import { busyContainers } from '../lib/act/tick.ts';
+import { defineCommand } from '../lib/cli/command.ts';
+import { commonFlags, narrowFlags } from '../lib/cli/options.ts';
+import { narrow, openInventory, stateDir } from '../lib/cli/session.ts';
+import { EXIT, InconclusiveError } from '../lib/errors.ts';
+import type { Observation } from '../lib/decide/model.ts';
+import { readObservation } from '../lib/state/observation.ts';
+import { openOperations } from '../lib/state/operations.ts';
+import { openState } from '../lib/state/store.ts';
+import { statusRows, statusTable } from '../lib/tell/status-table.ts';
+import { formatDuration } from '../lib/units.ts';
+
+export const status = defineCommand({
+  usage: 'status [names..]',
+  describe: 'what was last seen of every container, without touching anything',
+  flags: (y) => narrowFlags(commonFlags(y)).example('$0 status', 'from the state only: no API call, no probe'),
+  async run(args, invocation) {
+    const { runtime, io } = invocation;
+    const inventory = openInventory(args, invocation);
+    const dir = stateDir(args, invocation);
+    const state = openState(dir, { clock: runtime.clock }).read();
+    const operations = openOperations(dir, { clock: runtime.clock });
+    const only = narrow(inventory, args.names, args.cluster);
+    const now = runtime.clock.now();
+    const { cut, problems } = busyContainers({ operations, inventory });
+    const rows = statusRows(inventory, state, lastSeen(dir, now), cut, now).filter((r) => only?.has(r.container) ?? true);
+    const ended = operations.list().operations.filter((o) => o.status !== 'running' && (only?.has(o.container) ?? true)).slice(-5);
+    if (args.json) {
+      io.out(JSON.stringify({ lastRunAt: state.lastRunAt, containers: rows, operations: [...ended, ...cut].map(({ id, kind, container, status: s, createdAt, endedAt, reason }) => ({ id, kind, container, status: s, createdAt, endedAt, reason })), fenceConfirmed: state.fenceConfirmed, problems }, null, 2));
+    } else {
+      io.out(statusTable(rows, io.columns));
+      io.out(`last run: ${state.lastRunAt === null ? 'never' : `${formatDuration(now - state.lastRunAt)} ago`}`);
+      for (const op of ended) io.out(`${op.id}  ${op.kind} ${op.container}: ${op.status}`);
+      for (const problem of problems) io.err(`warning: ${problem}`);
+    }
+    if (problems.length > 0) return EXIT.failed;
+    if (rows.some((r) => r.detail.startsWith('HANDS OFF'))) return EXIT.blocked;
+    return rows.some((r) => r.verdict === 'unhealthy') ? EXIT.unhealthy : EXIT.ok;
+  },
+});
+
+/** The last observation, however old: its age is in the table. Null when there is none. */
+function lastSeen(dir: string, now: number): Observation | null {
+  try {
+    return readObservation(dir, { now, maxAgeMs: Number.POSITIVE_INFINITY });
+  } catch (error) {
+    if (error instanceof InconclusiveError) return null;
+    throw error;
+  }
+}

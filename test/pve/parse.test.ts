@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { configFacts, configFromReply, configFromText } from '../../lib/pve/parse.ts';
+import { archivedFrom, backupViews, lastPowerTask, taskEntries } from '../../lib/pve/guest.ts';
+import { formatLineage } from '../../lib/decide/lineage.ts';
+import { ContentReply, TasksReply } from '../../lib/pve/schemas.ts';
+
+const NET = 'name=eth0,bridge=vmbr0,gw=10.88.0.254,hwaddr=bc:24:11:27:3a:83,ip=10.88.0.101/24,type=veth';
+
+test('a config from the API: identity, switches, description', () => {
+  const facts = configFacts(
+    configFromReply({
+      net0: NET,
+      net1: 'name=eth1,bridge=vmbr1,hwaddr=BC:24:11:00:00:02,ip=dhcp,ip6=fd00::5/64',
+      rootfs: 'local:101/vm-101-disk-0.raw,size=256M',
+      memory: 128,
+      onboot: 1,
+      protection: 0,
+      lock: 'backup',
+      unprivileged: 1,
+      tags: 'proxwarden;test',
+      hostname: 'ct101',
+      description: 'line1\r\nline2\n',
+    }),
+  );
+  assert.deepEqual(facts, {
+    hostname: 'ct101',
+    onboot: true,
+    lock: 'backup',
+    protection: false,
+    template: false,
+    macs: ['BC:24:11:27:3A:83', 'BC:24:11:00:00:02'],
+    ips: ['10.88.0.101', 'fd00::5'],
+    bridges: ['vmbr0', 'vmbr1'],
+    description: 'line1\nline2',
+    tags: ['proxwarden', 'test'],
+    memMax: 128 * 1024 * 1024,
+    diskBytes: 256 * 1024 * 1024,
+    obstacles: [],
+  });
+});
+
+test('without memory and disk sizes: PVE’s default, and no size at all', () => {
+  const facts = configFacts(configFromText('unprivileged: 1\nrootfs: zfs:subvol-1\n'));
+  assert.equal(facts.memMax, 512 * 1024 * 1024);
+  assert.equal(facts.diskBytes, null);
+});
+
+test('what a token cannot restore, or what no backup holds, is an obstacle', () => {
+  const text = [
+    'rootfs: local:1/a.raw,size=8G',
+    'mp0: /srv/data,mp=/data',
+    'mp1: local:1/b.raw,mp=/var,backup=1,size=1G',
+    'mp2: local:1/c.raw,mp=/cache,size=1G',
+    'mp3: /dev/sdb,mp=/disk',
+    'dev0: /dev/dri/renderD128,gid=44',
+    'features: nesting=1,keyctl=1,fuse=0,mount=nfs',
+    'hookscript: local:snippets/hook.sh',
+    'lxc.cgroup2.devices.allow: c 10:200 rwm',
+    'lxc.mount.entry = /dev/net dev/net none bind',
+  ].join('\n');
+  const facts = configFacts(configFromText(text));
+  assert.deepEqual(facts.obstacles, [
+    'mp0 is a bind mount of /srv/data, which no backup holds and a token cannot restore',
+    'mp2 (/cache) is left out of backups: backup=1 is not set',
+    "mp3 is the host's device /dev/sdb, which a token cannot restore",
+    'dev0 passes /dev/dri/renderD128 through, which a token cannot restore',
+    'feature keyctl cannot be set with a token',
+    'feature mount cannot be set with a token',
+    'raw line lxc.cgroup2.devices.allow, lxc.mount.entry is dropped when a token restores it',
+    'it is a privileged container, which a token may not be allowed to restore',
+    'hookscript local:snippets/hook.sh cannot be set with a token',
+  ]);
+  assert.equal(facts.diskBytes, 10 * 1024 ** 3);
+});
+
+test('raw lxc lines in the API’s form are an obstacle too; nesting alone is none', () => {
+  const facts = configFacts(
+    configFromReply({ unprivileged: 1, features: 'nesting=1', lxc: [['lxc.idmap', 'u 0 100000 65536']] }),
+  );
+  assert.deepEqual(facts.obstacles, ['raw line lxc.idmap is dropped when a token restores it']);
+});
+
+test('the config in an archive: percent-encoded description with a lineage line, snapshots ignored', () => {
+  const lineage = {
+    container: 'dns',
+    cluster: 'home',
+    node: 'pve2',
+    vmid: 1000101,
+    epoch: 1,
+    supersedes: 'pve1/101@0',
+    operation: 'op1',
+    source: 'nas:backup/vzdump-lxc-101-2026_11_22-20_16_47.tar.zst',
+    phase: 'live' as const,
+    at: 1_795_000_000_000,
+  };
+  const encoded = formatLineage(lineage).replaceAll('%', '%25').replaceAll(':', '%3A');
+  const text = `#caf%C3%A9 100%\n#${encoded}\narch: amd64\nhostname: ct101\nmemory: 256\nnet0: ${NET}\nonboot: 1\nrootfs: local:101/d.raw,size=1G\ntags: a;b\nunprivileged: 1\n\n[before]\nhostname: old\nonboot: 0\nnet0: name=eth0,hwaddr=AA:AA:AA:AA:AA:AA\n`;
+  const archived = archivedFrom(text);
+  assert.equal(archived.description.split('\n')[0], 'café 100%');
+  assert.deepEqual(archived.lineage, lineage);
+  assert.deepEqual(archived.macs, ['BC:24:11:27:3A:83']);
+  assert.equal(archived.hostname, 'ct101');
+  assert.equal(archived.onboot, true);
+  assert.deepEqual(archived.tags, ['a', 'b']);
+  assert.deepEqual(archived.bridges, ['vmbr0']);
+  assert.equal(archived.memMax, 256 * 1024 * 1024);
+});
+
+test('backups: containers only, PBS snapshots with their verification, times in ms', () => {
+  const views = backupViews(
+    { cluster: 'home', storage: 'pbs' },
+    ContentReply.parse([
+      {
+        volid: 'pbs:backup/ct/101/2026-11-22T20:16:47Z',
+        ctime: 1795378607,
+        vmid: 101,
+        size: '5',
+        subtype: 'lxc',
+        protected: 1,
+        verification: { state: 'ok', upid: 'x' },
+      },
+      {
+        volid: 'pbs:backup/vm/102/2026-11-22T20:16:47Z',
+        ctime: 1795378607,
+        vmid: 102,
+        size: 5,
+        subtype: 'qemu',
+      },
+      { volid: 'pbs:backup/ct/103/2026-11-22T20:16:47Z', ctime: 1795378607, size: 5 },
+      { volid: 'nas:backup/vzdump-qemu-104-2026_11_22-20_16_47.vma', ctime: 1795378607, size: 5 },
+      { volid: 'nas:backup/vzdump-lxc-105-2026_11_22-20_16_47.tar.zst', ctime: 1795378607, size: 5 },
+    ]),
+  );
+  assert.deepEqual(
+    views.map((view) => [view.vmid, view.at, view.size, view.protected, view.verification, view.archived]),
+    [
+      [101, 1795378607000, 5, true, 'ok', null],
+      [103, 1795378607000, 5, false, null, null],
+      [105, 1795378607000, 5, false, null, null],
+    ],
+  );
+  assert.deepEqual([views[0]?.cluster, views[0]?.storage], ['home', 'pbs']);
+});
+
+test('the last power task: newest that has ended, with the token in its user', () => {
+  const task = { node: 'pve1', id: '101', user: 'a@pve', status: 'OK' };
+  const entries = taskEntries(
+    TasksReply.parse([
+      {
+        ...task,
+        upid: 'UPID:pve1:00000001:00000001:6B000003:vzdump:101:a@pve!x:',
+        type: 'vzdump',
+        starttime: 30,
+        endtime: 31,
+      },
+      {
+        ...task,
+        upid: 'UPID:pve1:00000001:00000001:6B000002:vzstop:101:a@pve!x:',
+        type: 'vzstop',
+        starttime: 20,
+        endtime: 21,
+      },
+      {
+        ...task,
+        upid: 'UPID:pve1:00000001:00000001:6B000001:vzstart:101:a@pve!x:',
+        type: 'vzstart',
+        starttime: 10,
+        endtime: 11,
+      },
+      {
+        ...task,
+        upid: 'UPID:pve1:00000001:00000001:6B000004:vzstart:101:a@pve!x:',
+        type: 'vzstart',
+        starttime: 40,
+        status: 'RUNNING',
+      },
+      {
+        ...task,
+        upid: 'UPID:pve1:00000001:00000001:6B000004:vzstart:101:a@pve!x:',
+        type: 'vzstart',
+        starttime: 40,
+        status: 'RUNNING',
+      },
+    ]),
+  );
+  assert.equal(entries.length, 4);
+  assert.equal(entries[3]?.exitstatus, null);
+  assert.deepEqual(lastPowerTask(entries), { type: 'vzstop', user: 'a@pve!x', endedAt: 21_000, ok: true });
+});

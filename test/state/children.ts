@@ -1,0 +1,67 @@
+/** Real child processes for the tests of locks and leases, and the folders that they share. */
+import { build } from 'esbuild';
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+
+/** A folder of its own for one test file; removed at its end. */
+export function scratch(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'proxwarden-state-'));
+  after(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** Bundles worker.ts into `dir`, with everything in it, so that any user can run it from anywhere. */
+export async function bundleWorker(dir: string): Promise<string> {
+  const outfile = join(dir, 'worker.mjs');
+  await build({
+    entryPoints: ['test/state/worker.ts'],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    logLevel: 'warning',
+  });
+  chmodSync(dir, 0o755);
+  return outfile;
+}
+
+export interface Child {
+  readonly process: ChildProcess;
+  /** Everything that it has printed up to now. */
+  stdout(): string;
+  stderr(): string;
+  /** Resolves when it has printed something. */
+  readonly printed: Promise<void>;
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+}
+
+export function startChild(worker: string, args: readonly string[], options: SpawnOptions = {}): Child {
+  const child = spawn(process.execPath, [worker, ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  const text = { out: '', err: '' };
+  const printed = new Promise<void>((resolve, reject) => {
+    child.stdout?.on('data', (data: Buffer) => {
+      text.out += data.toString();
+      resolve();
+    });
+    child.once('close', () => reject(new Error(`the child ended without a word: ${text.err}`)));
+    child.once('error', reject);
+  });
+  printed.catch(() => undefined);
+  child.stderr?.on('data', (data: Buffer) => {
+    text.err += data.toString();
+  });
+  const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
+    child.once('close', (code, signal) => resolve({ code, signal }));
+  });
+  return { process: child, stdout: () => text.out, stderr: () => text.err, printed, exited };
+}
+
+/** kill -9, and waits until it is gone. */
+export async function killChild(child: Child): Promise<void> {
+  child.process.kill('SIGKILL');
+  await child.exited;
+}

@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, test, type TestContext } from 'node:test';
+import { systemClock } from '../../lib/clock.ts';
+import { errnoOf } from '../../lib/state/durable.ts';
+import { emptyState } from '../../lib/state/model.ts';
+import { openState } from '../../lib/state/store.ts';
+import { bundleWorker, scratch, startChild } from './children.ts';
+
+const root = scratch();
+let worker = '';
+before(async () => {
+  worker = await bundleWorker(root);
+});
+const deps = { clock: systemClock };
+const isRoot = process.getuid?.() === 0;
+
+function newDir(): string {
+  return join(mkdtempSync(join(root, 'store-')), 'state');
+}
+
+/** A small file system of its own, or null (and why) when this machine doesn't let us mount one. */
+function mountSmall(t: TestContext): string | null {
+  const dir = mkdtempSync(join(root, 'mount-'));
+  if (!isRoot) return (t.skip('only root can mount a small file system'), null);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0700', 'tmpfs', dir], { stdio: 'pipe' });
+  } catch {
+    return (t.skip('mount does not work here'), null);
+  }
+  t.after(() => execFileSync('umount', [dir]));
+  return dir;
+}
+
+function fillUp(path: string): void {
+  try {
+    for (;;) writeFileSync(path, Buffer.alloc(4096), { flag: 'a' });
+  } catch (error) {
+    assert.equal(errnoOf(error), 'ENOSPC');
+  }
+}
+
+describe('openState', () => {
+  test('makes the folder for this user only; nothing in it is the empty state', () => {
+    const dir = newDir();
+    const store = openState(join(dir, 'deep'), deps);
+    assert.equal(statSync(store.dir).mode & 0o777, 0o700);
+    assert.deepEqual(store.read(), emptyState());
+    assert.deepEqual(readdirSync(store.dir), [], 'reading writes nothing');
+  });
+
+  test('refuses a folder that others can write into, a link and a file', () => {
+    const dir = newDir();
+    mkdirSync(dir);
+    for (const mode of [0o770, 0o707, 0o777]) {
+      chmodSync(dir, mode);
+      assert.throws(() => openState(dir, deps), {
+        exitCode: 2,
+        message: /can be written by other users.*chmod go-w/,
+      });
+    }
+    chmodSync(dir, 0o755);
+    openState(dir, deps);
+    symlinkSync(dir, `${dir}-link`);
+    assert.throws(() => openState(`${dir}-link`, deps), { exitCode: 2, message: /symbolic link/ });
+    assert.throws(() => openState(`${dir}-link/`, deps), { exitCode: 2, message: /symbolic link/ });
+    writeFileSync(join(dir, 'file'), '');
+    assert.throws(() => openState(join(dir, 'file'), deps), { exitCode: 2, message: /is not a folder/ });
+    assert.throws(() => openState(join(dir, 'file', 'x'), deps), {
+      exitCode: 1,
+      message: /a part of the path is not a folder/,
+    });
+  });
+});
+
+describe('update', () => {
+  test('writes what was changed, and nothing when the change throws', async () => {
+    const store = openState(newDir(), deps);
+    const written = await store.update((state) => {
+      state.failovers.push(5);
+    });
+    assert.deepEqual(written.failovers, [5]);
+    assert.deepEqual(openState(store.dir, deps).read(), written);
+    await assert.rejects(
+      store.update((state) => {
+        state.failovers.push(6);
+        throw new Error('no');
+      }),
+      /^Error: no$/,
+    );
+    await assert.rejects(
+      store.update((state) => {
+        state.lastRunAt = Number.NaN;
+      }),
+      /^Error: bug/,
+    );
+    assert.deepEqual(store.read().failovers, [5]);
+  });
+
+  test('20 processes lose no increment', async () => {
+    const dir = newDir();
+    const children = Array.from({ length: 20 }, () => startChild(worker, ['update', dir, '5']));
+    const ends = await Promise.all(children.map((c) => c.exited));
+    assert.deepEqual(
+      ends.filter((e) => e.code !== 0),
+      [],
+      children.map((c) => c.stderr()).join(''),
+    );
+    const state = openState(dir, deps).read();
+    assert.equal(state.lastRunAt, 100);
+    assert.equal(Object.keys(state.told).length, 100);
+    assert.deepEqual(readdirSync(dir), ['lock', 'state.json']);
+  });
+
+  test('a corrupt or newer state file stops reading and updating, and stays as it is', async () => {
+    const store = openState(newDir(), deps);
+    await store.update((state) => {
+      state.lastRunAt = 1;
+    });
+    const path = join(store.dir, 'state.json');
+    const good = readFileSync(path, 'utf8');
+    for (const [text, words] of [
+      ['', /state file .*state\.json is corrupt \(it is empty\).*lineage lines rebuild what matters/],
+      [good.slice(0, good.length / 2), /is corrupt \(it ends too early|is corrupt \(line/],
+      [good.replace('"version": 1', '"version": 2'), /newer ProxWarden/],
+      [good.replace('"lastRunAt": 1', '"lastRunAt": "1"'), /lastRunAt: Invalid input/],
+    ] as const) {
+      writeFileSync(path, text);
+      assert.throws(() => store.read(), { name: 'FailedError', exitCode: 1, message: words });
+      await assert.rejects(
+        store.update(() => undefined),
+        { exitCode: 1, message: words },
+      );
+      assert.equal(readFileSync(path, 'utf8'), text);
+    }
+  });
+
+  test('a full disk: says so, loses nothing, goes on when there is room', async (t) => {
+    const dir = mountSmall(t);
+    if (dir === null) return;
+    const store = openState(dir, deps);
+    const first = await store.update((state) => {
+      state.told['a'] = 'x'.repeat(6_000);
+    });
+    fillUp(join(dir, 'ballast'));
+    const grow = store.update((state) => {
+      state.told['b'] = 'y'.repeat(6_000);
+    });
+    await assert.rejects(grow, {
+      name: 'FailedError',
+      exitCode: 1,
+      message: /cannot write .*state\.json: no space left on device — nothing was changed; free space/,
+    });
+    assert.deepEqual(store.read(), first);
+    assert.deepEqual(readdirSync(dir).toSorted(), ['ballast', 'lock', 'state.json']);
+    rmSync(join(dir, 'ballast'));
+    const later = await store.update((state) => {
+      state.lastRunAt = 9;
+    });
+    assert.equal(later.lastRunAt, 9);
+  });
+
+  test('a read-only file system: can be read, an update says why not', async (t) => {
+    const dir = mountSmall(t);
+    if (dir === null) return;
+    const store = openState(dir, deps);
+    const first = await store.update((state) => {
+      state.lastRunAt = 4;
+    });
+    execFileSync('mount', ['-o', 'remount,ro', dir]);
+    assert.deepEqual(openState(dir, deps).read(), first);
+    await assert.rejects(
+      store.update(() => undefined),
+      {
+        name: 'FailedError',
+        message: /cannot take the lock .*read-only file system — nothing was changed/,
+      },
+    );
+  });
+
+  test('a folder of another user: permission denied, in words', async (t) => {
+    if (!isRoot) return t.skip('only root can run a child as another user');
+    const dir = newDir();
+    mkdirSync(dir, { recursive: true });
+    chmodSync(join(dir, '..'), 0o755);
+    chmodSync(dir, 0o755);
+    const child = startChild(worker, ['update', dir, '1'], { uid: 65_534, gid: 65_534, cwd: '/' });
+    assert.equal((await child.exited).code, 1, child.stderr());
+    assert.match(
+      child.stderr(),
+      /FailedError: cannot take the lock in .*: permission denied — nothing was changed/,
+    );
+    assert.deepEqual(readdirSync(dir), []);
+    chownSync(dir, 65_534, 65_534);
+    const owner = startChild(worker, ['update', dir, '1'], { uid: 65_534, gid: 65_534, cwd: '/' });
+    assert.equal((await owner.exited).code, 0, owner.stderr());
+    return undefined;
+  });
+});

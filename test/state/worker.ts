@@ -1,0 +1,72 @@
+/** What the tests run in real child processes: `node worker.mjs MODE DIR …`. Bundled by children.ts. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemClock } from '../../lib/clock.ts';
+import { messageOf, ProxwardenError } from '../../lib/errors.ts';
+import { writeDurable } from '../../lib/state/durable.ts';
+import { withLock } from '../../lib/state/lock.ts';
+import { openOperations } from '../../lib/state/operations.ts';
+import { thisProcess } from '../../lib/state/owner.ts';
+import { openState } from '../../lib/state/store.ts';
+import { draftOperation } from './fixtures.ts';
+
+const [mode = '', dir = '', third = ''] = process.argv.slice(2);
+const options = { clock: systemClock, timeoutMs: 60_000 };
+
+function pauseForever(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+}
+
+async function count(times: number): Promise<void> {
+  const path = join(dir, 'counter');
+  for (let i = 0; i < times; i += 1)
+    await withLock(dir, options, () => {
+      // Deliberately not atomic: only the lock keeps the others from reading in between.
+      const next = Number(readFileSync(path, 'utf8')) + 1;
+      writeFileSync(path, '');
+      writeFileSync(path, String(next));
+    });
+}
+
+async function fill(name: string): Promise<void> {
+  const path = join(dir, 'names');
+  for (let i = 0; ; i += 1) {
+    await withLock(dir, options, () => writeDurable(path, `${readFileSync(path, 'utf8')}${name}-${i}\n`));
+    process.stdout.write(`${name}-${i}\n`);
+  }
+}
+
+async function update(times: number): Promise<void> {
+  const store = openState(dir, options);
+  for (let i = 0; i < times; i += 1)
+    await store.update((state) => {
+      state.lastRunAt = (state.lastRunAt ?? 0) + 1;
+      state.told[`${process.pid}.${i}`] = 'x';
+    });
+}
+
+async function work(): Promise<void> {
+  if (mode === 'count') await count(Number(third));
+  else if (mode === 'fill') await fill(third);
+  else if (mode === 'update') await update(Number(third));
+  else if (mode === 'hold')
+    await withLock(dir, options, () => {
+      writeFileSync(1, 'held\n');
+      pauseForever();
+    });
+  else if (mode === 'operate') {
+    const op = openOperations(dir, options).create(draftOperation(third, 'dns'));
+    writeFileSync(1, `${op.id}\n`);
+    pauseForever();
+  } else if (mode === 'whoami') {
+    writeFileSync(1, `${JSON.stringify(thisProcess())}\n`);
+    pauseForever();
+  } else throw new Error(`unknown mode ${mode}`);
+}
+
+try {
+  await work();
+} catch (error) {
+  process.stderr.write(`${error instanceof ProxwardenError ? error.name : 'bug'}: ${messageOf(error)}\n`);
+  process.exitCode = error instanceof ProxwardenError ? error.exitCode : 70;
+}
