@@ -6,10 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 
+/** Those that a failed test has left; they would keep the test file from ending. */
+const running = new Set<ChildProcess>();
+
 /** A folder of its own for one test file; removed at its end. */
 export function scratch(): string {
   const dir = mkdtempSync(join(tmpdir(), 'proxwarden-state-'));
-  after(() => rmSync(dir, { recursive: true, force: true }));
+  after(() => {
+    for (const child of running) child.kill('SIGKILL');
+    rmSync(dir, { recursive: true, force: true });
+  });
   return dir;
 }
 
@@ -41,6 +47,7 @@ export interface Child {
 
 export function startChild(worker: string, args: readonly string[], options: SpawnOptions = {}): Child {
   const child = spawn(process.execPath, [worker, ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  running.add(child);
   const text = { out: '', err: '' };
   const printed = new Promise<void>((resolve, reject) => {
     child.stdout?.on('data', (data: Buffer) => {
@@ -55,7 +62,10 @@ export function startChild(worker: string, args: readonly string[], options: Spa
     text.err += data.toString();
   });
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-    child.once('close', (code, signal) => resolve({ code, signal }));
+    child.once('close', (code, signal) => {
+      running.delete(child);
+      resolve({ code, signal });
+    });
   });
   return { process: child, stdout: () => text.out, stderr: () => text.err, printed, exited };
 }

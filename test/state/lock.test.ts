@@ -128,15 +128,11 @@ describe('the lock', () => {
   test("a process that uses the dead owner's pid, or the same after a reboot, does not hold it", async (t) => {
     const here = thisProcess();
     if (here.started === null) return t.skip('there is no /proc here');
-    const [, space, boot, machine] = here.started.split('@');
+    const [ticks, space, boot, machine] = here.started.split('@');
     // The pid exists (our parent), but it is not the one that took the lock.
     const reused = lockedBy({ ...here, pid: process.ppid, started: ['1', space, boot, machine].join('@') });
     assert.equal(await withLock(reused, { ...system, timeoutMs: 0 }, () => 1), 1);
-    const rebooted = lockedBy({
-      ...here,
-      pid: process.ppid,
-      started: ['1', space, 'ffffffff', machine].join('@'),
-    });
+    const rebooted = lockedBy({ ...here, started: [ticks, space, 'ffffffff', machine].join('@') });
     assert.equal(await withLock(rebooted, { ...system, timeoutMs: 0 }, () => 1), 1);
     const container = lockedBy({ ...here, pid: 4_000_000, started: ['1', '1', boot, machine].join('@') });
     await assert.rejects(
