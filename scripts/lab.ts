@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Io } from '../lib/cli/command.ts';
 import { defineCommand } from '../lib/cli/command.ts';
@@ -7,7 +8,7 @@ import { inventoryDir } from '../lib/cli/session.ts';
 import { EXIT, FailedError, InputError, messageOf } from '../lib/errors.ts';
 import { connectLab } from '../lib/lab/client.ts';
 import { LAB_VERBS, type LabReport } from '../lib/lab/control-protocol.ts';
-import { readRunFile } from '../lib/lab/runfile.ts';
+import { labFolder, readRunFile } from '../lib/lab/runfile.ts';
 import { table } from '../lib/tell/tables.ts';
 import { stamp } from '../lib/tell/teller.ts';
 
@@ -68,16 +69,16 @@ const START_WITHIN_MS = 15_000;
 async function upInBackground(dir: string, speed: number, io: Io): Promise<typeof EXIT.ok> {
   const script = process.argv[1];
   if (script === undefined) throw new FailedError('the lab can only go to the background from the installed command');
-  const child = spawn(process.execPath, [script, 'lab', 'up', '--inventory', dir, '--speed', String(speed)], { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
-  let said = '';
-  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
+  mkdirSync(labFolder(dir), { recursive: true, mode: 0o700 });
+  const logFile = join(labFolder(dir), 'lab.log');
+  const log = openSync(logFile, 'w', 0o600);
+  const child = spawn(process.execPath, [script, 'lab', 'up', '--inventory', dir, '--speed', String(speed)], { detached: true, stdio: ['ignore', 'ignore', log] });
   let exit: number | null = null;
   child.on('exit', (code) => (exit = code ?? 1));
   const until = Date.now() + START_WITHIN_MS;
   while (Date.now() < until && exit === null) {
     const run = await readRunFile(dir);
     if (run !== null && run.pid === child.pid && (await answers(dir))) {
-      child.stderr.destroy();
       child.unref();
       io.out(`the lab is up (pid ${run.pid}): use it with --inventory; \`proxwarden lab down\` ends it`);
       return EXIT.ok;
@@ -85,7 +86,7 @@ async function upInBackground(dir: string, speed: number, io: Io): Promise<typeo
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   if (exit === null) child.kill('SIGTERM');
-  throw new FailedError(`the lab did not come up: ${said.trim().replace(/^proxwarden: /, '') || `no answer within ${START_WITHIN_MS / 1000} s (${join(dir, '.lab')})`}`);
+  throw new FailedError(`the lab did not come up: ${readFileSync(logFile, 'utf8').trim().replace(/^proxwarden: /, '') || `no answer within ${START_WITHIN_MS / 1000} s`}`);
 }
 
 async function answers(dir: string): Promise<boolean> {

@@ -2,9 +2,9 @@
 import { isAbsolute } from 'node:path';
 import { closest } from './problems.ts';
 import { isBroken, type Part } from './parts.ts';
-import { findInside, findProgram } from './programs.ts';
+import { findProgram, placeInside } from './programs.ts';
 import { whereIs, type Report } from './report.ts';
-import type { Cluster, NodeConfig, ProbeSpec, Tls } from './types.ts';
+import type { Cluster, FenceConfig, NodeConfig, ProbeSpec, SecretRef, Tls } from './types.ts';
 
 export interface Context {
   /** Real path of the inventory folder. */
@@ -115,17 +115,34 @@ function resolveCluster(
     name,
     file: part.file,
     endpoints: api.endpoints,
-    token: api.token,
+    token: resolveSecret(api.token, part, ['api', 'token'], context),
     tls: resolveTls(name, api.tls ?? { kind: 'system' }, part, context),
     timeoutMs: api.timeout ?? 10_000,
     canaries: resolvePrograms(canaries, part, ['canaries'], context),
     nodes: Object.fromEntries(
       Object.entries(nodes).map(([node, given]): [string, NodeConfig] => [
         node,
-        { fence: given?.fence ?? [] },
+        { fence: resolveFences(given?.fence ?? [], part, ['nodes', node, 'fence'], context) },
       ]),
     ),
   };
+}
+
+/** A relative path of a secret is one inside the inventory folder. */
+function resolveSecret(ref: SecretRef, part: Part, path: readonly string[], context: Context): SecretRef {
+  if (ref.kind !== 'file' || isAbsolute(ref.path)) return ref;
+  const found = placeInside(context.root, ref.path);
+  if ('path' in found) return { kind: 'file', path: found.path };
+  context.report.add(part, path, found.message, found.fix);
+  return ref;
+}
+
+function resolveFences(fences: readonly FenceConfig[], part: Part, path: readonly string[], context: Context): FenceConfig[] {
+  return fences.map((fence, index) =>
+    fence.driver === 'http' && fence.password !== undefined
+      ? { ...fence, password: resolveSecret(fence.password, part, [...path, String(index), 'http', 'password'], context) }
+      : fence,
+  );
 }
 
 function resolveTls(cluster: string, tls: Tls, part: Part, context: Context): Tls {
@@ -135,7 +152,7 @@ function resolveTls(cluster: string, tls: Tls, part: Part, context: Context): Tl
     );
   }
   if (tls.kind !== 'ca' || isAbsolute(tls.path)) return tls;
-  const found = findInside(context.root, tls.path);
+  const found = placeInside(context.root, tls.path);
   if ('path' in found) return { kind: 'ca', path: found.path };
   context.report.add(part, ['api', 'tls', 'ca'], found.message, found.fix);
   return tls;

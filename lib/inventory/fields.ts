@@ -65,19 +65,18 @@ export function duration(limits: { minMs?: number; maxMs?: number } = {}): z.Zod
 }
 
 export const SECRET_FIX =
-  'put the secret into an environment variable or a file: env:NAME or file:/absolute/path';
+  'put the secret into an environment variable or a file: env:NAME or file:PATH';
 
-/** `env:NAME` or `file:/path`. The value is never repeated: it may be the secret itself. */
+/** `env:NAME` or `file:PATH` (absolute, or inside the inventory folder). The value is never repeated: it may be the secret itself. */
 export const secretRef = z
   .string()
   .meta({ pattern: '^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$' })
   .transform((value, context): SecretRef => {
     const name = /^env:([A-Za-z_][A-Za-z0-9_]*)$/.exec(value)?.[1];
     if (name !== undefined) return { kind: 'env', name };
-    const path = /^file:(\/[^\n]+)$/.exec(value)?.[1];
+    const path = /^file:([^\n]+)$/.exec(value)?.[1];
     if (path !== undefined) return { kind: 'file', path };
-    if (value.startsWith('file:'))
-      return refuse(context, 'is not an absolute path', 'write file:/absolute/path');
+    if (value.startsWith('file:')) return refuse(context, 'names no file', 'write file:PATH');
     if (value.startsWith('env:')) return refuse(context, "is not a variable's name", 'write env:NAME');
     return refuse(context, 'holds a literal value where only a reference to a secret may be', SECRET_FIX);
   });

@@ -12,6 +12,8 @@ export interface Finding {
   readonly fix: string;
   /** The key itself is wrong (unknown, or not a name), not its value. */
   readonly isKey: boolean;
+  /** The known key that an unknown one was probably meant to be. */
+  readonly meant?: string | undefined;
 }
 
 /** Keys that the design knows and a later version will bring, or that belong elsewhere. */
@@ -87,7 +89,7 @@ function unknownKey(path: Path, key: string, known: readonly string[]): Finding 
     meant === undefined
       ? ((Object.hasOwn(LATER, key) ? LATER[key] : undefined) ?? `known here: ${known.join(', ')}`)
       : `did you mean ${meant}?`;
-  return { path, message: 'is an unknown key', fix, isKey: true };
+  return { path, message: 'is an unknown key', fix, isKey: true, meant };
 }
 
 /** Of a union's alternatives the one that the value was meant to be: that of its own type. */

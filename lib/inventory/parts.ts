@@ -43,6 +43,8 @@ export function readPart(
       if (removed.some((gone) => gone.every((step, index) => step === finding.path[index]))) continue;
       const path = leaveOut(rest, finding);
       if (path !== undefined) removed.push(path);
+      // What was mistyped is not missing as well.
+      if (finding.meant !== undefined) broken.push([...finding.path.slice(0, -1), finding.meant]);
     }
     if (removed.length === 0) break;
     broken.push(...removed);

@@ -2,7 +2,7 @@
  * Hooks, exec checks and CA files: only what lies inside the inventory folder, or what the runner's own configuration
  * names. A pull request must not be able to run something else of the runner.
  */
-import { realpathSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, join, normalize, relative, sep } from 'node:path';
 import { errorCode } from './files.ts';
 
@@ -41,6 +41,18 @@ export function findInside(root: string, written: string): Found {
     };
   }
   return { path };
+}
+
+/**
+ * Like findInside for what lives on the runner and not in git (a token, a CA): it may be missing where the inventory
+ * is only validated, and is looked for when it is used.
+ */
+export function placeInside(root: string, written: string): Found {
+  const path = join(root, written);
+  const inside = relative(root, path);
+  if (inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside))
+    return { message: 'is outside of the inventory folder', fix: 'name it by its absolute path' };
+  return existsSync(path) ? findInside(root, written) : { path };
 }
 
 function isProgram(path: string): Found {

@@ -62,9 +62,14 @@ const tls = f
   });
 
 const fence = z.union([
+  // No enum: its issue would not tell a wrong word from a mapping.
   z
-    .enum(['manual'], { error: f.said('is not a fence driver', 'use manual, { manual: … } or { http: … }') })
-    .transform((): FenceConfig => ({ driver: 'manual', validMs: 1_800_000 })),
+    .string()
+    .meta({ enum: ['manual'] })
+    .transform((value, context): FenceConfig => {
+      if (value === 'manual') return { driver: 'manual', validMs: 1_800_000 };
+      return f.refuse(context, 'is not a fence driver', 'use manual, { manual: … } or { http: … }');
+    }),
   f
     .strict({
       http: f

@@ -3,7 +3,6 @@
  * with text keys, lists and scalars; aliases within limits; no tags, no merge keys.
  */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node, type Pair } from 'yaml';
-import { messageOf } from '../errors.ts';
 import { formatPath, hasUnprintable, quoted, type Path, type Problem } from './problems.ts';
 import { describeSyntax, tooDeep } from './syntax.ts';
 
@@ -30,6 +29,7 @@ const MOST_ALIASES = 100;
 const MOST_NODES = 100_000;
 const DEEPEST = 32;
 const MOST_SYNTAX_PROBLEMS = 20;
+const MOST_PROBLEMS = 200;
 
 type Report = (offset: number, path: Path, message: string, fix: string) => void;
 
@@ -40,6 +40,7 @@ export function readYaml(file: string, text: string): YamlFile {
   const places = new Places(lines);
   const report: Report = (offset, path, message, fix) => {
     problems.push({ file, ...places.place(offset), path: formatPath(path), message, fix });
+    if (problems.length >= MOST_PROBLEMS) throw new LimitReached();
   };
   const data = parse(text, lines, places, report);
   return { data, problems, at: (path) => places.at(path), keyAt: (path) => places.keyAt(path) };
@@ -60,16 +61,10 @@ function parse(text: string, lines: LineCounter, places: Places, report: Report)
       lineCounter: lines,
       prettyErrors: false,
       uniqueKeys: false,
-      logLevel: 'silent',
     });
-  } catch (error) {
-    // The parser is recursive: some ways to nest are only noticed here.
-    report(
-      0,
-      [],
-      `can't be read as YAML (${error instanceof RangeError ? 'nested too deeply' : messageOf(error)})`,
-      'write plain YAML',
-    );
+  } catch {
+    // The parser is recursive: some ways to nest are only noticed here. Its words may repeat a secret.
+    report(0, [], "can't be read as YAML (nested too deeply, or worse)", 'write plain YAML');
     return undefined;
   }
   for (const error of document.errors.slice(0, MOST_SYNTAX_PROBLEMS)) {

@@ -23,7 +23,8 @@ export async function labCertificate(folder: string, now: number): Promise<LabCe
   const cached = await readCached(folder);
   if (cached !== null && fits(cached, now)) return cached;
   // Loaded only here: it is slow to load, and needed once in two years.
-  const { generate } = await import('selfsigned');
+  // As `default`, since the bundle knows no names of a CommonJS package.
+  const { generate } = (await import('selfsigned')).default;
   const made = await generate([{ name: 'commonName', value: 'ProxWarden lab' }], {
     keyType: 'ec',
     curve: 'P-256',

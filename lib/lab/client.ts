@@ -26,7 +26,7 @@ export async function connectLab(dir: string): Promise<LabClient> {
   }
   const { control, token } = run;
   async function ask<T>(method: 'GET' | 'POST', path: string, schema: z.ZodType<T>): Promise<T> {
-    const { request } = await import('undici');
+    const { request } = await import('../undici.ts');
     let status: number;
     let body: unknown;
     try {

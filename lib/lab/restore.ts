@@ -69,7 +69,9 @@ export async function runCreate(
 ): Promise<void> {
   const { guests, storages, core, cfs } = world;
   const { node, vmid } = request;
-  const size = Number(/:(\d+(?:\.\d+)?)/.exec(request.given.get('rootfs') ?? '')?.[1] ?? '4') * 1024;
+  const size = Math.floor(
+    Number(/:(\d+(?:\.\d+)?)/.exec(request.given.get('rootfs') ?? '')?.[1] ?? '4') * 1024,
+  );
   await guests.write(node, vmid, changedConfig(EMPTY, new Map([['lock', 'create']])), worker.task.pid);
   const disk = makeDisk(world, worker, request, size, {
     identity: core.randomHex(8),
@@ -117,13 +119,13 @@ function makeDisk(
   const { node, vmid } = request;
   const storage = storages.demand(request.storage, node);
   const kib = Math.floor(mib * 1024);
-  const small = mib <= 512;
+  const small = mib < 512;
   const blocks = small ? kib : Math.floor(kib / 4);
   const volid = storages.nextVolid(storage, node, vmid);
   const sizeInMiB = Math.floor(mib * 1024) / 1024;
   worker.log(`Formatting '${storages.pathOf(volid)}', fmt=raw size=${kib * 1024} preallocation=off`);
   worker.log(
-    `Creating filesystem with ${blocks} ${small ? '1k' : '4k'} blocks and ${Math.floor(blocks / 4)} inodes`,
+    `Creating filesystem with ${blocks} ${small ? '1k' : '4k'} blocks and ${inodes(blocks, small)} inodes`,
   );
   const uuid = core.randomHex(16).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
   worker.log(`Filesystem UUID: ${uuid}`);
@@ -140,6 +142,12 @@ function makeDisk(
   };
   storages.addDisk(disk);
   return disk;
+}
+
+/** One for four blocks, spread evenly over the groups, in eights. */
+function inodes(blocks: number, small: boolean): number {
+  const groups = Math.ceil(blocks / (small ? 8192 : 32_768));
+  return Math.floor(Math.ceil(blocks / 4 / groups) / 8) * 8 * groups;
 }
 
 /** ext4 keeps copies in the groups 1 and the powers of 3, 5 and 7. */

@@ -133,7 +133,7 @@ export class Vzdump {
           `ERROR: Backup of VM ${vmid} failed - ${aborted ? 'interrupted by signal' : error.message}`,
         );
         worker.log(`INFO: Failed at ${logStamp(core.now())}`);
-        if (aborted) break;
+        if (aborted || (error instanceof BackupFailure && error.stopped)) break;
       }
     }
     worker.log(`INFO: Backup job finished ${failed ? 'with errors' : 'successfully'}`);
@@ -192,7 +192,11 @@ export class Vzdump {
       if (mode === 'suspend') {
         const root = `/proc/${guests.copy(node, vmid)?.pid ?? 0}/root/`;
         worker.log(`INFO: starting first sync ${root} to ${dump}.tmp`);
-        await worker.sleep(seconds * 500);
+        await worker.sleep(seconds * 500).catch((error: unknown) => {
+          throw error instanceof TaskAborted
+            ? new BackupFailure(interruptedRsync(request.bwlimit, root, `${dump}.tmp`), true)
+            : error;
+        });
         worker.log(
           `INFO: first sync finished - transferred ${disk.content.usedMiB.toFixed(2)}M bytes in ${Math.round(seconds / 2)}s`,
         );
@@ -263,8 +267,19 @@ export class Vzdump {
   }
 }
 
-/** One guest's backup failed; the job goes on with the next. */
-class BackupFailure extends Error {}
+/** One guest's backup failed; the job goes on with the next, unless a person has stopped it. */
+class BackupFailure extends Error {
+  readonly stopped: boolean;
+  constructor(message: string, stopped = false) {
+    super(message);
+    this.stopped = stopped;
+  }
+}
+
+function interruptedRsync(bwlimit: number, from: string, to: string): string {
+  const limit = bwlimit > 0 ? `'--bwlimit=${bwlimit}' ` : '';
+  return `command 'rsync --stats -h -X -A --numeric-ids -aH --delete --no-whole-file --sparse --one-file-system --relative ${limit}'--exclude=/tmp/?*' '--exclude=/var/tmp/?*' '--exclude=/var/run/?*.pid' ${from}/./ ${to}' failed: interrupted by signal`;
+}
 
 function demandBackup(caller: Caller, vmid: number): void {
   if (!caller.may(`/vms/${vmid}`, 'VM.Backup'))

@@ -24,7 +24,7 @@ export interface Slots {
   readonly execs: number;
 }
 
-export const DEFAULT_SLOTS: Slots = { sockets: 256, pings: 64, execs: 16 };
+const DEFAULT_SLOTS: Slots = { sockets: 256, pings: 64, execs: 16 };
 
 /**
  * Runs all probes with `run`. The results are by key, in the order of `probes`; every key of `probes` is there.

@@ -82,6 +82,13 @@ export function networkTrouble(error: unknown): { kind: 'network' | 'tls' | 'tim
   return { kind: 'network', text: text === '' ? code : text };
 }
 
+/** These come from connecting only, so nothing was sent, whatever else is known. */
+export function neverConnected(error: unknown): boolean {
+  return errorCodes(error).some((code) =>
+    ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'].includes(code),
+  );
+}
+
 const TLS_CODE = /^ERR_TLS|^ERR_SSL|CERT|SELF_SIGNED|UNABLE_TO_|^EPROTO$/;
 
 const NETWORK: Readonly<Record<string, { text: string; kind?: 'timeout' }>> = {

@@ -3,13 +3,13 @@
  * into not-sent, refused or unknown. Nothing is ever tried a second time here.
  */
 import type { Dispatcher } from 'undici';
-import * as z from 'zod';
+import type * as z from 'zod';
 import { abortReason, DeadlineError, withDeadline } from '../clock.ts';
-import { ProxwardenError } from '../errors.ts';
+import { ProxwardenError, PveError } from '../errors.ts';
 import type { Tls } from '../inventory/types.ts';
 import type { Runtime } from '../runtime.ts';
 import type { CallOptions } from './api.ts';
-import { networkTrouble, RequestError } from './failure.ts';
+import { networkTrouble, neverConnected, RequestError } from './failure.ts';
 import { explainAnswer } from './messages.ts';
 import { Envelope, ErrorBody } from './schemas.ts';
 import { watchStart } from './watch.ts';
@@ -81,7 +81,7 @@ export function createTransport(options: TransportOptions): Transport {
     signal: AbortSignal,
     started: () => void,
   ): Promise<RawAnswer> {
-    const { request } = await import('undici');
+    const { request } = await import('../undici.ts');
     const dispatcher = watchStart(await dispatcherOf(endpoint), started);
     const form = encode(call.params ?? {});
     const inQuery = call.method === 'GET' || call.method === 'DELETE';
@@ -125,8 +125,9 @@ export function createTransport(options: TransportOptions): Transport {
         }),
       );
     } catch (error) {
-      if (error instanceof ProxwardenError) throw error;
-      const outcome = sent ? 'unknown' : 'not-sent';
+      // What the connection's set-up says in words: an unreadable CA file, another certificate than the pinned one.
+      if (error instanceof ProxwardenError && !(error instanceof PveError)) throw error;
+      const outcome = sent && !neverConnected(error) ? 'unknown' : 'not-sent';
       if (callOptions.signal?.aborted === true) {
         const why = redact(abortReason(callOptions.signal).message);
         throw new RequestError(`${call.what}: given up (${why})`, {
@@ -140,11 +141,12 @@ export function createTransport(options: TransportOptions): Transport {
         error instanceof DeadlineError && !sent ? `no connection within ${timeoutMs} ms` : trouble.text,
       );
       const api = `${endpoint} of cluster ${cluster}`;
-      const sentence = sent ? `${api} gave no complete answer: ${text}` : `cannot reach ${api}: ${text}`;
+      const sentence =
+        outcome === 'unknown' ? `${api} gave no complete answer: ${text}` : `cannot reach ${api}: ${text}`;
       throw new RequestError(`${call.what}: ${sentence}`, {
         failure: trouble.kind,
         outcome,
-        hint: trouble.kind === 'tls' ? TLS_HINT : undefined,
+        hint: error instanceof PveError ? error.hint : trouble.kind === 'tls' ? TLS_HINT : undefined,
         cause: error,
       });
     }

@@ -1,9 +1,11 @@
 /** Faults on the wire, with real sockets: what is known afterwards, and that a POST is seen once. */
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { inspect } from 'node:util';
+import { endpointDispatcher } from '../../lib/dispatcher.ts';
 import { PveError } from '../../lib/errors.ts';
 import type { PveApi } from '../../lib/pve/api.ts';
 import { RequestError } from '../../lib/pve/failure.ts';
@@ -198,6 +200,29 @@ test('a certificate that is not trusted: nothing was sent', async () => {
   await api.close();
 });
 
+test('a pinned fingerprint: the right one works, another one sends nothing', async () => {
+  answer = (_, response) => json(response, { version: '8.4.21' });
+  tls.seen.length = 0;
+  const sha256 = new X509Certificate(tls.ca).fingerprint256;
+  const right = client([tls.endpoint], {
+    tls: { kind: 'fingerprint', sha256 },
+    dispatcher: endpointDispatcher,
+  });
+  assert.equal(await right.version(), '8.4.21');
+  await right.close();
+  const wrong = client([tls.endpoint], {
+    tls: { kind: 'fingerprint', sha256: 'AB'.repeat(32) },
+    dispatcher: endpointDispatcher,
+  });
+  const error = await rejected(start(wrong));
+  assert.deepEqual([error.outcome, error.failure], ['not-sent', 'tls']);
+  assert.match(error.message, /fingerprint/);
+  assert.equal((await wrong.endpointView(tls.endpoint)).failure, 'tls');
+  assert.equal(await wrong.nodeAnswers('pve1'), false);
+  assert.equal(tls.seen.length, 1);
+  await wrong.close();
+});
+
 test('HTTPS asked of a plain HTTP port: said so', async () => {
   const plain = await serve(() => undefined);
   const api = client([plain.endpoint.replace('http:', 'https:')]);
@@ -208,15 +233,17 @@ test('HTTPS asked of a plain HTTP port: said so', async () => {
   await plain.close();
 });
 
-test('a connection that nobody accepts in time: nothing was sent', async () => {
+test('a connection that nobody accepts in time: nothing was sent', async (t) => {
   // TCP connects, TLS never answers.
   const mute = await rawServer(() => undefined);
   const api = client([mute.endpoint.replace('http:', 'https:')], { timeoutMs: 200 });
+  t.after(async () => {
+    await api.close();
+    await mute.close();
+  });
   const error = await rejected(start(api));
   assert.deepEqual([error.outcome, error.failure], ['not-sent', 'timeout']);
   assert.match(error.message, /no connection within 200 ms/);
-  await api.close();
-  await mute.close();
 });
 
 interface RawServer {
@@ -249,7 +276,7 @@ async function rawServer(onSocket: (socket: Socket) => void): Promise<RawServer>
 
 const OK = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 22\r\nconnection: keep-alive\r\n\r\n{"data":{"version":8}}`;
 
-test('a kept-alive connection that is closed on reading a POST: seen once, over one connection', async () => {
+test('a kept-alive connection that is closed on reading a POST: seen once, over one connection', async (t) => {
   let posts = 0;
   let connections = 0;
   const server = await rawServer((socket) => {
@@ -261,17 +288,21 @@ test('a kept-alive connection that is closed on reading a POST: seen once, over 
     });
   });
   const api = client([server.endpoint]);
+  t.after(async () => {
+    await api.close();
+    await server.close();
+  });
   await api.version();
+  // The connection is free again only then.
+  await new Promise(setImmediate);
   const error = await rejected(start(api));
   assert.equal(error.outcome, 'unknown');
   // A second try by the library would come at once.
   await new Promise((resolve) => setTimeout(resolve, 100));
   assert.deepEqual([posts, connections], [1, 1]);
-  await api.close();
-  await server.close();
 });
 
-test('POSTs side by side on connections that break: each at most once', async () => {
+test('POSTs side by side on connections that break: each at most once', async (t) => {
   const posts = new Map<string, number>();
   const server = await rawServer((socket) => {
     socket.on('data', (data: Buffer) => {
@@ -281,17 +312,19 @@ test('POSTs side by side on connections that break: each at most once', async ()
     });
   });
   const api = client([server.endpoint]);
+  t.after(async () => {
+    await api.close();
+    await server.close();
+  });
   const errors = await Promise.all(
     Array.from({ length: 20 }, (_, index) => rejected(api.start('pve1', 1000 + index))),
   );
   await new Promise((resolve) => setTimeout(resolve, 100));
   assert(errors.every((error) => error.outcome === 'unknown'));
   assert.deepEqual([posts.size, [...posts.values()].every((count) => count === 1)], [20, true]);
-  await api.close();
-  await server.close();
 });
 
-test('a server that closes idle connections: a POST succeeds once or fails, never twice', async () => {
+test('a server that closes idle connections: a POST succeeds once or fails, never twice', async (t) => {
   let posts = 0;
   const upid = JSON.stringify({ data: UPID });
   const server = await rawServer((socket) => {
@@ -305,9 +338,14 @@ test('a server that closes idle connections: a POST succeeds once or fails, neve
     });
   });
   const api = client([server.endpoint]);
+  t.after(async () => {
+    await api.close();
+    await server.close();
+  });
   for (let round = 0; round < 20; round++) {
     posts = 0;
     await api.version();
+    if (round % 2 === 0) await new Promise(setImmediate);
     const result = await start(api).catch((error: unknown) => error);
     if (result === UPID) assert.equal(posts, 1);
     else {
@@ -316,8 +354,6 @@ test('a server that closes idle connections: a POST succeeds once or fails, neve
       if (result.outcome === 'not-sent') assert.equal(posts, 0);
     }
   }
-  await api.close();
-  await server.close();
 });
 
 test('answers keep working after faults', async () => {

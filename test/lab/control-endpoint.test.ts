@@ -10,6 +10,9 @@ import { tcp, temporaryFolder } from './sockets.ts';
 
 const TOKEN = 'a'.repeat(64);
 
+/** A wait that never ends is a failure. */
+const timeout = 20_000;
+
 interface Started {
   readonly lab: FakeLab;
   readonly dir: string;
@@ -56,7 +59,7 @@ async function start(t: TestContext): Promise<Started> {
   return { lab, dir, control, settled: () => settled };
 }
 
-test('every verb does its one thing to what is named, and says so', async (t) => {
+test('every verb does its one thing to what is named, and says so', { timeout }, async (t) => {
   const { lab, dir, settled } = await start(t);
   const client = await connectLab(dir);
   const said: Record<string, string> = {};
@@ -91,7 +94,7 @@ test('every verb does its one thing to what is named, and says so', async (t) =>
   }
 });
 
-test("mend with a node's name mends its network", async (t) => {
+test("mend with a node's name mends its network", { timeout }, async (t) => {
   const { lab, dir } = await start(t);
   const client = await connectLab(dir);
   await client.perform('cut', 'pve1');
@@ -99,26 +102,30 @@ test("mend with a node's name mends its network", async (t) => {
   assert.deepEqual(lab.calls, ['cut pve1', 'mend-network pve1']);
 });
 
-test('a name that the lab does not have is an input error that lists the right ones; nothing is done', async (t) => {
-  const { lab, dir } = await start(t);
-  const client = await connectLab(dir);
-  for (const [verb, name, kind, hint] of [
-    ['kill', 'pve9', 'node', 'Its nodes are pve1, pve2.'],
-    ['break', 'pve1', 'container', 'Its containers are dns, web.'],
-    ['fill', 'tape', 'storage', 'Its storages are local, nas.'],
-    ['start-by-hand', '999', 'container', 'Its containers are dns, web.'],
-  ] as const) {
-    await assert.rejects(client.perform(verb, name), (error) => {
-      assert.ok(error instanceof InputError);
-      assert.equal(error.message, `the lab has no ${kind} ${name}`);
-      assert.equal(error.hint, hint);
-      return true;
-    });
-  }
-  assert.deepEqual(lab.calls, []);
-});
+test(
+  'a name that the lab does not have is an input error that lists the right ones; nothing is done',
+  { timeout },
+  async (t) => {
+    const { lab, dir } = await start(t);
+    const client = await connectLab(dir);
+    for (const [verb, name, kind, hint] of [
+      ['kill', 'pve9', 'node', 'Its nodes are pve1, pve2.'],
+      ['break', 'pve1', 'container', 'Its containers are dns, web.'],
+      ['fill', 'tape', 'storage', 'Its storages are local, nas.'],
+      ['start-by-hand', '999', 'container', 'Its containers are dns, web.'],
+    ] as const) {
+      await assert.rejects(client.perform(verb, name), (error) => {
+        assert.ok(error instanceof InputError);
+        assert.equal(error.message, `the lab has no ${kind} ${name}`);
+        assert.equal(error.hint, hint);
+        return true;
+      });
+    }
+    assert.deepEqual(lab.calls, []);
+  },
+);
 
-test('a hostname that several copies have does not say which one to start', async (t) => {
+test('a hostname that several copies have does not say which one to start', { timeout }, async (t) => {
   const { lab, dir } = await start(t);
   const client = await connectLab(dir);
   await assert.rejects(client.perform('start-by-hand', 'dns'), {
@@ -129,7 +136,7 @@ test('a hostname that several copies have does not say which one to start', asyn
   assert.deepEqual(lab.calls, []);
 });
 
-test('status is everything that the lab reports', async (t) => {
+test('status is everything that the lab reports', { timeout }, async (t) => {
   const { lab, dir } = await start(t);
   lab.setPlug('pve1', 'off');
   const status = await (await connectLab(dir)).status();
@@ -140,7 +147,7 @@ test('status is everything that the lab reports', async (t) => {
   assert.deepEqual([status.pid, status.startedAt, status.speed], [process.pid, 5, 2]);
 });
 
-test('without the token nothing is told and nothing is done', async (t) => {
+test('without the token nothing is told and nothing is done', { timeout }, async (t) => {
   const { lab, control } = await start(t);
   for (const authorization of ['', `Bearer ${'b'.repeat(64)}`, TOKEN]) {
     for (const [method, path] of [
@@ -156,7 +163,7 @@ test('without the token nothing is told and nothing is done', async (t) => {
   assert.deepEqual(lab.calls, []);
 });
 
-test('what it does not know, or only knows as POST, is refused', async (t) => {
+test('what it does not know, or only knows as POST, is refused', { timeout }, async (t) => {
   const { lab, control } = await start(t);
   const headers = { authorization: `Bearer ${TOKEN}` };
   for (const [method, path] of [
@@ -169,7 +176,7 @@ test('what it does not know, or only knows as POST, is refused', async (t) => {
   assert.deepEqual(lab.calls, []);
 });
 
-test("a fault of the lab's own is a failure, not an input error", async (t) => {
+test("a fault of the lab's own is a failure, not an input error", { timeout }, async (t) => {
   const { lab, dir } = await start(t);
   lab.kill = () => {
     throw new TypeError('x is undefined');
@@ -182,7 +189,7 @@ test("a fault of the lab's own is a failure, not an input error", async (t) => {
   });
 });
 
-test('down ends the lab, answers, and only then stops listening', async (t) => {
+test('down ends the lab, answers, and only then stops listening', { timeout }, async (t) => {
   const { lab, dir, control } = await start(t);
   const client = await connectLab(dir);
   assert.equal(await client.down(), 'the lab is down');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { test, type TestContext } from 'node:test';
 import { decode, encode, type Answer, type Packet } from 'dns-packet';
-import { closedPort, probe } from './probe-helpers.ts';
+import { closedPort, outerAddress, probe } from './probe-helpers.ts';
 
 /** A UDP server on loopback; `reply` makes the bytes of an answer, or null for silence. */
 async function dnsServer(t: TestContext, reply: (query: Packet) => Buffer | null): Promise<number> {
@@ -76,6 +76,19 @@ test('a silent server runs into the deadline', async (t) => {
 test('no server on a living loopback is refused, and no sign of life', async () => {
   const result = await ask(await closedPort());
   assert.deepEqual([result.ok, result.answered, result.reason], [false, false, 'connection refused']);
+});
+
+test('no server on a living machine is refused, which is a sign of life', async (t) => {
+  const server = outerAddress();
+  if (server === undefined) return t.skip('this machine has no address but loopback');
+  const result = await probe({
+    kind: 'dns',
+    server,
+    port: await closedPort(),
+    name: 'example.org',
+    type: 'A',
+  });
+  assert.deepEqual([result.ok, result.answered, result.reason], [false, true, 'connection refused']);
 });
 
 test('a server given by name is looked up', async (t) => {

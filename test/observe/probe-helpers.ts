@@ -1,7 +1,9 @@
 /** Loopback servers, certificates and throw-away scripts for the tests of probes and connections. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { generate } from 'selfsigned';
@@ -50,6 +52,39 @@ export async function closedPort(): Promise<number> {
   });
   await new Promise((resolve) => server.close(resolve));
   return port;
+}
+
+/**
+ * A port that behaves like a dead host: a process listens but never accepts, and its queue is full, so that the kernel
+ * drops further handshakes without a word.
+ */
+export async function silentPort(t: TestContext): Promise<number> {
+  const code = `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+    require('node:fs').writeSync(1, String(server.address().port) + '\\n');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  });`;
+  const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  const data: unknown[] = await once(child.stdout, 'data');
+  const port = Number(String(data[0]));
+  for (let queued = 0; queued < 4; queued += 1) {
+    const filler = connect(port, '127.0.0.1');
+    filler.on('error', () => filler.destroy());
+    t.after(() => filler.destroy());
+    await Promise.race([once(filler, 'connect'), systemClock.sleep(50)]);
+  }
+  return port;
+}
+
+/** An IPv4 address of this machine that is not loopback, if it has one. */
+export function outerAddress(): string | undefined {
+  const all = Object.values(networkInterfaces()).flat();
+  return all.find((each) => each?.internal === false && each.family === 'IPv4')?.address;
+}
+
+/** How many TCP connections this process has, those being made included. */
+export function resources(): number {
+  return process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP')).length;
 }
 
 export interface Identity {
@@ -128,8 +163,9 @@ export function lives(pid: number): boolean {
   }
 }
 
-/** Polls until `holds`; fails after two seconds, naming `what`. */
-export async function eventually(what: string, holds: () => boolean): Promise<void> {
-  for (const start = Date.now(); Date.now() - start < 2000; await systemClock.sleep(10)) if (holds()) return;
-  throw new Error(`${what}: not within 2 s`);
+/** Polls until `holds`; fails after `limitMs`, naming `what`. */
+export async function eventually(what: string, holds: () => boolean, limitMs = 2000): Promise<void> {
+  for (const start = Date.now(); Date.now() - start < limitMs; await systemClock.sleep(10))
+    if (holds()) return;
+  throw new Error(`${what}: not within ${limitMs} ms`);
 }

@@ -1,37 +1,21 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
-import { networkInterfaces } from 'node:os';
-import { test, type TestContext } from 'node:test';
-import { systemClock, type Clock } from '../../lib/clock.ts';
+import { createServer } from 'node:net';
+import { test } from 'node:test';
+import type { Clock } from '../../lib/clock.ts';
 import { runProbe } from '../../lib/observe/probe.ts';
 import { inHosts } from '../../lib/observe/probes/lookup.ts';
 import { codeOf, connectionFailure, isLoopback } from '../../lib/observe/probes/reasons.ts';
 import { plainText, roughSpanText } from '../../lib/text.ts';
-import { closedPort, listen, probe, rawServer } from './probe-helpers.ts';
-
-/**
- * A port that behaves like a dead host: a process listens but never accepts, and its queue is full, so that the kernel
- * drops further handshakes without a word.
- */
-async function silentPort(t: TestContext): Promise<number> {
-  const code = `const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
-    require('node:fs').writeSync(1, String(server.address().port) + '\\n');
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
-  });`;
-  const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
-  t.after(() => child.kill('SIGKILL'));
-  const data: unknown[] = await once(child.stdout, 'data');
-  const port = Number(String(data[0]));
-  for (let queued = 0; queued < 4; queued += 1) {
-    const filler = connect(port, '127.0.0.1');
-    filler.on('error', () => filler.destroy());
-    t.after(() => filler.destroy());
-    await Promise.race([once(filler, 'connect'), systemClock.sleep(50)]);
-  }
-  return port;
-}
+import {
+  closedPort,
+  eventually,
+  listen,
+  outerAddress,
+  probe,
+  rawServer,
+  resources,
+  silentPort,
+} from './probe-helpers.ts';
 
 test('tcp: an accepted connection is ok', async (t) => {
   const port = await rawServer(t, () => undefined);
@@ -60,9 +44,7 @@ test('tcp: a refusal by loopback is no sign of life', async () => {
 });
 
 test('tcp: a refusal by any other address is a sign of life', async (t) => {
-  const other = Object.values(networkInterfaces())
-    .flat()
-    .find((each) => each?.internal === false && each.family === 'IPv4')?.address;
+  const other = outerAddress();
   if (other === undefined) return t.skip('this machine has no address but loopback');
   const result = await probe({ kind: 'tcp', host: other, port: await closedPort() });
   assert.deepEqual([result.ok, result.answered, result.reason], [false, true, 'connection refused']);
@@ -147,6 +129,24 @@ test('a silent address gives no answer and no sign of life', async (t) => {
   assert.deepEqual([result.ok, result.answered, result.latencyMs], [false, false, null]);
   assert.equal(result.reason, 'no answer within 300 ms');
   assert.ok(performance.now() - start < 900);
+});
+
+test('no connection is left under way after an abort', async (t) => {
+  const port = await silentPort(t);
+  const before = resources();
+  const http = { kind: 'http', method: 'GET', status: [[200, 299]], insecure: false } as const;
+  for (const spec of [
+    { kind: 'tcp', host: '127.0.0.1', port },
+    { ...http, url: `http://127.0.0.1:${port}/` },
+    { ...http, url: `https://127.0.0.1:${port}/` },
+  ] as const) {
+    const controller = new AbortController();
+    const running = probe(spec, { timeoutMs: 60_000, signal: controller.signal });
+    await eventually('it is under way', () => resources() > before);
+    controller.abort(new Error('enough'));
+    await assert.rejects(running, { message: 'enough' });
+    await eventually(`nothing is left of ${spec.kind}`, () => resources() === before, 600);
+  }
 });
 
 test('errors without a sign of life', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { Dispatcher } from 'undici';
 import { systemClock } from '../../lib/clock.ts';
 import { InputError, PveError, type Outcome } from '../../lib/errors.ts';
 import { createPveClient } from '../../lib/pve/client.ts';
@@ -76,10 +77,10 @@ test('a node that hangs behind an endpoint is not held against the endpoint', as
   const first = await started(t, (request, response) => {
     if (request.url?.startsWith('/api2/json/nodes/') !== true) json(response, VERSION);
   });
-  const second = await started(t, () => undefined);
+  const second = await started(t, (_, response) => refuse(response, 595, 'No route to host'));
   const api = client([first.endpoint, second.endpoint], { timeoutMs: 150 });
   t.after(() => api.close());
-  assert.equal((await failure(api.netstat('pve3'))).outcome, 'unknown');
+  assert.equal((await failure(api.netstat('pve3'))).status, 595);
   await api.version();
   assert.deepEqual(first.seen, ['GET /api2/json/nodes/pve3/netstat', 'GET /api2/json/version']);
 });
@@ -385,6 +386,29 @@ test('task logs are read to their end, in pages; an unknown task has none', asyn
   assert.deepEqual([lines.length, lines[0], lines.at(-1)], [1200, 'line 4', 'line 1203']);
   assert.deepEqual(await api.taskLog(UPID, { start: 1203 }), []);
   assert.deepEqual(await api.taskLog(UPID.replace('pve1', 'pve2')), []);
+});
+
+test('a refused connection is not-sent even if the dispatcher says that it has begun', async () => {
+  class Eager extends Dispatcher {
+    override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+      const error = Object.assign(new Error(`connect to ${String(options.origin)}`), {
+        code: 'ECONNREFUSED',
+      });
+      const controller = {
+        aborted: false,
+        paused: false,
+        reason: null,
+        abort: () => undefined,
+        pause: () => undefined,
+        resume: () => undefined,
+      };
+      handler.onRequestStart?.(controller, {});
+      queueMicrotask(() => handler.onResponseError?.(controller, error));
+      return true;
+    }
+  }
+  const api = client(['https://x:8006'], { dispatcher: () => Promise.resolve(new Eager()) });
+  assert.equal((await failure(api.start('pve1', 101))).outcome, 'not-sent');
 });
 
 test('an aborted call says what is known of it', async (t) => {

@@ -10,7 +10,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { generate } from 'selfsigned';
-import { Agent } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import { abortReason, systemClock, type Clock } from '../../lib/clock.ts';
 import type { Tls } from '../../lib/inventory/types.ts';
 import type { PveApi } from '../../lib/pve/api.ts';
@@ -100,7 +100,13 @@ export function refuse(response: ServerResponse, status: number, reason: string,
 
 export function client(
   endpoints: readonly string[],
-  options: { ca?: string; timeoutMs?: number; clock?: Clock; tls?: Tls } = {},
+  options: {
+    ca?: string;
+    timeoutMs?: number;
+    clock?: Clock;
+    tls?: Tls;
+    dispatcher?: (endpoint: string, tls: Tls) => Promise<Dispatcher>;
+  } = {},
 ): PveApi {
   const connect = options.ca === undefined ? {} : { connect: { ca: options.ca } };
   return createPveClient({
@@ -109,7 +115,10 @@ export function client(
     token: TOKEN,
     tls: options.tls ?? { kind: 'system' },
     timeoutMs: options.timeoutMs ?? 5000,
-    runtime: { clock: options.clock ?? systemClock, dispatcher: () => Promise.resolve(new Agent(connect)) },
+    runtime: {
+      clock: options.clock ?? systemClock,
+      dispatcher: options.dispatcher ?? (() => Promise.resolve(new Agent(connect))),
+    },
   });
 }
 

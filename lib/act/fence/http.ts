@@ -15,7 +15,7 @@ const BODY_MAX = 65_536;
 /** A driver for one plug. Its answers must be JSON; `status.field` says where the power state is in them. */
 export function createHttpFence(config: HttpFence, runtime: Pick<Runtime, 'clock' | 'env' | 'httpDispatcher'>): FenceDriver {
   async function call(what: HttpCall, signal: AbortSignal | undefined): Promise<string> {
-    const { request } = await import('undici');
+    const { request } = await import('../../undici.ts');
     const dispatcher = await runtime.httpDispatcher();
     return withDeadline(runtime.clock, config.timeoutMs, signal, async (inner) => {
       const response = await request(what.url, {
