@@ -14,7 +14,11 @@ export const check = defineCommand({
   describe: 'probe the services, look at the clusters, print a table',
   flags: (y) =>
     narrowFlags(commonFlags(y))
-      .option('count', { type: 'boolean', default: false, describe: 'let the consecutive-failure counts move, as cron does' })
+      .option('count', {
+        type: 'boolean',
+        default: false,
+        describe: 'let the consecutive-failure counts move, as cron does',
+      })
       .example('$0 check', 'look at everything; the counts stay as they are')
       .example('$0 check dns --json', 'one container, for a program'),
   async run(args, invocation) {
@@ -26,7 +30,9 @@ export const check = defineCommand({
       const folded = await foldObservation(session, observation, { count: args.count });
       if (only === undefined) writeObservation(state.dir, observation);
       const now = runtime.clock.now();
-      const decisions = decide({ inventory, observation, state: folded, now, busy: new Map() }).filter((d) => only?.has(d.container) ?? true);
+      const decisions = decide({ inventory, observation, state: folded, now, busy: new Map() }).filter(
+        (d) => only?.has(d.container) ?? true,
+      );
       // The table shows this look's verdicts, whether they were counted or not.
       const shown = structuredClone(folded);
       for (const d of decisions) {
@@ -34,10 +40,27 @@ export const check = defineCommand({
         if (record !== undefined) record.verdict = d.verdict;
       }
       const { cut } = busyContainers(session);
-      const rows = statusRows(inventory, shown, observation, cut, now).filter((r) => only?.has(r.container) ?? true);
+      const rows = statusRows(inventory, shown, observation, cut, now).filter(
+        (r) => only?.has(r.container) ?? true,
+      );
       const problems = viewProblems(observation);
-      invocation.io.out(args.json ? JSON.stringify({ at: observation.at, containers: rows, canaries: observation.canaries, probes: observation.probes, problems }, null, 2) : statusTable(rows, invocation.io.columns));
-      for (const text of problems) session.teller.tell({ kind: 'note', level: 'warn', container: null, text });
+      invocation.io.out(
+        args.json
+          ? JSON.stringify(
+              {
+                at: observation.at,
+                containers: rows,
+                canaries: observation.canaries,
+                probes: observation.probes,
+                problems,
+              },
+              null,
+              2,
+            )
+          : statusTable(rows, invocation.io.columns),
+      );
+      for (const text of problems)
+        session.teller.tell({ kind: 'note', level: 'warn', container: null, text });
       const code = verdictExitCode(decisions);
       return code === EXIT.ok && problems.length > 0 ? EXIT.inconclusive : code;
     } finally {

@@ -1,5 +1,5 @@
 /** All commands by name. `load` keeps the start of each one as cheap as it can be. */
-import type { CommandEntry } from "../lib/cli/main.ts";
+import type { CommandEntry } from '../lib/cli/main.ts';
 
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   'check-and-failover': {

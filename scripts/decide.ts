@@ -16,7 +16,11 @@ export const decideCommand = defineCommand({
   describe: 'what should be done, and why; writes a plan and prints its id',
   flags: (y) =>
     narrowFlags(commonFlags(y))
-      .option('explain', { type: 'boolean', default: false, describe: 'show every gate with its evidence, and what would flip it' })
+      .option('explain', {
+        type: 'boolean',
+        default: false,
+        describe: 'show every gate with its evidence, and what would flip it',
+      })
       .example('$0 check && $0 decide --explain', 'decide on what was just seen')
       .example('$0 failover dns --plan 0123456789ab', 'execute exactly the plan that was printed'),
   async run(args, invocation) {
@@ -29,15 +33,31 @@ export const decideCommand = defineCommand({
     const only = narrow(inventory, args.names, args.cluster);
     const intervals = Object.values(inventory.containers).map((c) => c.intervalMs);
     const observation = readObservation(dir, { now, maxAgeMs: 2 * Math.max(60_000, ...intervals) });
-    if (observation.inventory !== inventory.digest) throw new InconclusiveError('the inventory has changed since the last observation; run `check` first');
+    if (observation.inventory !== inventory.digest)
+      throw new InconclusiveError('the inventory has changed since the last observation; run `check` first');
     const { busy } = busyContainers({ operations, inventory });
-    const decisions = decide({ inventory, observation, state: state.read(), now: observation.at, busy }).filter((d) => only?.has(d.container) ?? true);
+    const decisions = decide({
+      inventory,
+      observation,
+      state: state.read(),
+      now: observation.at,
+      busy,
+    }).filter((d) => only?.has(d.container) ?? true);
     const plan = makePlan(inventory, decisions, now);
     const acts = planActs(plan);
     if (acts) savePlan(dir, plan, now);
-    if (args.json) io.out(JSON.stringify({ plan: acts ? plan.id : null, expiresAt: acts ? plan.expiresAt : null, decisions }, null, 2));
+    if (args.json)
+      io.out(
+        JSON.stringify(
+          { plan: acts ? plan.id : null, expiresAt: acts ? plan.expiresAt : null, decisions },
+          null,
+          2,
+        ),
+      );
     else {
-      for (const decision of decisions) for (const line of args.explain ? explainDecision(decision) : explainDecision(decision).slice(0, 1)) io.out(line);
+      for (const decision of decisions)
+        for (const line of args.explain ? explainDecision(decision) : explainDecision(decision).slice(0, 1))
+          io.out(line);
       if (acts) io.out(`plan ${plan.id}, holds for 30 min: \`proxwarden failover NAME --plan ${plan.id}\``);
     }
     if (decisions.some((d) => d.kind === 'blocked')) return EXIT.blocked;

@@ -26,7 +26,10 @@ export const demo = defineCommand({
     const dir = join(folder, 'inventory');
     mkdirSync(dir);
     cpSync(hooksOfExample(), join(dir, 'hooks'), { recursive: true });
-    writeFileSync(join(dir, 'home.yaml'), exampleInventory(portBase).replace('interval: 60s', `interval: ${INTERVAL_SECONDS}s`));
+    writeFileSync(
+      join(dir, 'home.yaml'),
+      exampleInventory(portBase).replace('interval: 60s', `interval: ${INTERVAL_SECONDS}s`),
+    );
     const lab = await labUp({ dir, speed: SPEED, portBase });
     try {
       return await tellStory(lab, { dir, state: join(folder, 'state'), invocation });
@@ -45,7 +48,8 @@ interface Stage {
 
 async function tellStory({ lab }: RunningLab, stage: Stage): Promise<ExitCode> {
   const { io, runtime, signal } = stage.invocation;
-  const scene = (text: string): void => io.out(`\n── ${text} ${'─'.repeat(Math.max(0, Math.min(io.columns, 100) - text.length - 4))}`);
+  const scene = (text: string): void =>
+    io.out(`\n── ${text} ${'─'.repeat(Math.max(0, Math.min(io.columns, 100) - text.length - 4))}`);
   const run = async (...words: string[]): Promise<ExitCode> => {
     signal.throwIfAborted();
     io.out(`$ proxwarden ${words.join(' ')}`);
@@ -53,7 +57,8 @@ async function tellStory({ lab }: RunningLab, stage: Stage): Promise<ExitCode> {
     return main([...words, '--inventory', stage.dir, '--state', stage.state], COMMANDS, stage.invocation);
   };
   const expect = (what: string, got: ExitCode, ...wanted: ExitCode[]): void => {
-    if (!wanted.includes(got)) throw new FailedError(`the demo went wrong: ${what} ended with ${got}, not ${wanted.join(' or ')}`);
+    if (!wanted.includes(got))
+      throw new FailedError(`the demo went wrong: ${what} ended with ${got}, not ${wanted.join(' or ')}`);
   };
 
   scene('Three nodes, four containers, all is well');
@@ -91,14 +96,19 @@ async function tellStory({ lab }: RunningLab, stage: Stage): Promise<ExitCode> {
   scene('What happened');
   io.out(timeline(stage, killedAt));
   const violations = lab.violations;
-  io.out(violations.length === 0 ? '\nNever two copies at once: the lab recorded no violation.' : violations.map((v) => `VIOLATION: ${v.text}`).join('\n'));
+  io.out(
+    violations.length === 0
+      ? '\nNever two copies at once: the lab recorded no violation.'
+      : violations.map((v) => `VIOLATION: ${v.text}`).join('\n'),
+  );
   io.out('Play yourself: proxwarden lab up --background; the README shows how.');
   return violations.length === 0 ? EXIT.ok : EXIT.failed;
 }
 
 function timeline({ state, invocation }: Stage, killedAt: number): string {
   const { operations } = openOperations(state, { clock: invocation.runtime.clock }).list();
-  const after = (at: number | null | undefined): string => (at == null ? '-' : `+${((at - killedAt) / 1000).toFixed(1)} s`);
+  const after = (at: number | null | undefined): string =>
+    at == null ? '-' : `+${((at - killedAt) / 1000).toFixed(1)} s`;
   const rows = operations
     .filter((op) => op.kind === 'failover')
     .map((op) => [
@@ -110,7 +120,11 @@ function timeline({ state, invocation }: Stage, killedAt: number): string {
       op.data.backupAt === null ? '-' : formatDuration(killedAt - op.data.backupAt),
       `${op.action?.from.node ?? '?'}/${op.action?.from.vmid ?? '?'} → ${op.data.target?.node ?? '?'}/${op.data.live?.vmid ?? '?'}`,
     ]);
-  return table(['CONTAINER', 'DETECTED', 'DECIDED', 'RESTORED', 'VERIFIED', 'DATA LOST', 'MOVED'], rows, invocation.io.columns);
+  return table(
+    ['CONTAINER', 'DETECTED', 'DECIDED', 'RESTORED', 'VERIFIED', 'DATA LOST', 'MOVED'],
+    rows,
+    invocation.io.columns,
+  );
 }
 
 async function waitUntil({ runtime, signal }: Invocation, done: () => boolean): Promise<void> {

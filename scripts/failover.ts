@@ -21,23 +21,43 @@ export const failover = defineCommand({
     dryRunFlag(commonFlags(y))
       .positional('name', { type: 'string', demandOption: true, describe: 'the container' })
       .option('to', { type: 'string', requiresArg: true, describe: 'the node it shall go to' })
-      .option('planned', { type: 'boolean', default: false, describe: 'the source is alive: stop it, back it up, restore exactly that' })
-      .option('plan', { type: 'string', requiresArg: true, describe: 'execute exactly this plan of `decide`, or refuse' })
-      .option('resume', { type: 'string', requiresArg: true, describe: 'go on with an interrupted operation' })
+      .option('planned', {
+        type: 'boolean',
+        default: false,
+        describe: 'the source is alive: stop it, back it up, restore exactly that',
+      })
+      .option('plan', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'execute exactly this plan of `decide`, or refuse',
+      })
+      .option('resume', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'go on with an interrupted operation',
+      })
       .option('backup', { type: 'string', requiresArg: true, describe: 'use this volid' })
-      .option('accept-data-loss', { type: 'string', requiresArg: true, describe: 'the age of that backup that is acceptable, for example 26h' })
+      .option('accept-data-loss', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'the age of that backup that is acceptable, for example 26h',
+      })
       .conflicts('plan', ['to', 'planned', 'resume', 'backup'])
       .conflicts('resume', ['to', 'planned', 'backup'])
       .example('$0 failover dns --dry-run', 'show every gate, do nothing')
       .example('$0 failover dns --planned --to pve2', 'move it while its node is alive; nothing is lost')
-      .example('$0 failover dns --backup nas:backup/vzdump-lxc-101-….tar.zst --accept-data-loss 26h', 'use an older backup than the RPO allows'),
+      .example(
+        '$0 failover dns --backup nas:backup/vzdump-lxc-101-….tar.zst --accept-data-loss 26h',
+        'use an older backup than the RPO allows',
+      ),
   async run(args, invocation) {
     const session = await openSession(args, invocation, { steps: true });
     try {
       const container = containerNamed(session.inventory, args.name);
       if (args.resume !== undefined) {
         const op = session.operations.load(args.resume);
-        if (op.container !== container.name) throw new InputError(`${op.id} is an operation of ${op.container}, not of ${container.name}`);
+        if (op.container !== container.name)
+          throw new InputError(`${op.id} is an operation of ${op.container}, not of ${container.name}`);
         if (op.status !== 'running') throw new InputError(`${op.id} has ended: ${op.status}`);
         takeOver(session, op);
         assertDone(op, await carryOut(session, op));
@@ -45,11 +65,21 @@ export const failover = defineCommand({
       }
       const { busy } = busyContainers(session);
       const inHand = busy.get(container.name);
-      if (inHand !== undefined) throw new LockedError(`${container.name}: operation ${inHand} is in hand`, { hint: `\`proxwarden status ${container.name}\`` });
-      const decision = args.plan === undefined ? await decideNow(session, requestOf(args, container.cluster)) : await fromPlan(session, args.plan, container.name);
+      if (inHand !== undefined)
+        throw new LockedError(`${container.name}: operation ${inHand} is in hand`, {
+          hint: `\`proxwarden status ${container.name}\``,
+        });
+      const decision =
+        args.plan === undefined
+          ? await decideNow(session, requestOf(args, container.cluster))
+          : await fromPlan(session, args.plan, container.name);
       const text = explainDecision(decision).join('\n');
-      if (args.dryRun || decision.kind === 'blocked') invocation.io.out(args.json ? JSON.stringify(decision, null, 2) : text);
-      if (decision.kind === 'blocked') throw new BlockedError(`${container.name} is not failed over: ${decision.why}`, { hint: decision.gates.find((g) => !g.ok)?.flip ?? undefined });
+      if (args.dryRun || decision.kind === 'blocked')
+        invocation.io.out(args.json ? JSON.stringify(decision, null, 2) : text);
+      if (decision.kind === 'blocked')
+        throw new BlockedError(`${container.name} is not failed over: ${decision.why}`, {
+          hint: decision.gates.find((g) => !g.ok)?.flip ?? undefined,
+        });
       if (args.dryRun) return EXIT.unhealthy;
       session.teller.tell({ kind: 'note', level: 'info', container: null, text });
       const op = await begin(session, { container, decision });
@@ -73,12 +103,19 @@ interface Wish {
 }
 
 function requestOf(args: Wish, cluster: string): Request {
-  if (args.acceptDataLoss !== undefined && args.backup === undefined) throw new InputError('--accept-data-loss goes with --backup VOLID');
+  if (args.acceptDataLoss !== undefined && args.backup === undefined)
+    throw new InputError('--accept-data-loss goes with --backup VOLID');
   return {
     container: args.name,
     mode: args.planned ? 'planned' : 'by-hand',
     to: args.to === undefined ? undefined : { cluster, node: args.to },
-    backup: args.backup === undefined ? undefined : { volid: args.backup, acceptAgeMs: args.acceptDataLoss === undefined ? 0 : parseDuration(args.acceptDataLoss) },
+    backup:
+      args.backup === undefined
+        ? undefined
+        : {
+            volid: args.backup,
+            acceptAgeMs: args.acceptDataLoss === undefined ? 0 : parseDuration(args.acceptDataLoss),
+          },
   };
 }
 
@@ -86,7 +123,14 @@ async function decideNow(session: Session, request: Request): Promise<Decision> 
   const { inventory, runtime } = session;
   const observation = await observeClosely(session, containerNamed(inventory, request.container));
   const folded = await foldObservation(session, observation, { count: false });
-  const [decision] = decide({ inventory, observation, state: folded, now: runtime.clock.now(), busy: new Map(), request });
+  const [decision] = decide({
+    inventory,
+    observation,
+    state: folded,
+    now: runtime.clock.now(),
+    busy: new Map(),
+    request,
+  });
   if (decision === undefined) throw new InputError(`${request.container} is mode: off`);
   return decision;
 }
@@ -95,18 +139,36 @@ async function decideNow(session: Session, request: Request): Promise<Decision> 
 async function fromPlan(session: Session, id: string, name: string): Promise<Decision> {
   const { inventory, state, apis, runtime, signal } = session;
   const plan = loadPlan(state.dir, id, runtime.clock.now());
-  if (plan.inventory !== inventory.digest) throw new BlockedError(`plan ${id} was made from another inventory; run \`check\` and \`decide\` again`);
+  if (plan.inventory !== inventory.digest)
+    throw new BlockedError(`plan ${id} was made from another inventory; run \`check\` and \`decide\` again`);
   const names = new Set(plan.decisions.map((d) => d.container));
   const observation = await observe({ inventory, state: state.read(), apis, runtime, signal });
   const { busy } = busyContainers(session);
-  const decisions = decide({ inventory, observation, state: state.read(), now: runtime.clock.now(), busy }).filter((d) => names.has(d.container));
+  const decisions = decide({
+    inventory,
+    observation,
+    state: state.read(),
+    now: runtime.clock.now(),
+    busy,
+  }).filter((d) => names.has(d.container));
   const again = makePlan(inventory, decisions, runtime.clock.now());
   if (again.id !== plan.id) {
-    const changed = decisions.find((d) => JSON.stringify([d.kind, d.action]) !== JSON.stringify([plan.decisions.find((p) => p.container === d.container)?.kind, plan.decisions.find((p) => p.container === d.container)?.action]));
-    throw new BlockedError(`plan ${id} is stale: the world has changed${changed === undefined ? '' : ` (${changed.container}: ${changed.kind}: ${changed.why})`}`, { hint: 'run `check` and `decide` again' });
+    const changed = decisions.find(
+      (d) =>
+        JSON.stringify([d.kind, d.action]) !==
+        JSON.stringify([
+          plan.decisions.find((p) => p.container === d.container)?.kind,
+          plan.decisions.find((p) => p.container === d.container)?.action,
+        ]),
+    );
+    throw new BlockedError(
+      `plan ${id} is stale: the world has changed${changed === undefined ? '' : ` (${changed.container}: ${changed.kind}: ${changed.why})`}`,
+      { hint: 'run `check` and `decide` again' },
+    );
   }
   const decision = decisions.find((d) => d.container === name);
   if (decision === undefined) throw new InputError(`plan ${id} does not speak of ${name}`);
-  if (decision.kind !== 'failover' && decision.kind !== 'start' && decision.kind !== 'restart') throw new BlockedError(`plan ${id} does nothing with ${name}: ${decision.why}`);
+  if (decision.kind !== 'failover' && decision.kind !== 'start' && decision.kind !== 'restart')
+    throw new BlockedError(`plan ${id} does nothing with ${name}: ${decision.why}`);
   return decision;
 }

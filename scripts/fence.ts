@@ -14,7 +14,11 @@ export const fence = defineCommand({
   describe: 'read the power state of nodes, or confirm by hand that one is off',
   flags: (y) =>
     commonFlags(y)
-      .positional('action', { choices: ['status', 'confirm'] as const, demandOption: true, describe: 'status reads; confirm is your word that the node is off' })
+      .positional('action', {
+        choices: ['status', 'confirm'] as const,
+        demandOption: true,
+        describe: 'status reads; confirm is your word that the node is off',
+      })
       .positional('node', { type: 'string', describe: 'the node, or CLUSTER/NODE' })
       .example('$0 fence status', 'what every configured driver reads')
       .example('$0 fence confirm pve1', 'you have looked: pve1 is off, and stays off'),
@@ -25,20 +29,42 @@ export const fence = defineCommand({
       const [cluster, node, validMs] = manualNode(inventory, args.node);
       const at = runtime.clock.now();
       const by = userInfo().username;
-      await openState(stateDir(args, invocation), { clock: runtime.clock }).update((s) => void (s.fenceConfirmed[`${cluster}/${node}`] = { at, by }));
-      io.out(args.json ? JSON.stringify({ cluster, node, at, by, validUntil: at + validMs }) : `noted: ${by} says that ${node} is off; it holds for ${formatDuration(validMs)}, and only while ${node} is silent`);
+      await openState(stateDir(args, invocation), { clock: runtime.clock }).update(
+        (s) => void (s.fenceConfirmed[`${cluster}/${node}`] = { at, by }),
+      );
+      io.out(
+        args.json
+          ? JSON.stringify({ cluster, node, at, by, validUntil: at + validMs })
+          : `noted: ${by} says that ${node} is off; it holds for ${formatDuration(validMs)}, and only while ${node} is silent`,
+      );
       return EXIT.ok;
     }
     const rows = await Promise.all(
       Object.values(inventory.clusters).flatMap((cluster) =>
         Object.entries(cluster.nodes)
-          .filter(([node]) => args.node === undefined || args.node === node || args.node === `${cluster.name}/${node}`)
+          .filter(
+            ([node]) =>
+              args.node === undefined || args.node === node || args.node === `${cluster.name}/${node}`,
+          )
           .flatMap(([node, { fence: configs }]) =>
-            fenceDrivers(configs, runtime).map(async (driver) => ({ cluster: cluster.name, node, driver: driver.name, ...(await driver.status(signal)) })),
+            fenceDrivers(configs, runtime).map(async (driver) => ({
+              cluster: cluster.name,
+              node,
+              driver: driver.name,
+              ...(await driver.status(signal)),
+            })),
           ),
       ),
     );
-    io.out(args.json ? JSON.stringify(rows, null, 2) : table(['NODE', 'DRIVER', 'POWER', 'DETAIL'], rows.map((r) => [`${r.cluster}/${r.node}`, r.driver, r.power, r.detail]), io.columns));
+    io.out(
+      args.json
+        ? JSON.stringify(rows, null, 2)
+        : table(
+            ['NODE', 'DRIVER', 'POWER', 'DETAIL'],
+            rows.map((r) => [`${r.cluster}/${r.node}`, r.driver, r.power, r.detail]),
+            io.columns,
+          ),
+    );
     return rows.some((r) => r.power === 'unknown') ? EXIT.failed : EXIT.ok;
   },
 });
@@ -46,12 +72,18 @@ export const fence = defineCommand({
 function manualNode(inventory: Inventory, named: string | undefined): [string, string, number] {
   if (named === undefined) throw new InputError('which node is off? `fence confirm NODE`');
   const found = Object.values(inventory.clusters).flatMap((cluster) =>
-    Object.entries(cluster.nodes).filter(([node]) => named === node || named === `${cluster.name}/${node}`).map(([node, config]) => ({ cluster: cluster.name, node, config })),
+    Object.entries(cluster.nodes)
+      .filter(([node]) => named === node || named === `${cluster.name}/${node}`)
+      .map(([node, config]) => ({ cluster: cluster.name, node, config })),
   );
   const [only, second] = found;
   if (only === undefined) throw new InputError(`the inventory has no node ${named} under nodes:`);
-  if (second !== undefined) throw new InputError(`${named} is a node of several clusters: name it CLUSTER/${named}`);
+  if (second !== undefined)
+    throw new InputError(`${named} is a node of several clusters: name it CLUSTER/${named}`);
   const manual = only.config.fence.find((f) => f.driver === 'manual');
-  if (manual?.driver !== 'manual') throw new InputError(`the inventory does not take a person's word for ${only.node}: add \`- manual\` to its fence`);
+  if (manual?.driver !== 'manual')
+    throw new InputError(
+      `the inventory does not take a person's word for ${only.node}: add \`- manual\` to its fence`,
+    );
   return [only.cluster, only.node, manual.validMs];
 }

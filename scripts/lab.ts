@@ -22,8 +22,17 @@ export const lab = defineCommand({
     commonFlags(y)
       .positional('action', { choices: ACTIONS, demandOption: true, describe: 'what to do' })
       .positional('name', { type: 'string', describe: 'a node, a container, or a storage (fill, drain)' })
-      .option('speed', { type: 'number', default: 1, requiresArg: true, describe: 'up: everything that takes time in the lab is so many times faster' })
-      .option('background', { type: 'boolean', default: false, describe: 'up: return when it runs; `lab down` ends it' })
+      .option('speed', {
+        type: 'number',
+        default: 1,
+        requiresArg: true,
+        describe: 'up: everything that takes time in the lab is so many times faster',
+      })
+      .option('background', {
+        type: 'boolean',
+        default: false,
+        describe: 'up: return when it runs; `lab down` ends it',
+      })
       .default('inventory', EXAMPLE, `./${EXAMPLE}`)
       .example('$0 lab up --background', `then use the other commands with --inventory ${EXAMPLE}`)
       .example('$0 lab kill pve1', 'power loss; revive brings the node back')
@@ -37,14 +46,21 @@ export const lab = defineCommand({
       if (args.background) return upInBackground(dir, args.speed, io);
       const { labUp } = await import('../lib/lab/control.ts');
       const running = await labUp({ dir, speed: args.speed, portBase: 18_000 });
-      io.out(`the lab is up: ${Object.entries(running.ports).map(([name, port]) => `${name} ${port}`).join(', ')}\nuse it with --inventory ${args.inventory}; Ctrl-C or \`proxwarden lab down\` ends it`);
+      io.out(
+        `the lab is up: ${Object.entries(running.ports)
+          .map(([name, port]) => `${name} ${port}`)
+          .join(', ')}\nuse it with --inventory ${args.inventory}; Ctrl-C or \`proxwarden lab down\` ends it`,
+      );
       let shown = 0;
       const show = (): void => {
         for (const event of running.lab.events.slice(shown)) io.err(`${stamp(event.at)} lab: ${event.text}`);
         shown = running.lab.events.length;
       };
       running.lab.onChange(show);
-      await Promise.race([running.closed, new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))]);
+      await Promise.race([
+        running.closed,
+        new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true })),
+      ]);
       await running.close();
       return EXIT.ok;
     }
@@ -58,7 +74,8 @@ export const lab = defineCommand({
       io.out(args.json ? JSON.stringify(report, null, 2) : formatReport(report, io.columns));
       return report.violations.length === 0 ? EXIT.ok : EXIT.failed;
     }
-    if (args.name === undefined) throw new InputError(`\`lab ${args.action}\` what? Name a node, a container or a storage`);
+    if (args.name === undefined)
+      throw new InputError(`\`lab ${args.action}\` what? Name a node, a container or a storage`);
     io.out(await client.perform(args.action, args.name));
     return EXIT.ok;
   },
@@ -68,11 +85,15 @@ const START_WITHIN_MS = 15_000;
 
 async function upInBackground(dir: string, speed: number, io: Io): Promise<typeof EXIT.ok> {
   const script = process.argv[1];
-  if (script === undefined) throw new FailedError('the lab can only go to the background from the installed command');
+  if (script === undefined)
+    throw new FailedError('the lab can only go to the background from the installed command');
   mkdirSync(labFolder(dir), { recursive: true, mode: 0o700 });
   const logFile = join(labFolder(dir), 'lab.log');
   const log = openSync(logFile, 'w', 0o600);
-  const child = spawn(process.execPath, [script, 'lab', 'up', '--inventory', dir, '--speed', String(speed)], { detached: true, stdio: ['ignore', 'ignore', log] });
+  const child = spawn(process.execPath, [script, 'lab', 'up', '--inventory', dir, '--speed', String(speed)], {
+    detached: true,
+    stdio: ['ignore', 'ignore', log],
+  });
   let exit: number | null = null;
   child.on('exit', (code) => (exit = code ?? 1));
   const until = Date.now() + START_WITHIN_MS;
@@ -86,7 +107,13 @@ async function upInBackground(dir: string, speed: number, io: Io): Promise<typeo
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   if (exit === null) child.kill('SIGTERM');
-  throw new FailedError(`the lab did not come up: ${readFileSync(logFile, 'utf8').trim().replace(/^proxwarden: /, '') || `no answer within ${START_WITHIN_MS / 1000} s`}`);
+  throw new FailedError(
+    `the lab did not come up: ${
+      readFileSync(logFile, 'utf8')
+        .trim()
+        .replace(/^proxwarden: /, '') || `no answer within ${START_WITHIN_MS / 1000} s`
+    }`,
+  );
 }
 
 async function answers(dir: string): Promise<boolean> {
@@ -100,9 +127,27 @@ async function answers(dir: string): Promise<boolean> {
 }
 
 function formatReport(report: LabReport, columns: number): string {
-  const nodes = table(['NODE', 'POWER', 'NETWORK', 'API', 'QUORUM'], report.nodes.map((n) => [n.name, n.power, n.network, n.api ? 'up' : 'down', n.quorate ? 'yes' : 'no']), columns);
-  const containers = table(['CT', 'NODE', 'NAME', 'STATE', 'ONBOOT', 'TAGS'], report.containers.map((c) => [String(c.vmid), c.node, c.hostname, c.state, c.onboot ? '1' : '0', c.tags.join(';')]), columns);
-  const violations = report.violations.length === 0 ? 'rule 1 (never two): no violation' : report.violations.map((v) => `VIOLATION ${stamp(v.at)} ${v.text}`).join('\n');
+  const nodes = table(
+    ['NODE', 'POWER', 'NETWORK', 'API', 'QUORUM'],
+    report.nodes.map((n) => [n.name, n.power, n.network, n.api ? 'up' : 'down', n.quorate ? 'yes' : 'no']),
+    columns,
+  );
+  const containers = table(
+    ['CT', 'NODE', 'NAME', 'STATE', 'ONBOOT', 'TAGS'],
+    report.containers.map((c) => [
+      String(c.vmid),
+      c.node,
+      c.hostname,
+      c.state,
+      c.onboot ? '1' : '0',
+      c.tags.join(';'),
+    ]),
+    columns,
+  );
+  const violations =
+    report.violations.length === 0
+      ? 'rule 1 (never two): no violation'
+      : report.violations.map((v) => `VIOLATION ${stamp(v.at)} ${v.text}`).join('\n');
   const problems = report.problems.map((p) => `problem: ${p}`);
   return [nodes, '', containers, '', `${report.backups.length} backups`, violations, ...problems].join('\n');
 }

@@ -18,8 +18,20 @@ export const reconcileCommand = defineCommand({
       const found = findings(session, observation, busyContainers(session).busy);
       const left = args.dryRun ? found : await reconcile(session, found);
       await session.teller.end();
-      if (args.json) invocation.io.out(JSON.stringify(found.map(({ container, text, act }) => ({ container, text, needsPerson: act === null })), null, 2));
-      else invocation.io.out(found.length === 0 ? 'nothing is out of place' : found.map((f) => `${f.container}: ${f.text}`).join('\n'));
+      if (args.json)
+        invocation.io.out(
+          JSON.stringify(
+            found.map(({ container, text, act }) => ({ container, text, needsPerson: act === null })),
+            null,
+            2,
+          ),
+        );
+      else
+        invocation.io.out(
+          found.length === 0
+            ? 'nothing is out of place'
+            : found.map((f) => `${f.container}: ${f.text}`).join('\n'),
+        );
       if (args.dryRun) return found.length === 0 ? EXIT.ok : EXIT.unhealthy;
       return left.length === 0 ? EXIT.ok : EXIT.blocked;
     } finally {

@@ -14,10 +14,26 @@ export const restore = defineCommand({
   flags: (y) =>
     dryRunFlag(commonFlags(y))
       .positional('name', { type: 'string', demandOption: true, describe: 'the container' })
-      .option('to', { type: 'string', requiresArg: true, describe: 'the node; else the first of its list that can take it' })
-      .option('vmid', { type: 'number', requiresArg: true, describe: 'as this vmid (needed without --start)' })
-      .option('backup', { type: 'string', requiresArg: true, describe: 'this volid; else the newest sound one' })
-      .option('start', { type: 'boolean', default: false, describe: 'start it as the next incarnation, if no other copy can be running' })
+      .option('to', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'the node; else the first of its list that can take it',
+      })
+      .option('vmid', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'as this vmid (needed without --start)',
+      })
+      .option('backup', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'this volid; else the newest sound one',
+      })
+      .option('start', {
+        type: 'boolean',
+        default: false,
+        describe: 'start it as the next incarnation, if no other copy can be running',
+      })
       .example('$0 restore dns --to pve2 --vmid 901', 'a stopped copy to look into; nothing else changes'),
   async run(args, invocation) {
     const session = await openSession(args, invocation, { steps: true });
@@ -27,16 +43,30 @@ export const restore = defineCommand({
       const record = session.state.read().containers[container.name];
       const seen = incarnationsOf(container, observation, record);
       const current = seen.current;
-      if (current === null) throw new FailedError(`${container.name}: vmid ${container.vmid} is not in cluster ${container.cluster}`);
-      if (args.start && (seen.problems.length > 0 || seen.pending.length > 0)) throw new BlockedError(`${container.name}: ${[...seen.problems, ...seen.pending.map((p) => `CT ${p.vmid} is an unfinished copy`)].join('; ')}`);
+      if (current === null)
+        throw new FailedError(
+          `${container.name}: vmid ${container.vmid} is not in cluster ${container.cluster}`,
+        );
+      if (args.start && (seen.problems.length > 0 || seen.pending.length > 0))
+        throw new BlockedError(
+          `${container.name}: ${[...seen.problems, ...seen.pending.map((p) => `CT ${p.vmid} is an unfinished copy`)].join('; ')}`,
+        );
       const vmid = args.vmid ?? (args.start ? vmidOfEpoch(container, current.epoch + 1) : undefined);
-      if (vmid === undefined) throw new InputError('as which vmid? `restore NAME --vmid N`, or --start for the next incarnation');
-      if (args.start && vmid !== vmidOfEpoch(container, current.epoch + 1)) throw new InputError(`the next incarnation of ${container.name} is CT ${vmidOfEpoch(container, current.epoch + 1)}: leave --vmid away`);
+      if (vmid === undefined)
+        throw new InputError('as which vmid? `restore NAME --vmid N`, or --start for the next incarnation');
+      if (args.start && vmid !== vmidOfEpoch(container, current.epoch + 1))
+        throw new InputError(
+          `the next incarnation of ${container.name} is CT ${vmidOfEpoch(container, current.epoch + 1)}: leave --vmid away`,
+        );
       const now = session.runtime.clock.now();
       const macs = container.macs.length > 0 ? container.macs : (record?.identity?.macs ?? []);
-      const named = args.backup === undefined ? undefined : { volid: args.backup, acceptAgeMs: Number.POSITIVE_INFINITY };
+      const named =
+        args.backup === undefined ? undefined : { volid: args.backup, acceptAgeMs: Number.POSITIVE_INFINITY };
       const choice = chooseBackup(observation.backups, { container, current, macs, now, named });
-      if (choice.chosen === null) throw new FailedError(`${container.name}: no sound backup${args.backup === undefined ? '' : ` ${args.backup}`} on ${container.backup.storage}${choice.rejected.map((r) => `; ${r.what}: ${r.why}`).join('')}`);
+      if (choice.chosen === null)
+        throw new FailedError(
+          `${container.name}: no sound backup${args.backup === undefined ? '' : ` ${args.backup}`} on ${container.backup.storage}${choice.rejected.map((r) => `; ${r.what}: ${r.why}`).join('')}`,
+        );
       const archived = choice.chosen.archived;
       const placed = place({
         container,
@@ -50,15 +80,34 @@ export const restore = defineCommand({
         only: args.to === undefined ? undefined : { cluster: container.cluster, node: args.to },
       });
       const [to] = placed.targets;
-      if (to === undefined) throw new BlockedError(`${container.name} can't be restored: ${placed.rejected.map((r) => `${r.what}: ${r.why}`).join('; ')}`);
+      if (to === undefined)
+        throw new BlockedError(
+          `${container.name} can't be restored: ${placed.rejected.map((r) => `${r.what}: ${r.why}`).join('; ')}`,
+        );
       const what = `${choice.chosen.volid} on ${to.node} as CT ${vmid}${args.start ? ', and start it' : ''}`;
       if (args.dryRun) {
         invocation.io.out(`would restore ${what}`);
         return EXIT.unhealthy;
       }
-      const text = await restoreByHand(session, { container, backup: choice.chosen, to, vmid, startAfter: args.start ? current : null });
+      const text = await restoreByHand(session, {
+        container,
+        backup: choice.chosen,
+        to,
+        vmid,
+        startAfter: args.start ? current : null,
+      });
       await session.teller.end();
-      invocation.io.out(args.json ? JSON.stringify({ container: container.name, volid: choice.chosen.volid, ...to, vmid, started: args.start }) : text);
+      invocation.io.out(
+        args.json
+          ? JSON.stringify({
+              container: container.name,
+              volid: choice.chosen.volid,
+              ...to,
+              vmid,
+              started: args.start,
+            })
+          : text,
+      );
       return EXIT.ok;
     } finally {
       await session.close();

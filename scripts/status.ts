@@ -13,7 +13,8 @@ import { formatDuration } from '../lib/units.ts';
 export const status = defineCommand({
   usage: 'status [names..]',
   describe: 'what was last seen of every container, without touching anything',
-  flags: (y) => narrowFlags(commonFlags(y)).example('$0 status', 'from the state only: no API call, no probe'),
+  flags: (y) =>
+    narrowFlags(commonFlags(y)).example('$0 status', 'from the state only: no API call, no probe'),
   async run(args, invocation) {
     const { runtime, io } = invocation;
     const inventory = openInventory(args, invocation);
@@ -23,13 +24,42 @@ export const status = defineCommand({
     const only = narrow(inventory, args.names, args.cluster);
     const now = runtime.clock.now();
     const { cut, problems } = busyContainers({ operations, inventory });
-    const rows = statusRows(inventory, state, lastSeen(dir, now), cut, now).filter((r) => only?.has(r.container) ?? true);
-    const ended = operations.list().operations.filter((o) => o.status !== 'running' && (only?.has(o.container) ?? true)).slice(-5);
+    const rows = statusRows(inventory, state, lastSeen(dir, now), cut, now).filter(
+      (r) => only?.has(r.container) ?? true,
+    );
+    const ended = operations
+      .list()
+      .operations.filter((o) => o.status !== 'running' && (only?.has(o.container) ?? true))
+      .slice(-5);
     if (args.json) {
-      io.out(JSON.stringify({ lastRunAt: state.lastRunAt, containers: rows, operations: [...ended, ...cut].map(({ id, kind, container, status: s, createdAt, endedAt, reason }) => ({ id, kind, container, status: s, createdAt, endedAt, reason })), fenceConfirmed: state.fenceConfirmed, problems }, null, 2));
+      io.out(
+        JSON.stringify(
+          {
+            lastRunAt: state.lastRunAt,
+            containers: rows,
+            operations: [...ended, ...cut].map(
+              ({ id, kind, container, status: s, createdAt, endedAt, reason }) => ({
+                id,
+                kind,
+                container,
+                status: s,
+                createdAt,
+                endedAt,
+                reason,
+              }),
+            ),
+            fenceConfirmed: state.fenceConfirmed,
+            problems,
+          },
+          null,
+          2,
+        ),
+      );
     } else {
       io.out(statusTable(rows, io.columns));
-      io.out(`last run: ${state.lastRunAt === null ? 'never' : `${formatDuration(now - state.lastRunAt)} ago`}`);
+      io.out(
+        `last run: ${state.lastRunAt === null ? 'never' : `${formatDuration(now - state.lastRunAt)} ago`}`,
+      );
       for (const op of ended) io.out(`${op.id}  ${op.kind} ${op.container}: ${op.status}`);
       for (const problem of problems) io.err(`warning: ${problem}`);
     }

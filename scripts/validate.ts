@@ -9,8 +9,15 @@ export const validate = defineCommand({
   describe: 'check the inventory files, offline; --schema prints their JSON Schema',
   flags: (y) =>
     commonFlags(y)
-      .option('schema', { type: 'boolean', default: false, describe: 'print the JSON Schema that makes editors complete and check' })
-      .example('$0 validate --inventory inventory/example', 'every problem at once, with file, line and column'),
+      .option('schema', {
+        type: 'boolean',
+        default: false,
+        describe: 'print the JSON Schema that makes editors complete and check',
+      })
+      .example(
+        '$0 validate --inventory inventory/example',
+        'every problem at once, with file, line and column',
+      ),
   run(args, invocation) {
     if (args.schema) {
       invocation.io.out(JSON.stringify(inventoryJsonSchema(), null, 2));
@@ -20,10 +27,31 @@ export const validate = defineCommand({
     const containers = Object.values(inventory.containers);
     const protectedOnes = containers.filter((c) => c.mode === 'protect');
     const auto = protectedOnes.filter((c) => c.failover.auto).length;
-    if (args.json) invocation.io.out(JSON.stringify({ files: inventory.files, digest: inventory.digest, clusters: Object.keys(inventory.clusters), containers: containers.map((c) => ({ name: c.name, cluster: c.cluster, vmid: c.vmid, mode: c.mode, auto: c.failover.auto })), warnings: inventory.warnings }, null, 2));
+    if (args.json)
+      invocation.io.out(
+        JSON.stringify(
+          {
+            files: inventory.files,
+            digest: inventory.digest,
+            clusters: Object.keys(inventory.clusters),
+            containers: containers.map((c) => ({
+              name: c.name,
+              cluster: c.cluster,
+              vmid: c.vmid,
+              mode: c.mode,
+              auto: c.failover.auto,
+            })),
+            warnings: inventory.warnings,
+          },
+          null,
+          2,
+        ),
+      );
     else {
       for (const warning of inventory.warnings) invocation.io.err(`warning: ${warning}`);
-      invocation.io.out(`${inventory.files.length} files, ${Object.keys(inventory.clusters).length} clusters, ${containers.length} containers: ${protectedOnes.length} protected, ${auto} of them automatically`);
+      invocation.io.out(
+        `${inventory.files.length} files, ${Object.keys(inventory.clusters).length} clusters, ${containers.length} containers: ${protectedOnes.length} protected, ${auto} of them automatically`,
+      );
     }
     return Promise.resolve(EXIT.ok);
   },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { InputError } from '../lib/errors.ts';
 import { registerSecret, redact } from '../lib/redact.ts';
 import { DURATION_PATTERN, formatDuration, formatSize, parseDuration, parseSize } from '../lib/units.ts';
@@ -19,7 +19,21 @@ test('durations are read', () => {
 });
 
 test('anything else is refused with an example', () => {
-  for (const text of ['', '90', 's', '1.5h', '-5s', '1h30m', '5 s', '5S', '1y', '99999d', '1constructor', '٣s', '1e3s']) {
+  for (const text of [
+    '',
+    '90',
+    's',
+    '1.5h',
+    '-5s',
+    '1h30m',
+    '5 s',
+    '5S',
+    '1y',
+    '99999d',
+    '1constructor',
+    '٣s',
+    '1e3s',
+  ]) {
     assert.throws(() => parseDuration(text), InputError, text);
   }
   assert.throws(() => parseDuration('90'), { hint: /90s/ });

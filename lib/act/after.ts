@@ -1,7 +1,7 @@
 /** What surrounds the copy: protecting its backup, verifying it from outside, backing it up in turn. */
 import { probesPass } from '../decide/verdict.ts';
 import type { FailoverAction, ProbeResult } from '../decide/model.ts';
-import { FailedError, messageOf } from '../errors.ts';
+import { FailedError, messageOf, PveError } from '../errors.ts';
 import { probeAll } from '../observe/prober.ts';
 import type { StepRecord } from '../state/model.ts';
 import type { Copy } from './copy.ts';
@@ -16,7 +16,9 @@ export async function protectBackup(context: OperationContext, action: FailoverA
   const volid = op.data.volid ?? action.volid;
   if (volid === null) throw new FailedError(`${op.container}: no backup has been chosen`);
   const api = await quorateApi(context, action.target.cluster);
-  const entry = (await api.backups(action.target.node, container.backup.storage, { signal })).find((b) => b.volid === volid);
+  const entry = (await api.backups(action.target.node, container.backup.storage, { signal })).find(
+    (b) => b.volid === volid,
+  );
   if (entry === undefined) throw new FailedError(`${volid} is not on ${container.backup.storage} any more`);
   op.data.volid = volid;
   op.data.backupAt = entry.at;
@@ -35,8 +37,10 @@ export async function protectBackup(context: OperationContext, action: FailoverA
 export async function liftProtection(context: OperationContext): Promise<string> {
   const { op, operations, signal } = context;
   if (!op.data.weProtected || op.data.volid === null || op.data.target === null) return 'nothing to lift';
-  const unprotectedCopy = op.steps.find((s) => s.name === 'backup copy')?.note.startsWith('warning:') ?? false;
-  if (unprotectedCopy) return `warning: ${op.data.volid} stays protected until the copy has a backup of its own`;
+  const unprotectedCopy =
+    op.steps.find((s) => s.name === 'backup copy')?.note.startsWith('warning:') ?? false;
+  if (unprotectedCopy)
+    return `warning: ${op.data.volid} stays protected until the copy has a backup of its own`;
   const api = await quorateApi(context, op.data.target.cluster);
   operations.assertLease(op);
   await api.protectBackup(op.data.target.node, op.data.volid, false, { signal });
@@ -51,8 +55,7 @@ export async function verifyCopy(context: OperationContext, copy: Copy): Promise
   const until = runtime.clock.now() + container.failover.verifyMs;
   for (;;) {
     const probes = await probeOnce(context);
-    const api = context.apis.get(copy.cluster);
-    const detail = await api?.guestDetail(copy.node, copy.vmid, { signal });
+    const detail = await readStatus(context, copy);
     if (detail?.status === 'running' && probesPass(container, probes)) {
       op.data.verifiedAt = runtime.clock.now();
       operations.save(op);
@@ -68,18 +71,37 @@ export async function verifyCopy(context: OperationContext, copy: Copy): Promise
   }
 }
 
+/** The copy as its node says; undefined when it gives no answer now, which is no verdict on the copy yet. */
+async function readStatus({ apis, signal }: OperationContext, copy: Copy) {
+  try {
+    return await apis.get(copy.cluster)?.guestDetail(copy.node, copy.vmid, { signal });
+  } catch (error) {
+    if (!(error instanceof PveError)) throw error;
+    return undefined;
+  }
+}
+
 async function probeOnce({ container, runtime, signal }: OperationContext): Promise<readonly ProbeResult[]> {
   const jobs = container.checks.map((spec) => ({ key: container.name, spec }));
   const results = await probeAll(jobs, (spec, inner) => runtime.probe(spec, inner), { signal });
   return results.get(container.name) ?? [];
 }
 
+/** Whether the container's probes pass, wherever it runs. */
+export async function serviceAnswers(context: OperationContext): Promise<boolean> {
+  return probesPass(context.container, await probeOnce(context));
+}
+
 /** The copy gets a backup of its own at once: from now on only those count. A failure is a warning, not an undo. */
 export async function backUpCopy(context: OperationContext, record: StepRecord, copy: Copy): Promise<string> {
   const { op, container } = context;
   try {
-    const made = await makeBackup(context, record, { ...copy, mode: container.backup.mode, notes: `${container.name}: first backup of the copy made by ${op.id}` });
-    return `${made.volid}`;
+    const made = await makeBackup(context, record, {
+      ...copy,
+      mode: container.backup.mode,
+      notes: `${container.name}: first backup of the copy made by ${op.id}`,
+    });
+    return made.volid;
   } catch (error) {
     if (context.signal?.aborted === true) throw error;
     return `warning: the copy has no backup yet (${messageOf(error)}): \`proxwarden backup ${container.name}\``;

@@ -14,12 +14,23 @@ export async function backUpNow(context: ActContext, container: Container): Prom
   const { operations, runtime, state, teller } = context;
   const observation = await observeClosely(context, container);
   const view = observation.clusters[container.cluster];
-  if (view?.via == null) throw new FailedError(`${container.name}: no quorate view of cluster ${container.cluster}: ${view?.problems.join('; ') ?? ''}`);
+  if (view?.via == null)
+    throw new FailedError(
+      `${container.name}: no quorate view of cluster ${container.cluster}: ${view?.problems.join('; ') ?? ''}`,
+    );
   const at = incarnationsOf(container, observation, state.read().containers[container.name]).current;
-  if (at === null) throw new FailedError(`${container.name}: vmid ${container.vmid} is not in cluster ${container.cluster}`);
-  if (view.nodes.find((n) => n.name === at.node)?.apiAnswers !== true) throw new FailedError(`${container.name} is on ${at.node}, which does not answer: it can't be backed up`);
+  if (at === null)
+    throw new FailedError(`${container.name}: vmid ${container.vmid} is not in cluster ${container.cluster}`);
+  if (view.nodes.find((n) => n.name === at.node)?.apiAnswers !== true)
+    throw new FailedError(`${container.name} is on ${at.node}, which does not answer: it can't be backed up`);
   const op = newOperation(context, container, { kind: 'backup', reason: 'a backup by hand', action: null });
-  teller.tell({ kind: 'operation-started', operation: op.id, container: container.name, what: `back up CT ${at.vmid} on ${at.node} to ${container.backup.storage}`, steps: ['backup'] });
+  teller.tell({
+    kind: 'operation-started',
+    operation: op.id,
+    container: container.name,
+    what: `back up CT ${at.vmid} on ${at.node} to ${container.backup.storage}`,
+    steps: ['backup'],
+  });
   let volid = '';
   try {
     await runStep(
@@ -28,7 +39,13 @@ export async function backUpNow(context: ActContext, container: Container): Prom
         name: 'backup',
         run: async (c, record) => {
           const begun = runtime.clock.now();
-          const made = await makeBackup(c, record, { cluster: at.cluster, node: at.node, vmid: at.vmid, mode: container.backup.mode, notes: `${container.name}: by hand, ${op.id}` });
+          const made = await makeBackup(c, record, {
+            cluster: at.cluster,
+            node: at.node,
+            vmid: at.vmid,
+            mode: container.backup.mode,
+            notes: `${container.name}: by hand, ${op.id}`,
+          });
           volid = made.volid;
           return `${made.volid}, ${formatSize(made.size)} in ${formatDuration(runtime.clock.now() - begun)}`;
         },
@@ -38,12 +55,24 @@ export async function backUpNow(context: ActContext, container: Container): Prom
     op.status = context.signal?.aborted === true ? 'cancelled' : 'failed';
     op.endedAt = runtime.clock.now();
     operations.save(op);
-    teller.tell({ kind: 'operation-ended', operation: op.id, container: container.name, status: op.status, text: messageOf(error) });
+    teller.tell({
+      kind: 'operation-ended',
+      operation: op.id,
+      container: container.name,
+      status: op.status,
+      text: messageOf(error),
+    });
     throw error;
   }
   op.status = 'done';
   op.endedAt = runtime.clock.now();
   operations.save(op);
-  teller.tell({ kind: 'operation-ended', operation: op.id, container: container.name, status: 'done', text: volid });
+  teller.tell({
+    kind: 'operation-ended',
+    operation: op.id,
+    container: container.name,
+    status: 'done',
+    text: volid,
+  });
   return volid;
 }

@@ -6,6 +6,7 @@ import { BlockedError, FailedError, PveError } from '../errors.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { StepRecord } from '../state/model.ts';
 import { quorateApi, runTask, type OperationContext } from './journal.ts';
+import { RETIRED_TAG } from './retire.ts';
 import { startGate } from './start-gate.ts';
 
 /** Which copy this attempt is about. An attempt whose copy was started takes the next epoch and vmid. */
@@ -18,10 +19,15 @@ export interface Copy {
 
 /** Tags a copy keeps from its original, with ours. */
 function tagsOf(previous: readonly string[]): string[] {
-  return [...new Set([...previous.filter((t) => !t.startsWith(TAG)), TAG])];
+  return [...new Set([...previous.filter((t) => t !== RETIRED_TAG), TAG])];
 }
 
-function lineageOf({ op, runtime }: OperationContext, copy: Copy, action: FailoverAction, phase: Lineage['phase']): Lineage {
+function lineageOf(
+  { op, runtime }: OperationContext,
+  copy: Copy,
+  action: FailoverAction,
+  phase: Lineage['phase'],
+): Lineage {
   return {
     container: op.container,
     cluster: copy.cluster,
@@ -41,7 +47,12 @@ function lineageOf({ op, runtime }: OperationContext, copy: Copy, action: Failov
  * own copy by that line. Throws BlockedError when the vmid belongs to somebody else: PVE's refusal is the mutex that
  * all runners share.
  */
-export async function restoreCopy(context: OperationContext, record: StepRecord, copy: Copy, action: FailoverAction): Promise<string> {
+export async function restoreCopy(
+  context: OperationContext,
+  record: StepRecord,
+  copy: Copy,
+  action: FailoverAction,
+): Promise<string> {
   const { op, container, operations } = context;
   const volid = op.data.volid;
   if (volid === null) throw new FailedError(`${op.container}: no backup has been chosen`);
@@ -59,18 +70,32 @@ export async function restoreCopy(context: OperationContext, record: StepRecord,
       type: 'vzrestore',
       vmid: copy.vmid,
       issue: (to) =>
-        to.restore(copy.node, { vmid: copy.vmid, volid, storage: container.failover.restoreStorage, description, tags: tagsOf(archived.tags) }, { signal: context.signal }),
+        to.restore(
+          copy.node,
+          {
+            vmid: copy.vmid,
+            volid,
+            storage: container.failover.restoreStorage,
+            description,
+            tags: tagsOf(archived.tags),
+          },
+          { signal: context.signal },
+        ),
     });
   } catch (error) {
     if (!(error instanceof PveError)) throw error;
     const there = await readCopy(context, api, copy);
     if (there === null) throw error;
     if (!isOurs(context, there, copy))
-      throw new BlockedError(`${op.container}: vmid ${copy.vmid} is taken by a container on ${there.node} that this operation did not make: another runner may be at work`, { cause: error });
+      throw new BlockedError(
+        `${op.container}: vmid ${copy.vmid} is taken by a container on ${there.node} that this operation did not make: another runner may be at work`,
+        { cause: error },
+      );
     if (there.lock !== null) throw error;
   }
   const made = await readCopy(context, api, copy);
-  if (made === null || !isOurs(context, made, copy)) throw new FailedError(`CT ${copy.vmid} is not on ${copy.node} after its restore`);
+  if (made === null || !isOurs(context, made, copy))
+    throw new FailedError(`CT ${copy.vmid} is not on ${copy.node} after its restore`);
   if (made.onboot) throw new FailedError(`CT ${copy.vmid} on ${copy.node} has onboot=1 after its restore`);
   op.data.restored = true;
   op.data.onboot ??= archived.onboot;
@@ -93,14 +118,24 @@ async function readCopy(context: OperationContext, api: PveApi, copy: Copy): Pro
 /** Ours: made by a journalled operation, this one unless said (its line says so), and the line names this very cluster, node and vmid. */
 export function isOurs({ op }: OperationContext, detail: GuestDetail, copy: Copy, madeBy = op.id): boolean {
   const line = parseLineage(detail.description);
-  return line !== null && line.operation === madeBy && line.container === op.container && isAtHome(line, { ...copy, node: detail.node });
+  return (
+    line !== null &&
+    line.operation === madeBy &&
+    line.container === op.container &&
+    isAtHome(line, { ...copy, node: detail.node })
+  );
 }
 
 /**
  * Starts the copy. Rule 1 is proven by reads that are fresh at the moment of the call, and the lineage line says
  * `live` before the start is asked for: from there on the copy wins over an original that returns.
  */
-export async function startCopy(context: OperationContext, record: StepRecord, copy: Copy, action: FailoverAction): Promise<string> {
+export async function startCopy(
+  context: OperationContext,
+  record: StepRecord,
+  copy: Copy,
+  action: FailoverAction,
+): Promise<string> {
   const { op, container, operations, runtime } = context;
   const api = await quorateApi(context, copy.cluster);
   const before = await readCopy(context, api, copy);
@@ -115,19 +150,27 @@ export async function startCopy(context: OperationContext, record: StepRecord, c
       let provenUntil = await startGate(context, { container, copy, from: action.from });
       await markLive(context, to, copy, action);
       // Reads that have grown old meanwhile (a suspended runner, a slow write) prove nothing any more.
-      if (runtime.clock.now() >= provenUntil) provenUntil = await startGate(context, { container, copy, from: action.from });
+      if (runtime.clock.now() >= provenUntil)
+        provenUntil = await startGate(context, { container, copy, from: action.from });
       operations.assertLease(op);
-      if (runtime.clock.now() >= provenUntil) throw new FailedError('the proof has grown old before the start could be asked for');
+      if (runtime.clock.now() >= provenUntil)
+        throw new FailedError('the proof has grown old before the start could be asked for');
       return to.start(copy.node, copy.vmid, { signal: context.signal });
     },
   });
   return `CT ${copy.vmid} started on ${copy.node}`;
 }
 
-async function markLive(context: OperationContext, api: PveApi, copy: Copy, action: FailoverAction): Promise<void> {
+async function markLive(
+  context: OperationContext,
+  api: PveApi,
+  copy: Copy,
+  action: FailoverAction,
+): Promise<void> {
   const { op, operations, signal } = context;
   const detail = await api.guestDetail(copy.node, copy.vmid, { signal });
-  if (!isOurs(context, detail, copy)) throw new BlockedError(`${op.container}: CT ${copy.vmid} on ${copy.node} is not ours any more`);
+  if (!isOurs(context, detail, copy))
+    throw new BlockedError(`${op.container}: CT ${copy.vmid} on ${copy.node} is not ours any more`);
   op.data.startAsked = true;
   op.data.live = { vmid: copy.vmid, epoch: copy.epoch };
   operations.save(op);
@@ -141,15 +184,25 @@ async function markLive(context: OperationContext, api: PveApi, copy: Copy, acti
 }
 
 /** Takes a copy away that has never been asked to start. Refuses anything that isn't ours. `madeBy`: the operation that made it. */
-export async function destroyCopy(context: OperationContext, record: StepRecord, copy: Copy, madeBy?: string): Promise<string> {
+export async function destroyCopy(
+  context: OperationContext,
+  record: StepRecord,
+  copy: Copy,
+  madeBy?: string,
+): Promise<string> {
   const { op, operations, signal } = context;
-  if (op.data.startAsked) throw new FailedError(`CT ${copy.vmid} has been asked to start and is not destroyed`);
+  if (op.data.startAsked)
+    throw new FailedError(`CT ${copy.vmid} has been asked to start and is not destroyed`);
   const api = await quorateApi(context, copy.cluster);
   const there = await readCopy(context, api, copy);
   if (there === null) return `there is no CT ${copy.vmid}`;
   if (!isOurs(context, there, copy, madeBy)) return `CT ${copy.vmid} is not ours and stays`;
-  if (parseLineage(there.description)?.phase !== 'restored') throw new BlockedError(`CT ${copy.vmid} on ${there.node} has been asked to start: it is not destroyed`);
-  if (there.status !== 'stopped') throw new BlockedError(`CT ${copy.vmid} on ${there.node} is ${there.status ?? 'of unknown state'}: it is not destroyed`);
+  if (parseLineage(there.description)?.phase !== 'restored')
+    throw new BlockedError(`CT ${copy.vmid} on ${there.node} has been asked to start: it is not destroyed`);
+  if (there.status !== 'stopped')
+    throw new BlockedError(
+      `CT ${copy.vmid} on ${there.node} is ${there.status ?? 'of unknown state'}: it is not destroyed`,
+    );
   await runTask(context, record, {
     cluster: copy.cluster,
     node: there.node,

@@ -4,13 +4,14 @@
  */
 import { vmidOfEpoch } from '../decide/incarnations.ts';
 import type { FailoverAction } from '../decide/model.ts';
-import { BlockedError, FailedError, messageOf } from '../errors.ts';
+import { guardGroup } from '../decide/retire.ts';
+import { BlockedError, FailedError, LockedError, messageOf } from '../errors.ts';
 import type { Operation } from '../state/model.ts';
 import { destroyCopy, restoreCopy, startCopy, type Copy } from './copy.ts';
 import { fenceNode } from './fence/fence.ts';
 import { runHooks } from './hooks.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
-import { backUpCopy, liftProtection, protectBackup, verifyCopy } from './after.ts';
+import { backUpCopy, liftProtection, protectBackup, serviceAnswers, verifyCopy } from './after.ts';
 import { Cancelled, type Outcome } from './outcome.ts';
 import { preflight, proveSource } from './preflight.ts';
 import { removeGuard, retireAlive, setGuard } from './retire.ts';
@@ -27,7 +28,9 @@ export function firstSteps(action: FailoverAction): Step[] {
   if (action.sourceAlive)
     steps.push(
       { name: 'stop source', run: (c, r) => stopSource(c, r, action) },
-      ...(action.volid === null ? [{ name: 'backup source', run: (c, r) => backUpSource(c, r, action) } satisfies Step] : []),
+      ...(action.volid === null
+        ? [{ name: 'backup source', run: (c, r) => backUpSource(c, r, action) } satisfies Step]
+        : []),
     );
   const prove: Step = { name: 'prove', run: (c) => proveSource(c, action) };
   const protect: Step = { name: 'protect backup', run: (c) => protectBackup(c, action) };
@@ -76,6 +79,7 @@ function copyOf(action: FailoverAction, attempt: number, vmid: number, epoch: nu
 export async function runFailover(context: OperationContext, action: FailoverAction): Promise<Outcome> {
   const { op } = context;
   if (op.data.undoing !== null) return undo(context, action, new FailedError(op.data.undoing));
+  lookAgain(op);
   try {
     for (const step of firstSteps(action)) await runStep(context, step);
   } catch (error) {
@@ -84,9 +88,27 @@ export async function runFailover(context: OperationContext, action: FailoverAct
   }
   const copy = await runAttempts(context, action);
   if (!('vmid' in copy)) return copy;
-  for (const step of lastSteps(copy)) await runStep(context, step);
-  const warnings = op.steps.filter((s) => s.note.startsWith('warning:')).map((s) => s.note);
-  return { status: 'done', text: [`${op.container} runs on ${copy.node} as CT ${copy.vmid}`, ...warnings].join('; ') };
+  const warnings: string[] = [];
+  for (const step of lastSteps(copy)) {
+    // The service answers: from here on nothing is undone, what fails is told.
+    try {
+      await runStep(context, step);
+    } catch (error) {
+      if (context.signal?.aborted === true || error instanceof LockedError) throw error;
+      warnings.push(`warning: ${step.name}: ${messageOf(error)}`);
+    }
+  }
+  warnings.push(...op.steps.filter((s) => s.note.startsWith('warning:')).map((s) => s.note));
+  return {
+    status: 'done',
+    text: [`${op.container} runs on ${copy.node} as CT ${copy.vmid}`, ...warnings].join('; '),
+  };
+}
+
+/** A resumed operation that has neither stopped nor restored anything asks again whether it is still wanted and true. */
+function lookAgain(op: Operation): void {
+  if (op.data.weStopped || op.steps.some((s) => s.name.startsWith('restore'))) return;
+  op.steps = op.steps.filter((s) => s.name !== 'preflight' && s.name !== 'prove');
 }
 
 /** Tries the targets in order. Returns the copy that answers, or how it all ended. */
@@ -108,7 +130,12 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
       await clearAway(context, copy);
       op.data.tried.push(`${copy.node}: ${messageOf(error)}`);
       if (!more) return { status: 'error', text: `all targets failed: ${op.data.tried.join('; ')}` };
-      teller.tell({ kind: 'note', level: 'warn', container: op.container, text: `${copy.node} failed (${messageOf(error)}); the next target is tried` });
+      teller.tell({
+        kind: 'note',
+        level: 'warn',
+        container: op.container,
+        text: `${copy.node} failed (${messageOf(error)}); the next target is tried`,
+      });
       op.attempt += 1;
       operations.save(op);
     }
@@ -140,12 +167,18 @@ async function retire(context: OperationContext, action: FailoverAction): Promis
   const { from } = action;
   const api = await quorateApi(context, from.cluster);
   operations.assertLease(op);
-  if (action.retire === 'risk-accepted') return `CT ${from.vmid} may start when ${from.node} returns: the inventory accepts that`;
+  if (action.retire === 'risk-accepted')
+    return `CT ${from.vmid} may start when ${from.node} returns: the inventory accepts that`;
   if (action.retire === 'onboot-off') {
-    await retireAlive(context, api, from, `superseded by ${op.container}'s copy made by ${op.id}; it must not be started.`);
+    await retireAlive(
+      context,
+      api,
+      from,
+      `superseded by ${op.container}'s copy made by ${op.id}; it must not be started.`,
+    );
     return `CT ${from.vmid} on ${from.node} has onboot=0`;
   }
-  op.data.guard = { sid: `ct:${from.vmid}`, group: from.node };
+  op.data.guard = { sid: `ct:${from.vmid}`, group: guardGroup(from.node) };
   operations.save(op);
   return setGuard(context, api, from, op.id);
 }
@@ -192,17 +225,23 @@ async function undo(context: OperationContext, action: FailoverAction, cause: un
       failures.push(`${step.name}: ${messageOf(error)}`);
     }
   }
-  if (failures.length > 0) return { status: 'error', text: `${messageOf(cause)}; and it could not be undone: ${failures.join('; ')}` };
+  if (failures.length > 0)
+    return {
+      status: 'error',
+      text: `${messageOf(cause)}; and it could not be undone: ${failures.join('; ')}`,
+    };
   // What was blocked before anything was restored is decided anew by the next run; a restore is not repeated every minute.
   if (cause instanceof Cancelled || (cause instanceof BlockedError && !begun && !op.data.weStopped))
     return { status: 'cancelled', text: cause.message };
+  if (cause instanceof BlockedError && (await serviceAnswers(context)))
+    return { status: 'cancelled', text: `${cause.message}; the service answers again` };
   return { status: 'failed', text: messageOf(cause) };
 }
 
 async function undoGuard(context: OperationContext, action: FailoverAction): Promise<string> {
   const api = await quorateApi(context, action.from.cluster);
   context.operations.assertLease(context.op);
-  return (await removeGuard(context, api, action.from)) ? 'the guard is removed' : 'there was no guard';
+  return (await removeGuard(context, api, action.from, context.op.id)) ? 'our guard is removed' : 'there was no guard of ours';
 }
 
 /** The action of a journal; every failover has one. */

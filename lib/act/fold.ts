@@ -10,12 +10,18 @@ import type { ActContext } from './context.ts';
 const INCONCLUSIVE_TOLD_MS = 600_000;
 
 /** Folds an observation into the state. `count: false` (a check by hand) refreshes the caches and leaves the counts. */
-export async function foldObservation(context: ActContext, observation: Observation, { count }: { count: boolean }): Promise<State> {
+export async function foldObservation(
+  context: ActContext,
+  observation: Observation,
+  { count }: { count: boolean },
+): Promise<State> {
   const { inventory, state, runtime, teller } = context;
   const now = runtime.clock.now();
   const before = state.read();
   const after = await state.update((s) => {
-    const assessments = assess(inventory, observation, s).filter((a) => observation.probes[a.container.name] !== undefined);
+    const assessments = assess(inventory, observation, s).filter(
+      (a) => observation.probes[a.container.name] !== undefined,
+    );
     for (const assessment of assessments) {
       const { container } = assessment;
       const record = remember(s.containers[container.name] ?? emptyContainerState(), assessment, observation);
@@ -33,8 +39,17 @@ export async function foldObservation(context: ActContext, observation: Observat
     if (observation.probes[name] === undefined) continue;
     tellContainer(context, name, before.containers[name], record, count);
   }
-  if (after.inconclusive !== null && !after.inconclusive.told && now - after.inconclusive.since >= INCONCLUSIVE_TOLD_MS) {
-    teller.tell({ kind: 'note', level: 'warn', container: null, text: `nothing conclusive can be seen since ${formatDuration(now - after.inconclusive.since)}: look after the runner's own network` });
+  if (
+    after.inconclusive !== null &&
+    !after.inconclusive.told &&
+    now - after.inconclusive.since >= INCONCLUSIVE_TOLD_MS
+  ) {
+    teller.tell({
+      kind: 'note',
+      level: 'warn',
+      container: null,
+      text: `nothing conclusive can be seen since ${formatDuration(now - after.inconclusive.since)}: look after the runner's own network`,
+    });
     return state.update((s) => {
       if (s.inconclusive !== null) s.inconclusive.told = true;
     });
@@ -43,11 +58,19 @@ export async function foldObservation(context: ActContext, observation: Observat
 }
 
 /** Caches what can be read of a container only while its node answers. */
-function remember(record: ContainerState, { incarnations }: Assessment, observation: Observation): ContainerState {
+function remember(
+  record: ContainerState,
+  { incarnations }: Assessment,
+  observation: Observation,
+): ContainerState {
   const { current } = incarnations;
   if (current === null) return record;
-  const detail = observation.clusters[current.cluster]?.details.find((d) => d.node === current.node && d.vmid === current.vmid);
-  const moved = record.current !== null && (record.current.vmid !== current.vmid || record.current.cluster !== current.cluster);
+  const detail = observation.clusters[current.cluster]?.details.find(
+    (d) => d.node === current.node && d.vmid === current.vmid,
+  );
+  const moved =
+    record.current !== null &&
+    (record.current.vmid !== current.vmid || record.current.cluster !== current.cluster);
   // Unread copies are known from this cache alone, so what is read now replaces it only by a later epoch or itself.
   const keep = record.current !== null && record.current.epoch > current.epoch;
   if (keep) return record;
@@ -70,11 +93,26 @@ function remember(record: ContainerState, { incarnations }: Assessment, observat
   return { ...record, current, identity };
 }
 
-function tellContainer({ teller, inventory }: ActContext, name: string, before: ContainerState | undefined, after: ContainerState, count: boolean): void {
+function tellContainer(
+  { teller, inventory }: ActContext,
+  name: string,
+  before: ContainerState | undefined,
+  after: ContainerState,
+  count: boolean,
+): void {
   const container = inventory.containers[name];
   if (container === undefined || after.verdict === null || !count) return;
-  if (before?.verdict?.kind !== after.verdict.kind && !(before?.verdict == null && after.verdict.kind === 'healthy'))
+  if (
+    before?.verdict?.kind !== after.verdict.kind &&
+    !(before?.verdict == null && after.verdict.kind === 'healthy')
+  )
     teller.tell({ kind: 'verdict', container: name, from: before?.verdict?.kind ?? null, to: after.verdict });
   if (after.verdict.kind === 'unhealthy' && after.failures !== (before?.failures ?? 0))
-    teller.tell({ kind: 'counted', container: name, failures: after.failures, threshold: container.failureThreshold, reason: after.verdict.reason });
+    teller.tell({
+      kind: 'counted',
+      container: name,
+      failures: after.failures,
+      threshold: container.failureThreshold,
+      reason: after.verdict.reason,
+    });
 }

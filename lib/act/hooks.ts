@@ -8,7 +8,11 @@ import type { OperationContext } from './journal.ts';
  * Throws FailedError at the first one that does not end with 0. A cut step's hooks run again: the operation id in
  * PROXWARDEN_OPERATION lets a hook recognise that.
  */
-export async function runHooks(context: OperationContext, when: 'before' | 'after', hooks: readonly Hook[]): Promise<string> {
+export async function runHooks(
+  context: OperationContext,
+  when: 'before' | 'after',
+  hooks: readonly Hook[],
+): Promise<string> {
   const { op, runtime, container, signal } = context;
   const facts = {
     PROXWARDEN_HOOK: when,
@@ -26,14 +30,20 @@ export async function runHooks(context: OperationContext, when: 'before' | 'afte
     const result = await runtime.exec({
       file: hook.path,
       args: hook.args,
-      env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', ...facts },
+      env: {
+        PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+        LC_ALL: 'C.UTF-8',
+        ...facts,
+      },
       stdin: `${JSON.stringify(facts)}\n`,
       timeoutMs: hook.timeoutMs,
       signal,
     });
     if (result.exitCode === 0) continue;
     const said = (result.stderr.trim() || result.stdout.trim()).split('\n')[0] ?? '';
-    throw new FailedError(`hook ${hook.path} ${result.failure ?? `ended with ${result.exitCode ?? 'a signal'}`}${said === '' ? '' : `: ${said.slice(0, 200)}`}`);
+    throw new FailedError(
+      `hook ${hook.path} ${result.failure ?? `ended with ${result.exitCode ?? 'a signal'}`}${said === '' ? '' : `: ${said.slice(0, 200)}`}`,
+    );
   }
   return hooks.length === 0 ? 'none' : `${hooks.length} ended well`;
 }

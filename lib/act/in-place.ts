@@ -19,7 +19,9 @@ export async function runInPlace(context: OperationContext, kind: 'start' | 'res
   const at = op.data.inPlace;
   if (at === null) return { status: 'error', text: 'its journal does not say what to start' };
   const steps: Step[] = [
-    ...(kind === 'restart' ? [{ name: 'stop', run: (c, r) => stopSource(c, r, { from: at }) } satisfies Step] : []),
+    ...(kind === 'restart'
+      ? [{ name: 'stop', run: (c, r) => stopSource(c, r, { from: at }) } satisfies Step]
+      : []),
     { name: 'start', run: (c, r) => startAgain(c, r, at) },
     { name: 'verify', run: (c) => verifyCopy(c, at) },
   ];
@@ -36,7 +38,8 @@ async function startAgain(context: OperationContext, record: StepRecord, at: Inc
   const { container, operations, op, signal } = context;
   const { cluster, node, vmid } = at;
   const api = await quorateApi(context, cluster);
-  if ((await api.guestDetail(node, vmid, { signal })).status === 'running') return `CT ${vmid} runs on ${node}`;
+  if ((await api.guestDetail(node, vmid, { signal })).status === 'running')
+    return `CT ${vmid} runs on ${node}`;
   await runTask(context, record, {
     cluster,
     node,
@@ -49,6 +52,7 @@ async function startAgain(context: OperationContext, record: StepRecord, at: Inc
     },
   });
   const after = await api.guestDetail(node, vmid, { signal });
-  if (after.status !== 'running') throw new FailedError(`CT ${vmid} on ${node} is ${after.status ?? 'of unknown state'} after its start`);
+  if (after.status !== 'running')
+    throw new FailedError(`CT ${vmid} on ${node} is ${after.status ?? 'of unknown state'} after its start`);
   return `CT ${vmid} started on ${node}`;
 }

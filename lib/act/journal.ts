@@ -40,7 +40,14 @@ export async function runStep(context: OperationContext, step: Step): Promise<vo
   if (record?.status === 'done') return;
   signal?.throwIfAborted();
   if (record === undefined) {
-    record = { name: step.name, status: 'started', startedAt: runtime.clock.now(), endedAt: null, note: '', task: null };
+    record = {
+      name: step.name,
+      status: 'started',
+      startedAt: runtime.clock.now(),
+      endedAt: null,
+      note: '',
+      task: null,
+    };
     op.steps.push(record);
   } else record.status = 'started';
   operations.save(op);
@@ -53,25 +60,42 @@ export async function runStep(context: OperationContext, step: Step): Promise<vo
     record.note = messageOf(error);
     record.endedAt = runtime.clock.now();
     operations.save(op);
-    teller.tell({ kind: 'step-failed', operation: op.id, container: op.container, step: step.name, note: record.note });
+    teller.tell({
+      kind: 'step-failed',
+      operation: op.id,
+      container: op.container,
+      step: step.name,
+      note: record.note,
+    });
     throw error;
   }
   record.status = 'done';
   record.endedAt = runtime.clock.now();
   operations.save(op);
-  teller.tell({ kind: 'step-done', operation: op.id, container: op.container, step: step.name, note: record.note });
+  teller.tell({
+    kind: 'step-done',
+    operation: op.id,
+    container: op.container,
+    step: step.name,
+    note: record.note,
+  });
 }
 
 /** The API of the cluster, with writes going to an endpoint whose view is quorate now (rule 4). */
 export async function quorateApi(context: ActContext, cluster: string): Promise<PveApi> {
   const api = context.apis.get(cluster);
   if (api === undefined) throw new FailedError(`cluster ${cluster} is not in the inventory any more`);
-  const views = await Promise.all(api.endpoints.map((e) => api.endpointView(e, { signal: context.signal, timeoutMs: 3_000 })));
+  const views = await Promise.all(
+    api.endpoints.map((e) => api.endpointView(e, { signal: context.signal, timeoutMs: 3_000 })),
+  );
   const quorate = views.find((v) => v.ok && v.quorate);
   if (quorate === undefined)
-    throw new FailedError(`no endpoint of cluster ${cluster} has quorum: ${views.map((v) => `${v.endpoint} ${v.error ?? 'has none'}`).join('; ')}`, {
-      hint: 'nothing is written without quorum; the operation goes on when it is back',
-    });
+    throw new FailedError(
+      `no endpoint of cluster ${cluster} has quorum: ${views.map((v) => `${v.endpoint} ${v.error ?? 'has none'}`).join('; ')}`,
+      {
+        hint: 'nothing is written without quorum; the operation goes on when it is back',
+      },
+    );
   api.useEndpoint(quorate.endpoint);
   return api;
 }
@@ -93,13 +117,20 @@ export interface TaskRequest {
  * a request without one is looked up in the node's task list, and only a proven absence leads to a (first) request.
  * Throws PveError with the task's decisive log line when it fails. Returns its log's tail.
  */
-export async function runTask(context: OperationContext, record: StepRecord, request: TaskRequest): Promise<readonly string[]> {
+export async function runTask(
+  context: OperationContext,
+  record: StepRecord,
+  request: TaskRequest,
+): Promise<readonly string[]> {
   const { op, operations } = context;
   const api = await quorateApi(context, request.cluster);
   if (record.task !== null && record.task.upid === null) await adopt(context, api, record, record.task);
   if (record.task === null) await ask(context, api, record, request);
   const task: TaskRecord | null = record.task;
-  if (task?.upid == null) throw new FailedError(`the ${request.type} task of CT ${request.vmid} on ${request.node} could not be asked for`);
+  if (task?.upid == null)
+    throw new FailedError(
+      `the ${request.type} task of CT ${request.vmid} on ${request.node} could not be asked for`,
+    );
   const result = await waitForTask(api, task.upid, {
     clock: context.runtime.clock,
     signal: context.signal,
@@ -108,9 +139,17 @@ export async function runTask(context: OperationContext, record: StepRecord, req
       if (context.runtime.clock.now() - op.lease.heartbeatAt > HEARTBEAT_MS) operations.save(op);
     },
     onProgress: ({ elapsedMs, silent }) => {
-      const percent = request.expectedMs === undefined ? null : Math.min(95, (elapsedMs / request.expectedMs) * 100);
+      const percent =
+        request.expectedMs === undefined ? null : Math.min(95, (elapsedMs / request.expectedMs) * 100);
       const text = silent === null ? formatDuration(elapsedMs) : `no answer about it: ${silent}`;
-      context.teller.tell({ kind: 'step-progress', operation: op.id, container: op.container, step: record.name, percent, text });
+      context.teller.tell({
+        kind: 'step-progress',
+        operation: op.id,
+        container: op.container,
+        step: record.name,
+        percent,
+        text,
+      });
     },
   });
   task.exitstatus = result.exitstatus;
@@ -118,10 +157,19 @@ export async function runTask(context: OperationContext, record: StepRecord, req
   return result.log;
 }
 
-async function ask(context: OperationContext, api: PveApi, record: StepRecord, request: TaskRequest): Promise<void> {
+async function ask(
+  context: OperationContext,
+  api: PveApi,
+  record: StepRecord,
+  request: TaskRequest,
+): Promise<void> {
   const { op, operations, runtime } = context;
   const now = runtime.clock.now();
-  const before = await api.tasks(request.node, { vmid: request.vmid, since: now - BEFORE_MS, type: request.type }, { signal: context.signal });
+  const before = await api.tasks(
+    request.node,
+    { vmid: request.vmid, since: now - BEFORE_MS, type: request.type },
+    { signal: context.signal },
+  );
   const task: TaskRecord = {
     node: request.node,
     type: request.type,
@@ -144,22 +192,41 @@ async function ask(context: OperationContext, api: PveApi, record: StepRecord, r
     }
     // Whether it was carried out is not known: the world is read back before anything else.
     await adopt(context, await quorateApi(context, request.cluster), record, task);
-    if (record.task === null) throw new FailedError(`${messageOf(error)}; it is proven that no ${request.type} task was started`, { cause: error });
+    if (record.task === null)
+      throw new FailedError(`${messageOf(error)}; it is proven that no ${request.type} task was started`, {
+        cause: error,
+      });
     return;
   }
   operations.save(op);
 }
 
 /** Finds the task of a request whose UPID is not known. Sets `record.task` to null when its absence is proven. */
-async function adopt(context: OperationContext, api: PveApi, record: StepRecord, task: TaskRecord): Promise<void> {
+async function adopt(
+  context: OperationContext,
+  api: PveApi,
+  record: StepRecord,
+  task: TaskRecord,
+): Promise<void> {
   for (let look = 0; look < LOOK_AGAIN; look += 1) {
     if (look > 0) await context.runtime.clock.sleep(LOOK_AGAIN_MS, context.signal);
-    const listed = await api.tasks(task.node, { vmid: task.vmid, since: task.requestedAt - BEFORE_MS, type: task.type }, { signal: context.signal });
-    const ours = listed.filter((t) => !task.before.includes(t.upid)).toSorted((a, b) => a.startedAt - b.startedAt)[0];
+    const listed = await api.tasks(
+      task.node,
+      { vmid: task.vmid, since: task.requestedAt - BEFORE_MS, type: task.type },
+      { signal: context.signal },
+    );
+    const ours = listed
+      .filter((t) => !task.before.includes(t.upid))
+      .toSorted((a, b) => a.startedAt - b.startedAt)[0];
     if (ours !== undefined) {
       task.upid = ours.upid;
       context.operations.save(context.op);
-      context.teller.tell({ kind: 'note', level: 'info', container: context.op.container, text: `${record.name}: the running task ${ours.upid} is adopted` });
+      context.teller.tell({
+        kind: 'note',
+        level: 'info',
+        container: context.op.container,
+        text: `${record.name}: the running task ${ours.upid} is adopted`,
+      });
       return;
     }
   }

@@ -6,7 +6,11 @@ import type { ActContext } from './context.ts';
 type Given = Pick<Operation, 'kind' | 'reason' | 'action'> & { readonly data?: Partial<Operation['data']> };
 
 /** Journals a new operation of one container. Throws LockedError or BlockedError when it has one already. */
-export function newOperation({ operations, runtime, inventory }: ActContext, container: Container, given: Given): Operation {
+export function newOperation(
+  { operations, runtime, inventory }: ActContext,
+  container: Container,
+  given: Given,
+): Operation {
   const now = runtime.clock.now();
   return operations.create({
     version: 1,

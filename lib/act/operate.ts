@@ -25,7 +25,8 @@ export interface Begin {
 export async function begin(context: ActContext, { container, decision }: Begin): Promise<Operation> {
   const { runtime, state } = context;
   const kind = decision.kind;
-  if (kind !== 'failover' && kind !== 'start' && kind !== 'restart') throw new FailedError(`${container.name}: nothing to do (${kind})`);
+  if (kind !== 'failover' && kind !== 'start' && kind !== 'restart')
+    throw new FailedError(`${container.name}: nothing to do (${kind})`);
   const record = state.read().containers[container.name] ?? emptyContainerState();
   const op = newOperation(context, container, {
     kind,
@@ -34,21 +35,46 @@ export async function begin(context: ActContext, { container, decision }: Begin)
     data: { detectedAt: record.firstFailureAt, inPlace: kind === 'failover' ? null : decision.current },
   });
   const steps = kind === 'failover' ? stepNames(actionOf(op)) : inPlaceSteps(kind);
-  context.teller.tell({ kind: 'operation-started', operation: op.id, container: op.container, what: decision.why, steps });
+  context.teller.tell({
+    kind: 'operation-started',
+    operation: op.id,
+    container: op.container,
+    what: decision.why,
+    steps,
+  });
   if (kind !== 'failover')
     await state.update((s) => {
       const current = s.containers[container.name] ?? emptyContainerState();
-      s.containers[container.name] = { ...current, restartedAt: runtime.clock.now(), failures: 0, firstFailureAt: current.firstFailureAt };
+      s.containers[container.name] = {
+        ...current,
+        restartedAt: runtime.clock.now(),
+        failures: 0,
+        firstFailureAt: current.firstFailureAt,
+      };
     });
   return op;
 }
 
 /** Takes over an operation whose owner is dead, or goes on with our own. Throws LockedError when its owner lives. */
 export function takeOver(context: ActContext, op: Operation): void {
-  if (!context.operations.claim(op)) throw new LockedError(`${op.id} (${op.container}) is being worked on by pid ${op.lease.pid} on ${op.lease.host}`);
+  if (!context.operations.claim(op))
+    throw new LockedError(
+      `${op.id} (${op.container}) is being worked on by pid ${op.lease.pid} on ${op.lease.host}`,
+    );
   const last = op.steps.findLast((s) => s.status === 'done')?.name ?? 'its beginning';
-  const steps = op.kind === 'failover' ? stepNames(actionOf(op)) : op.kind === 'start' || op.kind === 'restart' ? inPlaceSteps(op.kind) : [];
-  context.teller.tell({ kind: 'operation-resumed', operation: op.id, container: op.container, after: last, steps });
+  const steps =
+    op.kind === 'failover'
+      ? stepNames(actionOf(op))
+      : op.kind === 'start' || op.kind === 'restart'
+        ? inPlaceSteps(op.kind)
+        : [];
+  context.teller.tell({
+    kind: 'operation-resumed',
+    operation: op.id,
+    container: op.container,
+    after: last,
+    steps,
+  });
 }
 
 /** Carries an operation to its end, and records that. The signal leaves it in the journal, to be resumed. */
@@ -61,10 +87,13 @@ export async function carryOut(context: ActContext, op: Operation): Promise<Outc
   } catch (error) {
     if (context.signal?.aborted === true) {
       context.operations.save(op);
-      throw new FailedError(`${op.id} (${op.container}) was interrupted after ${op.steps.findLast((s) => s.status === 'done')?.name ?? 'no step'}; its progress is in the journal`, {
-        hint: `the next \`proxwarden check-and-failover\` goes on with it, or \`proxwarden failover ${op.container} --resume ${op.id}\``,
-        cause: error,
-      });
+      throw new FailedError(
+        `${op.id} (${op.container}) was interrupted after ${op.steps.findLast((s) => s.status === 'done')?.name ?? 'no step'}; its progress is in the journal`,
+        {
+          hint: `the next \`proxwarden check-and-failover\` goes on with it, or \`proxwarden failover ${op.container} --resume ${op.id}\``,
+          cause: error,
+        },
+      );
     }
     if (error instanceof LockedError) throw error;
     outcome = { status: 'error', text: messageOf(error) };
@@ -77,7 +106,10 @@ async function run(context: OperationContext): Promise<Outcome> {
   const { op, runtime } = context;
   const age = runtime.clock.now() - op.createdAt;
   if (age > RESUME_LIMIT_MS)
-    return { status: 'error', text: `it was begun ${formatDuration(age)} ago: look what is there (\`proxwarden status\`), then \`proxwarden ack ${op.container}\`` };
+    return {
+      status: 'error',
+      text: `it was begun ${formatDuration(age)} ago: look what is there (\`proxwarden status\`), then \`proxwarden ack ${op.container}\``,
+    };
   switch (op.kind) {
     case 'failover':
       return runFailover(context, actionOf(op));
@@ -104,24 +136,55 @@ async function end(context: OperationContext, outcome: Outcome): Promise<void> {
     if (outcome.status === 'failed' || outcome.status === 'error')
       after.error = { at: now, reason: outcome.text, operation: op.id };
     if (copy !== null && outcome.status === 'done')
-      Object.assign(after, { current: copy, failures: 0, successes: 0, firstFailureAt: null, restartedAt: null, lastFailoverAt: now, identity: null });
+      Object.assign(after, {
+        current: copy,
+        failures: 0,
+        successes: 0,
+        firstFailureAt: null,
+        restartedAt: null,
+        lastFailoverAt: now,
+        identity: null,
+      });
     if (op.kind === 'failover' && outcome.status === 'error') after.lastFailoverAt = now;
     s.containers[op.container] = after;
   });
   operations.save(op);
-  teller.tell({ kind: 'operation-ended', operation: op.id, container: op.container, status: outcome.status, text: outcome.text });
+  teller.tell({
+    kind: 'operation-ended',
+    operation: op.id,
+    container: op.container,
+    status: outcome.status,
+    text: outcome.text,
+  });
 }
 
 /** Where the container lives after a failover that has ended well. */
 function newHome(op: Operation, outcome: Outcome): Incarnation | null {
   const action: FailoverAction | null = op.action;
-  if (op.kind !== 'failover' || outcome.status !== 'done' || action === null || op.data.target === null || op.data.live === null) return null;
-  return { ...op.data.target, vmid: op.data.live.vmid, epoch: op.data.live.epoch, phase: 'live', since: op.data.verifiedAt ?? op.createdAt, operation: op.id };
+  if (
+    op.kind !== 'failover' ||
+    outcome.status !== 'done' ||
+    action === null ||
+    op.data.target === null ||
+    op.data.live === null
+  )
+    return null;
+  return {
+    ...op.data.target,
+    vmid: op.data.live.vmid,
+    epoch: op.data.live.epoch,
+    phase: 'live',
+    since: op.data.verifiedAt ?? op.createdAt,
+    operation: op.id,
+  };
 }
 
 /** What an outcome means for the process: throws for everything but done. */
 export function assertDone(op: Operation, outcome: Outcome): void {
   const text = `${op.container}: ${op.id} ${outcome.status}: ${outcome.text}`;
-  if (outcome.status === 'failed' || outcome.status === 'error') throw new FailedError(text, { hint: `\`proxwarden status ${op.container}\`; when it is mended, \`proxwarden ack ${op.container}\`` });
+  if (outcome.status === 'failed' || outcome.status === 'error')
+    throw new FailedError(text, {
+      hint: `\`proxwarden status ${op.container}\`; when it is mended, \`proxwarden ack ${op.container}\``,
+    });
   if (outcome.status === 'cancelled') throw new BlockedError(text);
 }

@@ -15,13 +15,24 @@ import { observeClosely } from './start-gate.ts';
 export async function preflight(context: OperationContext, action: FailoverAction): Promise<string> {
   const { op, container, runtime, state } = context;
   const observation = await observeClosely(context, container);
-  const inventory = { ...context.inventory, containers: { ...context.inventory.containers, [container.name]: container } };
+  const inventory = {
+    ...context.inventory,
+    containers: { ...context.inventory.containers, [container.name]: container },
+  };
   const now = runtime.clock.now();
-  const [decision] = decide({ inventory: { ...inventory, containers: { [container.name]: container } }, observation, state: state.read(), now, busy: new Map(), request: requestOf(action, now) });
+  const [decision] = decide({
+    inventory: { ...inventory, containers: { [container.name]: container } },
+    observation,
+    state: state.read(),
+    now,
+    busy: new Map(),
+    request: requestOf(action, now),
+  });
   if (decision === undefined || decision.kind === 'none' || decision.kind === 'wait')
     throw new Cancelled(`not needed any more: ${decision?.why ?? 'it is not in the inventory'}`);
   if (decision.kind === 'blocked') throw new BlockedError(decision.why);
-  if (decision.kind !== 'failover' || decision.action === null) throw new Cancelled(`now a ${decision.kind} in place would do: ${decision.why}`);
+  if (decision.kind !== 'failover' || decision.action === null)
+    throw new Cancelled(`now a ${decision.kind} in place would do: ${decision.why}`);
   const changed = difference(decision.action, action);
   if (changed !== null) throw new BlockedError(`the world has changed since it was decided: ${changed}`);
   await state.update((s) => {
@@ -34,17 +45,25 @@ export async function preflight(context: OperationContext, action: FailoverActio
 /** The request that leads to an action again; undefined for one that nobody asked for. */
 function requestOf(action: FailoverAction, now: number): Request | undefined {
   if (action.mode === 'automatic') return undefined;
-  const backup = action.volid === null || action.backupAt === null ? undefined : { volid: action.volid, acceptAgeMs: now - action.backupAt + 60_000 };
+  const backup =
+    action.volid === null || action.backupAt === null
+      ? undefined
+      : { volid: action.volid, acceptAgeMs: now - action.backupAt + 60_000 };
   return { container: action.container, mode: action.mode, to: action.target, backup };
 }
 
 function difference(now: FailoverAction, then: FailoverAction): string | null {
-  if (incarnationKey(now.from) !== incarnationKey(then.from)) return `it is ${incarnationKey(now.from)} now, not ${incarnationKey(then.from)}`;
+  if (incarnationKey(now.from) !== incarnationKey(then.from))
+    return `it is ${incarnationKey(now.from)} now, not ${incarnationKey(then.from)}`;
   if (now.vmid !== then.vmid) return `the copy would be CT ${now.vmid}, not ${then.vmid}`;
-  if (now.sourceAlive !== then.sourceAlive) return now.sourceAlive ? `${now.from.node} answers again` : `${now.from.node} has fallen silent`;
-  if (now.volid !== then.volid) return `the backup would be ${now.volid ?? 'a fresh one'}, not ${then.volid ?? 'a fresh one'}`;
-  if (now.target.node !== then.target.node) return `the target would be ${now.target.node}, not ${then.target.node}`;
-  if (now.fence.join() !== then.fence.join()) return `it would fence ${now.fence.join(', ') || 'nothing'}, not ${then.fence.join(', ') || 'nothing'}`;
+  if (now.sourceAlive !== then.sourceAlive)
+    return now.sourceAlive ? `${now.from.node} answers again` : `${now.from.node} has fallen silent`;
+  if (now.volid !== then.volid)
+    return `the backup would be ${now.volid ?? 'a fresh one'}, not ${then.volid ?? 'a fresh one'}`;
+  if (now.target.node !== then.target.node)
+    return `the target would be ${now.target.node}, not ${then.target.node}`;
+  if (now.fence.join() !== then.fence.join())
+    return `it would fence ${now.fence.join(', ') || 'nothing'}, not ${then.fence.join(', ') || 'nothing'}`;
   return null;
 }
 
@@ -58,11 +77,18 @@ export async function proveSource(context: OperationContext, action: FailoverAct
   const required = requiredLevel(container.failover.proof);
   const said: string[] = [];
   for (const other of others) {
-    const proof = proofOf({ incarnation: other, observation, probes: observation.probes[container.name] ?? [], now });
-    const alive = observation.clusters[other.cluster]?.nodes.find((n) => n.name === other.node)?.apiAnswers === true;
+    const proof = proofOf({
+      incarnation: other,
+      observation,
+      probes: observation.probes[container.name] ?? [],
+      now,
+    });
+    const alive =
+      observation.clusters[other.cluster]?.nodes.find((n) => n.name === other.node)?.apiAnswers === true;
     const enough = proof.level >= (alive ? Math.min(required, 2) : required);
     const text = `P${proof.level} that ${incarnationKey(other)} is not running: ${proof.rests.join('; ')}`;
-    if (!enough) throw new BlockedError(`${text}; P${required} is demanded`, { hint: proof.raise.join('; ') });
+    if (!enough)
+      throw new BlockedError(`${text}; P${required} is demanded`, { hint: proof.raise.join('; ') });
     said.push(text);
   }
   return said.join('; ');

@@ -25,7 +25,11 @@ export interface Finding {
 }
 
 /** What there is to reconcile. Reads nothing; `dry-run` prints these. */
-export function findings(context: ActContext, observation: Observation, busy: ReadonlyMap<string, string>): Finding[] {
+export function findings(
+  context: ActContext,
+  observation: Observation,
+  busy: ReadonlyMap<string, string>,
+): Finding[] {
   const found: Finding[] = [];
   for (const { container, incarnations } of assess(context.inventory, observation, context.state.read())) {
     if (busy.has(container.name) || container.mode !== 'protect') continue;
@@ -34,13 +38,19 @@ export function findings(context: ActContext, observation: Observation, busy: Re
       if (finding !== null) found.push(finding);
     }
     for (const pending of incarnations.pending) found.push(unfinished(context, container, pending));
-    for (const problem of incarnations.problems) found.push({ container: container.name, text: problem, act: null });
+    for (const problem of incarnations.problems)
+      found.push({ container: container.name, text: problem, act: null });
   }
   for (const view of Object.values(observation.clusters)) found.push(...orphans(context, view));
   return found;
 }
 
-function returned(container: Container, { current }: Incarnations, old: Incarnation, observation: Observation): Finding | null {
+function returned(
+  container: Container,
+  { current }: Incarnations,
+  old: Incarnation,
+  observation: Observation,
+): Finding | null {
   const view = observation.clusters[old.cluster];
   const detail = view?.details.find((d) => d.node === old.node && d.vmid === old.vmid);
   if (view === undefined || detail === undefined || current === null) return null;
@@ -59,11 +69,18 @@ function whatToDo(detail: GuestDetail, guard: boolean): string[] {
     ...(detail.status === 'running' ? ['it runs and is stopped at once'] : []),
     ...(detail.onboot ? ['onboot goes off'] : []),
     ...(guard ? ['its guard is removed'] : []),
-    ...(detail.status !== 'running' && !detail.onboot && !guard && !detail.tags.includes(RETIRED_TAG) ? ['it is marked as superseded'] : []),
+    ...(detail.status !== 'running' && !detail.onboot && !guard && !detail.tags.includes(RETIRED_TAG)
+      ? ['it is marked as superseded']
+      : []),
   ];
 }
 
-async function keepDown(context: ActContext, container: Container, old: Incarnation, current: Incarnation): Promise<void> {
+async function keepDown(
+  context: ActContext,
+  container: Container,
+  old: Incarnation,
+  current: Incarnation,
+): Promise<void> {
   await journalled(context, container, `keep ${incarnationKey(old)} down`, (op) => [
     // A guard answers a stop with "OK" and lets the container run on (facts, section 9): it goes first.
     { name: 'remove guard of a running original', run: (c) => dropGuardIfRunning(c, old) },
@@ -81,10 +98,20 @@ async function dropGuardIfRunning(context: OperationContext, old: Incarnation): 
   return (await removeGuard(context, api, old)) ? 'removed, so that the stop takes effect' : 'there is none';
 }
 
-async function markRetired(context: OperationContext, old: Incarnation, current: Incarnation, op: Operation): Promise<string> {
+async function markRetired(
+  context: OperationContext,
+  old: Incarnation,
+  current: Incarnation,
+  op: Operation,
+): Promise<string> {
   const api = await quorateApi(context, old.cluster);
   context.operations.assertLease(op);
-  await retireAlive(context, api, old, `superseded by ${incarnationKey(current)} (${current.operation ?? 'another run'}); it must not be started.`);
+  await retireAlive(
+    context,
+    api,
+    old,
+    `superseded by ${incarnationKey(current)} (${current.operation ?? 'another run'}); it must not be started.`,
+  );
   return `CT ${old.vmid} on ${old.node} has onboot=0`;
 }
 
@@ -99,7 +126,11 @@ function unfinished(context: ActContext, container: Container, pending: Incarnat
   const key = incarnationKey(pending);
   const op = context.operations.list().operations.find((o) => o.id === pending.operation);
   if (op === undefined || op.status === 'running' || op.data.startAsked)
-    return { container: container.name, text: `${key} is an unfinished copy of ${pending.operation ?? '?'}, which is not known here`, act: null };
+    return {
+      container: container.name,
+      text: `${key} is an unfinished copy of ${pending.operation ?? '?'}, which is not known here`,
+      act: null,
+    };
   return {
     container: container.name,
     text: `${key} is left over from ${op.id}, which ${op.status}: it is removed`,
@@ -121,12 +152,23 @@ function orphans(context: ActContext, view: ClusterView): Finding[] {
     (node.netstat ?? []).flatMap((vmid) => {
       const name = ours.get(vmid);
       if (name === undefined || view.guests.some((g) => g.vmid === vmid && g.node === node.name)) return [];
-      return [{ container: name, text: `CT ${vmid} runs on ${node.name} without a config there (netstat): on that node, \`lxc-stop -k -n ${vmid}\``, act: null }];
+      return [
+        {
+          container: name,
+          text: `CT ${vmid} runs on ${node.name} without a config there (netstat): on that node, \`lxc-stop -k -n ${vmid}\``,
+          act: null,
+        },
+      ];
     }),
   );
 }
 
-async function journalled(context: ActContext, container: Container, reason: string, steps: (op: Operation) => Step[]): Promise<void> {
+async function journalled(
+  context: ActContext,
+  container: Container,
+  reason: string,
+  steps: (op: Operation) => Step[],
+): Promise<void> {
   const { operations, runtime, teller } = context;
   const op = newOperation(context, container, { kind: 'reconcile', reason, action: null });
   try {
@@ -136,7 +178,12 @@ async function journalled(context: ActContext, container: Container, reason: str
   } catch (error) {
     if (context.signal?.aborted === true || !(error instanceof ProxwardenError)) throw error;
     op.status = 'failed';
-    teller.tell({ kind: 'note', level: 'warn', container: container.name, text: `${reason}: ${messageOf(error)}; the next run tries again` });
+    teller.tell({
+      kind: 'note',
+      level: 'warn',
+      container: container.name,
+      text: `${reason}: ${messageOf(error)}; the next run tries again`,
+    });
   }
   op.endedAt = runtime.clock.now();
   operations.save(op);
@@ -146,7 +193,12 @@ async function journalled(context: ActContext, container: Container, reason: str
 export async function reconcile(context: ActContext, found: readonly Finding[]): Promise<Finding[]> {
   const left: Finding[] = [];
   for (const finding of found) {
-    context.teller.tell({ kind: 'note', level: finding.act === null ? 'warn' : 'info', container: finding.container, text: finding.text });
+    context.teller.tell({
+      kind: 'note',
+      level: finding.act === null ? 'warn' : 'info',
+      container: finding.container,
+      text: finding.text,
+    });
     if (finding.act === null) left.push(finding);
     else await finding.act(context);
   }

@@ -36,7 +36,20 @@ export async function restoreByHand(context: ActContext, request: RestoreRequest
   const action: FailoverAction | null =
     startAfter === null
       ? null
-      : { container: container.name, mode: 'by-hand', from: startAfter, target: to, alternatives: [], vmid, epoch, volid: backup.volid, backupAt: backup.at, sourceAlive: false, fence: [], retire: 'nothing-to-do' };
+      : {
+          container: container.name,
+          mode: 'by-hand',
+          from: startAfter,
+          target: to,
+          alternatives: [],
+          vmid,
+          epoch,
+          volid: backup.volid,
+          backupAt: backup.at,
+          sourceAlive: false,
+          fence: [],
+          retire: 'nothing-to-do',
+        };
   const steps: Step[] =
     action === null
       ? [{ name: 'restore', run: (c, r) => plainRestore(c, r, request) }]
@@ -46,16 +59,29 @@ export async function restoreByHand(context: ActContext, request: RestoreRequest
           { name: 'verify', run: (c) => verifyCopy(c, copy) },
         ];
   const own: OperationContext = { ...context, op, container };
-  teller.tell({ kind: 'operation-started', operation: op.id, container: container.name, what: `restore ${backup.volid} on ${to.node} as CT ${vmid}`, steps: steps.map((s) => s.name) });
+  teller.tell({
+    kind: 'operation-started',
+    operation: op.id,
+    container: container.name,
+    what: `restore ${backup.volid} on ${to.node} as CT ${vmid}`,
+    steps: steps.map((s) => s.name),
+  });
   try {
     for (const step of steps) await runStep(own, step);
     op.status = 'done';
   } catch (error) {
-    if (context.signal?.aborted !== true && action !== null && !op.data.startAsked) await runStep(own, { name: 'undo: copy', run: (c, r) => destroyCopy(c, r, copy) });
+    if (context.signal?.aborted !== true && action !== null && !op.data.startAsked)
+      await runStep(own, { name: 'undo: copy', run: (c, r) => destroyCopy(c, r, copy) });
     op.status = context.signal?.aborted === true ? 'cancelled' : 'failed';
     op.endedAt = runtime.clock.now();
     operations.save(op);
-    teller.tell({ kind: 'operation-ended', operation: op.id, container: container.name, status: op.status, text: messageOf(error) });
+    teller.tell({
+      kind: 'operation-ended',
+      operation: op.id,
+      container: container.name,
+      status: op.status,
+      text: messageOf(error),
+    });
     throw error;
   }
   op.endedAt = runtime.clock.now();
@@ -65,20 +91,39 @@ export async function restoreByHand(context: ActContext, request: RestoreRequest
     await state.update((s) => {
       const record = s.containers[container.name];
       if (record !== undefined)
-        s.containers[container.name] = { ...record, current: { ...copy, phase: 'live', since: runtime.clock.now(), operation: op.id }, failures: 0, lastFailoverAt: runtime.clock.now(), identity: null };
+        s.containers[container.name] = {
+          ...record,
+          current: { ...copy, phase: 'live', since: runtime.clock.now(), operation: op.id },
+          failures: 0,
+          lastFailoverAt: runtime.clock.now(),
+          identity: null,
+        };
     });
   teller.tell({ kind: 'operation-ended', operation: op.id, container: container.name, status: 'done', text });
   return text;
 }
 
-async function plainRestore(context: OperationContext, record: Parameters<Step['run']>[1], { container, backup, to, vmid }: RestoreRequest): Promise<string> {
+async function plainRestore(
+  context: OperationContext,
+  record: Parameters<Step['run']>[1],
+  { container, backup, to, vmid }: RestoreRequest,
+): Promise<string> {
   const { op, signal } = context;
-  const description = composeDescription({ sentence: `restored by hand from ${backup.volid} (${op.id}); it is not managed.`, line: null, previous: backup.archived?.description ?? '' });
+  const description = composeDescription({
+    sentence: `restored by hand from ${backup.volid} (${op.id}); it is not managed.`,
+    line: null,
+    previous: backup.archived?.description ?? '',
+  });
   await runTask(context, record, {
     ...to,
     vmid,
     type: 'vzrestore',
-    issue: (api) => api.restore(to.node, { vmid, volid: backup.volid, storage: container.failover.restoreStorage, description, tags: [] }, { signal }),
+    issue: (api) =>
+      api.restore(
+        to.node,
+        { vmid, volid: backup.volid, storage: container.failover.restoreStorage, description, tags: [] },
+        { signal },
+      ),
   });
   const api = await quorateApi(context, to.cluster);
   const made = await api.guestDetail(to.node, vmid, { signal });

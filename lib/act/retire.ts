@@ -10,7 +10,12 @@ import type { ActContext } from './context.ts';
 export const RETIRED_TAG = `${TAG}-retired`;
 
 /** Sets onboot=0, a tag and a sentence that tell a person in the GUI what happened. Idempotent. */
-export async function retireAlive(context: ActContext, api: PveApi, original: Pick<Incarnation, 'node' | 'vmid'>, sentence: string): Promise<void> {
+export async function retireAlive(
+  context: ActContext,
+  api: PveApi,
+  original: Pick<Incarnation, 'node' | 'vmid'>,
+  sentence: string,
+): Promise<void> {
   const { node, vmid } = original;
   const detail = await api.guestDetail(node, vmid, { signal: context.signal });
   const tags = [...new Set([...detail.tags, RETIRED_TAG])];
@@ -19,7 +24,12 @@ export async function retireAlive(context: ActContext, api: PveApi, original: Pi
 }
 
 /** Sets the inert guard (facts, section 9) and reads it back. Idempotent. Throws FailedError when it isn't there after. */
-export async function setGuard(context: ActContext, api: PveApi, original: Pick<Incarnation, 'node' | 'vmid'>, operation: string): Promise<string> {
+export async function setGuard(
+  context: ActContext,
+  api: PveApi,
+  original: Pick<Incarnation, 'node' | 'vmid'>,
+  operation: string,
+): Promise<string> {
   const { signal } = context;
   const { node, vmid } = original;
   const group = guardGroup(node);
@@ -28,23 +38,43 @@ export async function setGuard(context: ActContext, api: PveApi, original: Pick<
   const existing = groups.find((g) => g.group === group);
   if (existing === undefined) await api.createHaGroup(group, [node], { signal });
   else if (!existing.restricted || existing.nodes.length !== 1 || existing.nodes[0] !== node)
-    throw new FailedError(`HA group ${group} is not restricted to ${node} alone: the guard would not be inert`);
+    throw new FailedError(
+      `HA group ${group} is not restricted to ${node} alone: the guard would not be inert`,
+    );
   const entry = (await api.haResources({ signal })).find((e) => e.sid === sid);
   if (entry === undefined)
-    await api.createHaResource(sid, { state: 'disabled', group, comment: `ProxWarden guard, ${operation}: keeps a superseded original down` }, { signal });
+    await api.createHaResource(
+      sid,
+      {
+        state: 'disabled',
+        group,
+        comment: `ProxWarden guard, ${operation}: keeps a superseded original down`,
+      },
+      { signal },
+    );
   const after = (await api.haResources({ signal })).find((e) => e.sid === sid);
   if (after === undefined || after.state !== 'disabled' || after.group !== group)
-    throw new FailedError(`the guard of ${sid} on ${node} reads back as ${after === undefined ? 'absent' : `${after.state} in ${after.group ?? 'no group'}`}`);
+    throw new FailedError(
+      `the guard of ${sid} on ${node} reads back as ${after === undefined ? 'absent' : `${after.state} in ${after.group ?? 'no group'}`}`,
+    );
   return `guard ${sid} in group ${group} is in place: CT ${vmid} will not start when ${node} returns`;
 }
 
-/** Removes our guard; the group too when nothing else is in it. Entries in other groups are not ours and stay. */
-export async function removeGuard(context: ActContext, api: PveApi, original: Pick<Incarnation, 'node' | 'vmid'>): Promise<boolean> {
+/**
+ * Removes our guard; the group too when nothing else is in it. Entries in other groups are not ours and stay; with
+ * `setBy` only what that very operation has set (another runner may have been first, and rely on its own).
+ */
+export async function removeGuard(
+  context: ActContext,
+  api: PveApi,
+  original: Pick<Incarnation, 'node' | 'vmid'>,
+  setBy?: string,
+): Promise<boolean> {
   const { signal } = context;
   const group = guardGroup(original.node);
   const entries = await api.haResources({ signal });
   const sid = `ct:${original.vmid}`;
-  const ours = entries.some((e) => e.sid === sid && e.group === group);
+  const ours = entries.some((e) => e.sid === sid && e.group === group && (setBy === undefined || e.comment.includes(setBy)));
   if (ours) await api.deleteHaResource(sid, { signal });
   if (ours && !entries.some((e) => e.sid !== sid && e.group === group)) {
     try {
@@ -52,7 +82,12 @@ export async function removeGuard(context: ActContext, api: PveApi, original: Pi
     } catch (error) {
       // Somebody has put another entry into it meanwhile; an empty group that stays does no harm.
       if (!(error instanceof PveError) || error.outcome !== 'refused') throw error;
-      context.teller.tell({ kind: 'note', level: 'debug', container: null, text: `HA group ${group} stays: ${error.message}` });
+      context.teller.tell({
+        kind: 'note',
+        level: 'debug',
+        container: null,
+        text: `HA group ${group} stays: ${error.message}`,
+      });
     }
   }
   return ours;

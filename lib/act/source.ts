@@ -31,7 +31,8 @@ export async function stopSource(
       node,
       vmid,
       type: hard ? 'vzstop' : 'vzshutdown',
-      issue: (to) => (hard ? to.stop(node, vmid, { signal }) : to.shutdown(node, vmid, SHUTDOWN_SECONDS, { signal })),
+      issue: (to) =>
+        hard ? to.stop(node, vmid, { signal }) : to.shutdown(node, vmid, SHUTDOWN_SECONDS, { signal }),
     });
   } catch (error) {
     // "CT 101 not running": somebody was faster. What counts is what the node says next.
@@ -40,15 +41,28 @@ export async function stopSource(
     if (now.status !== 'stopped') throw error;
   }
   const after = await api.guestDetail(node, vmid, { signal });
-  if (after.status !== 'stopped') throw new FailedError(`CT ${vmid} on ${node} is ${after.status ?? 'of unknown state'} after it was stopped`);
+  if (after.status !== 'stopped')
+    throw new FailedError(
+      `CT ${vmid} on ${node} is ${after.status ?? 'of unknown state'} after it was stopped`,
+    );
   return `CT ${vmid} on ${node} is stopped`;
 }
 
 /** Backs the stopped source up (mode stop) and sets `data.volid` to exactly that backup. */
-export async function backUpSource(context: OperationContext, record: StepRecord, action: FailoverAction): Promise<string> {
+export async function backUpSource(
+  context: OperationContext,
+  record: StepRecord,
+  action: FailoverAction,
+): Promise<string> {
   const { op, operations, container } = context;
   const { cluster, node, vmid } = action.from;
-  const made = await makeBackup(context, record, { cluster, node, vmid, mode: 'stop', notes: `${container.name}: fresh backup for ${op.id}` });
+  const made = await makeBackup(context, record, {
+    cluster,
+    node,
+    vmid,
+    mode: 'stop',
+    notes: `${container.name}: fresh backup for ${op.id}`,
+  });
   op.data.volid = made.volid;
   op.data.backupAt = made.at;
   operations.save(op);
@@ -68,18 +82,27 @@ export async function makeBackup(
     node: what.node,
     vmid: what.vmid,
     type: 'vzdump',
-    issue: (to) => to.vzdump(what.node, { vmid: what.vmid, storage, mode: what.mode, notes: what.notes }, { signal }),
+    issue: (to) =>
+      to.vzdump(what.node, { vmid: what.vmid, storage, mode: what.mode, notes: what.notes }, { signal }),
   });
   const volid = createdArchive(log, storage);
-  if (volid === null) throw new FailedError(`the vzdump of CT ${what.vmid} on ${what.node} names no archive in its log`);
+  if (volid === null)
+    throw new FailedError(`the vzdump of CT ${what.vmid} on ${what.node} names no archive in its log`);
   const api = await quorateApi(context, what.cluster);
-  const entry = (await api.backups(what.node, storage, { vmid: what.vmid, signal })).find((b) => b.volid === volid);
-  if (entry === undefined) throw new FailedError(`${volid} is not on ${storage}, although its vzdump ended well`);
+  const entry = (await api.backups(what.node, storage, { vmid: what.vmid, signal })).find(
+    (b) => b.volid === volid,
+  );
+  if (entry === undefined)
+    throw new FailedError(`${volid} is not on ${storage}, although its vzdump ended well`);
   return { volid, at: entry.at, size: entry.size };
 }
 
 /** Starts the source again after an undone failover, if it was we who stopped it; rule 1 holds here too. */
-export async function startSourceAgain(context: OperationContext, record: StepRecord, action: FailoverAction): Promise<string> {
+export async function startSourceAgain(
+  context: OperationContext,
+  record: StepRecord,
+  action: FailoverAction,
+): Promise<string> {
   const { op, operations, container, signal } = context;
   const { cluster, node, vmid } = action.from;
   const api = await quorateApi(context, cluster);

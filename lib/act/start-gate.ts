@@ -21,11 +21,20 @@ export interface StartGateInput {
 }
 
 /** A fresh observation of one container, in full; with `neighbours` the probes of its whole cluster, too. */
-export async function observeClosely(context: ActContext, container: Container, { neighbours = false } = {}): Promise<Observation> {
+export async function observeClosely(
+  context: ActContext,
+  container: Container,
+  { neighbours = false } = {},
+): Promise<Observation> {
   const { runtime, apis, state, signal } = context;
-  const inventory = { ...context.inventory, containers: { ...context.inventory.containers, [container.name]: container } };
+  const inventory = {
+    ...context.inventory,
+    containers: { ...context.inventory.containers, [container.name]: container },
+  };
   const focus = new Set([container.name]);
-  const cluster = Object.values(inventory.containers).filter((c) => c.cluster === container.cluster && c.mode !== 'off');
+  const cluster = Object.values(inventory.containers).filter(
+    (c) => c.cluster === container.cluster && c.mode !== 'off',
+  );
   const only = neighbours ? new Set([...cluster.map((c) => c.name), container.name]) : focus;
   return observe({ inventory, state: state.read(), apis, runtime, signal, only, focus });
 }
@@ -48,14 +57,20 @@ export async function startGate(context: ActContext, input: StartGateInput): Pro
 
 /** Everything that forbids the start. Pure; empty: it may be asked for. */
 export function startProblems(
-  input: StartGateInput & { readonly observation: Observation; readonly now: number; readonly state: Parameters<typeof wrongPlug>[0]['state'] },
+  input: StartGateInput & {
+    readonly observation: Observation;
+    readonly now: number;
+    readonly state: Parameters<typeof wrongPlug>[0]['state'];
+  },
 ): string[] {
   const { container, copy, from, observation, now, state } = input;
   const view = observation.clusters[copy.cluster];
   if (view === undefined || view.via === null) return [`there is no quorate view of cluster ${copy.cluster}`];
   const seen = incarnationsOf(container, observation, state.containers[container.name]);
   const all = [...(seen.current === null ? [] : [seen.current]), ...seen.superseded, ...seen.pending];
-  const others = all.filter((i) => i.cluster !== copy.cluster || i.vmid !== copy.vmid || i.node !== copy.node);
+  const others = all.filter(
+    (i) => i.cluster !== copy.cluster || i.vmid !== copy.vmid || i.node !== copy.node,
+  );
   // The original may have left the lists (its config moved away): what the journal knows is looked at all the same.
   if (from !== null && !others.some((i) => i.vmid === from.vmid && i.node === from.node)) others.push(from);
   return [
@@ -72,25 +87,41 @@ export function startProblems(
 
 function copyProblems(view: ClusterView, copy: StartGateInput['copy']): string[] {
   const node = view.nodes.find((n) => n.name === copy.node);
-  if (node === undefined || !node.online || node.apiAnswers !== true) return [`node ${copy.node} does not answer`];
+  if (node === undefined || !node.online || node.apiAnswers !== true)
+    return [`node ${copy.node} does not answer`];
   const detail = view.details.find((d) => d.node === copy.node && d.vmid === copy.vmid);
   if (detail === undefined) return [`CT ${copy.vmid} can't be read on ${copy.node}`];
   if (detail.status !== 'stopped') return [`CT ${copy.vmid} is ${detail.status ?? 'of unknown state'}`];
   return detail.lock === null ? [] : [`CT ${copy.vmid} is locked (${detail.lock})`];
 }
 
-function otherProblems({ container, observation }: StartGateInput & { observation: Observation }, view: ClusterView, other: Incarnation, now: number): string[] {
+function otherProblems(
+  { container, observation }: StartGateInput & { observation: Observation },
+  view: ClusterView,
+  other: Incarnation,
+  now: number,
+): string[] {
   const key = incarnationKey(other);
   const required = requiredLevel(container.failover.proof);
-  const proof = proofOf({ incarnation: other, observation, probes: observation.probes[container.name] ?? [], now });
+  const proof = proofOf({
+    incarnation: other,
+    observation,
+    probes: observation.probes[container.name] ?? [],
+    now,
+  });
   const problems: string[] = [];
   const alive = view.nodes.find((n) => n.name === other.node)?.apiAnswers === true;
   // On a living node its own word is the proof, and P3 can't be had; `fenced` then accepts P2.
   if (proof.level < (alive ? Math.min(required, 2) : required))
-    problems.push(`only P${proof.level} that ${key} is not running (${proof.rests.join('; ')}), P${required} is demanded`);
+    problems.push(
+      `only P${proof.level} that ${key} is not running (${proof.rests.join('; ')}), P${required} is demanded`,
+    );
   if (!alive) {
     const { gate, settled } = retirement(container, other, view, false);
-    if (!settled) problems.push(gate.ok ? `the guard that keeps ${key} from starting by itself is not in place` : gate.evidence);
+    if (!settled)
+      problems.push(
+        gate.ok ? `the guard that keeps ${key} from starting by itself is not in place` : gate.evidence,
+      );
   }
   return problems;
 }
@@ -100,6 +131,8 @@ function orphanProblems(view: ClusterView, others: readonly Incarnation[]): stri
   return view.nodes.flatMap((node) =>
     (node.netstat ?? [])
       .filter((vmid) => others.some((o) => o.vmid === vmid && o.node !== node.name))
-      .map((vmid) => `netstat of ${node.name} shows CT ${vmid}, which has no config there: it runs as an orphan`),
+      .map(
+        (vmid) => `netstat of ${node.name} shows CT ${vmid}, which has no config there: it runs as an orphan`,
+      ),
   );
 }

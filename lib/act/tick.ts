@@ -22,19 +22,29 @@ export interface TickResult {
   readonly observation: Observation;
   readonly state: State;
   readonly decisions: readonly Decision[];
-  readonly outcomes: readonly { readonly operation: string; readonly container: string; readonly outcome: Outcome }[];
+  readonly outcomes: readonly {
+    readonly operation: string;
+    readonly container: string;
+    readonly outcome: Outcome;
+  }[];
   /** Needs a person. */
   readonly findings: readonly Finding[];
   readonly problems: readonly string[];
 }
 
 /** Containers with an operation under way, here or in another process, and with a journal that can't be read. */
-export function busyContainers(context: Pick<ActContext, 'operations' | 'inventory'>): { busy: Map<string, string>; cut: Operation[]; problems: string[] } {
+export function busyContainers(context: Pick<ActContext, 'operations' | 'inventory'>): {
+  busy: Map<string, string>;
+  cut: Operation[];
+  problems: string[];
+} {
   const { operations, problems } = context.operations.list();
   const running = operations.filter((op) => op.status === 'running');
   const busy = new Map(running.map((op) => [op.container, op.id]));
   for (const problem of problems)
-    for (const name of problem.container === null ? Object.keys(context.inventory.containers) : [problem.container])
+    for (const name of problem.container === null
+      ? Object.keys(context.inventory.containers)
+      : [problem.container])
       busy.set(name, `in ${problem.path} (which can't be read)`);
   return { busy, cut: running, problems: problems.map((p) => p.message) };
 }
@@ -42,14 +52,22 @@ export function busyContainers(context: Pick<ActContext, 'operations' | 'invento
 /** One run. Rejects only for what keeps it from saying anything at all. */
 export async function tick(context: ActContext, options: TickOptions): Promise<TickResult> {
   const outcomes: { operation: string; container: string; outcome: Outcome }[] = [];
-  const record = (op: Operation, outcome: Outcome): void => void outcomes.push({ operation: op.id, container: op.container, outcome });
+  const record = (op: Operation, outcome: Outcome): void =>
+    void outcomes.push({ operation: op.id, container: op.container, outcome });
   const failures: string[] = [];
 
   const { busy, cut, problems } = busyContainers(context);
   const resumed = options.dryRun ? [] : resumeCut(context, cut, options, record, failures);
 
   const { inventory, apis, runtime, signal, state } = context;
-  const observation = await observe({ inventory, state: state.read(), apis, runtime, signal, only: options.only });
+  const observation = await observe({
+    inventory,
+    state: state.read(),
+    apis,
+    runtime,
+    signal,
+    only: options.only,
+  });
   const folded = options.dryRun ? state.read() : await foldObservation(context, observation, { count: true });
   if (!options.dryRun && options.only === undefined) writeObservation(state.dir, observation);
 
@@ -58,10 +76,18 @@ export async function tick(context: ActContext, options: TickOptions): Promise<T
   const now = runtime.clock.now();
   const all = decide({ inventory, observation, state: folded, now, busy });
   const decisions = all.filter((d) => options.only?.has(d.container) ?? true);
-  for (const decision of decisions) if (decision.kind !== 'none') context.teller.tell({ kind: 'decision', decision });
+  for (const decision of decisions)
+    if (decision.kind !== 'none') context.teller.tell({ kind: 'decision', decision });
   if (!options.dryRun) await actOn(context, decisions, options, record, failures);
   await Promise.all(resumed);
-  return { observation, state: state.read(), decisions, outcomes, findings: left, problems: [...problems, ...failures, ...viewProblems(observation)] };
+  return {
+    observation,
+    state: state.read(),
+    decisions,
+    outcomes,
+    findings: left,
+    problems: [...problems, ...failures, ...viewProblems(observation)],
+  };
 }
 
 function resumeCut(
@@ -91,7 +117,11 @@ async function actOn(
 ): Promise<void> {
   for (const decision of decisions) {
     const container = context.inventory.containers[decision.container];
-    if (container === undefined || (decision.kind !== 'failover' && decision.kind !== 'start' && decision.kind !== 'restart')) continue;
+    if (
+      container === undefined ||
+      (decision.kind !== 'failover' && decision.kind !== 'start' && decision.kind !== 'restart')
+    )
+      continue;
     let op: Operation;
     try {
       op = await begin(context, { container, decision });
@@ -123,17 +153,25 @@ async function carry(
 
 /** Why views are incomplete, in sentences; a node that is simply down is no problem of its own. */
 export function viewProblems(observation: Observation): string[] {
-  return Object.values(observation.clusters).flatMap((view) => (view.via === null ? view.problems.map((p) => `cluster ${view.cluster}: ${p}`) : []));
+  return Object.values(observation.clusters).flatMap((view) =>
+    view.via === null ? view.problems.map((p) => `cluster ${view.cluster}: ${p}`) : [],
+  );
 }
 
 /** The exit code of a run: the worst of what it has seen. */
 export function tickExitCode(result: TickResult): ExitCode {
   const outcomes = result.outcomes.map((o) => o.outcome.status);
-  if (result.problems.length > 0 && result.problems.some((p) => !p.startsWith('cluster '))) return EXIT.failed;
+  if (result.problems.length > 0 && result.problems.some((p) => !p.startsWith('cluster ')))
+    return EXIT.failed;
   if (outcomes.includes('failed') || outcomes.includes('error')) return EXIT.failed;
   const kinds = result.decisions.map((d) => d.kind);
-  if (kinds.includes('blocked') || outcomes.includes('cancelled') || result.findings.length > 0) return EXIT.blocked;
-  return verdictExitCode(result.decisions.filter((d) => !result.outcomes.some((o) => o.container === d.container && o.outcome.status === 'done')));
+  if (kinds.includes('blocked') || outcomes.includes('cancelled') || result.findings.length > 0)
+    return EXIT.blocked;
+  return verdictExitCode(
+    result.decisions.filter(
+      (d) => !result.outcomes.some((o) => o.container === d.container && o.outcome.status === 'done'),
+    ),
+  );
 }
 
 /** 3 with unhealthy containers, 5 when something is inconclusive, else 0. */
@@ -142,4 +180,3 @@ export function verdictExitCode(decisions: readonly Decision[]): ExitCode {
   if (verdicts.includes('inconclusive')) return EXIT.inconclusive;
   return verdicts.includes('unhealthy') ? EXIT.unhealthy : EXIT.ok;
 }
-

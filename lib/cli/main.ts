@@ -14,7 +14,11 @@ export interface CommandEntry {
 }
 
 /** Runs one command line. Never rejects; the result is the exit code. */
-export async function main(argv: readonly string[], commands: Readonly<Record<string, CommandEntry>>, invocation: Invocation): Promise<ExitCode> {
+export async function main(
+  argv: readonly string[],
+  commands: Readonly<Record<string, CommandEntry>>,
+  invocation: Invocation,
+): Promise<ExitCode> {
   let code: ExitCode = EXIT.ok;
   const { io } = invocation;
   const wanted = argv.find((word) => Object.hasOwn(commands, word));
@@ -28,7 +32,11 @@ export async function main(argv: readonly string[], commands: Readonly<Record<st
       .exitProcess(false)
       .locale('en')
       .wrap(Math.min(110, io.columns))
-      .parserConfiguration({ 'boolean-negation': false, 'dot-notation': false, 'duplicate-arguments-array': false })
+      .parserConfiguration({
+        'boolean-negation': false,
+        'dot-notation': false,
+        'duplicate-arguments-array': false,
+      })
       .demandCommand(1, 'a command is needed')
       .epilogue(EPILOGUE)
       .fail((message, error) => {
@@ -52,7 +60,10 @@ export async function main(argv: readonly string[], commands: Readonly<Record<st
 class UsageError extends Error {}
 
 function report(error: unknown, argv: readonly string[], { io, runtime, signal }: Invocation): ExitCode {
-  const debug = argv.some((word, i) => word === '--log-level=debug' || (word === '--log-level' && argv[i + 1] === 'debug')) || runtime.env['PROXWARDEN_DEBUG'] !== undefined;
+  const debug =
+    argv.some(
+      (word, i) => word === '--log-level=debug' || (word === '--log-level' && argv[i + 1] === 'debug'),
+    ) || runtime.env['PROXWARDEN_DEBUG'] !== undefined;
   const say = (text: string): void => io.err(redact(text));
   if (error instanceof UsageError) {
     say(`proxwarden: ${error.message} (see \`proxwarden --help\`)`);
@@ -61,7 +72,8 @@ function report(error: unknown, argv: readonly string[], { io, runtime, signal }
   if (error instanceof ProxwardenError) {
     say(`proxwarden: ${error.message}`);
     if (error.hint !== undefined) say(`  → ${error.hint}`);
-    if (debug && error.cause !== undefined) say(error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause));
+    if (debug && error.cause !== undefined)
+      say(error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause));
     return error.exitCode;
   }
   if (signal.aborted) {

@@ -12,18 +12,39 @@ export function commonFlags<T>(yargs: Argv<T>) {
       requiresArg: true,
       describe: 'folder of the inventory [$PROXWARDEN_INVENTORY, else ./inventory]',
     })
-    .option('state', { type: 'string', requiresArg: true, describe: 'folder of the state [$PROXWARDEN_STATE, else ./state]' })
-    .option('json', { type: 'boolean', default: false, describe: 'print JSON (one document; progress as NDJSON events on stderr)' })
-    .option('log-level', { choices: LOG_LEVELS, default: 'info' as const, describe: 'how much is told on stderr' });
+    .option('state', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'folder of the state [$PROXWARDEN_STATE, else ./state]',
+    })
+    .option('json', {
+      type: 'boolean',
+      default: false,
+      describe: 'print JSON (one document; progress as NDJSON events on stderr)',
+    })
+    .option('log-level', {
+      choices: LOG_LEVELS,
+      default: 'info' as const,
+      describe: 'how much is told on stderr',
+    });
 }
 
 /** Container names and --cluster, to narrow. */
 export function narrowFlags<T>(yargs: Argv<T>) {
   return yargs
-    .positional('names', { type: 'string', array: true, default: [] as string[], describe: 'only these containers' })
+    .positional('names', {
+      type: 'string',
+      array: true,
+      default: [] as string[],
+      describe: 'only these containers',
+    })
     .option('cluster', { type: 'string', requiresArg: true, describe: 'only containers of this cluster' });
 }
 
 export function dryRunFlag<T>(yargs: Argv<T>) {
-  return yargs.option('dry-run', { type: 'boolean', default: false, describe: 'say what would be done, and do nothing' });
+  return yargs.option('dry-run', {
+    type: 'boolean',
+    default: false,
+    describe: 'say what would be done, and do nothing',
+  });
 }

@@ -49,17 +49,35 @@ export interface Session extends ActContext {
 }
 
 /** Everything, for commands that talk to clusters. Throws InputError for a bad inventory or an unreadable token. */
-export async function openSession(args: CommonArgs, invocation: Invocation, options: { steps?: boolean } = {}): Promise<Session> {
+export async function openSession(
+  args: CommonArgs,
+  invocation: Invocation,
+  options: { steps?: boolean } = {},
+): Promise<Session> {
   const { runtime, io, signal } = invocation;
   const inventory = openInventory(args, invocation);
   const dir = stateDir(args, invocation);
   const state = openState(dir, { clock: runtime.clock });
   state.read();
   const operations = openOperations(dir, { clock: runtime.clock });
-  const screen = createTeller({ io, clock: runtime.clock, level: args.logLevel, json: args.json, steps: options.steps ?? false });
+  const screen = createTeller({
+    io,
+    clock: runtime.clock,
+    level: args.logLevel,
+    json: args.json,
+    steps: options.steps ?? false,
+  });
   const teller: Teller = {
     tell(event: Event) {
-      if (isTransition(event)) appendEvents(dir, [{ at: runtime.clock.now(), kind: event.kind, container: containerOf(event), text: formatEvent(event) ?? '' }]);
+      if (isTransition(event))
+        appendEvents(dir, [
+          {
+            at: runtime.clock.now(),
+            kind: event.kind,
+            container: containerOf(event),
+            text: formatEvent(event) ?? '',
+          },
+        ]);
       screen.tell(event);
     },
     end: () => screen.end(),
@@ -90,7 +108,17 @@ async function connect(inventory: Inventory, { runtime }: Invocation): Promise<M
   for (const cluster of Object.values(inventory.clusters)) {
     const token = readSecret(cluster.token, runtime.env);
     registerSecret(token.slice(token.indexOf('=') + 1));
-    apis.set(cluster.name, createPveClient({ cluster: cluster.name, endpoints: cluster.endpoints, token, tls: cluster.tls, timeoutMs: cluster.timeoutMs, runtime }));
+    apis.set(
+      cluster.name,
+      createPveClient({
+        cluster: cluster.name,
+        endpoints: cluster.endpoints,
+        token,
+        tls: cluster.tls,
+        timeoutMs: cluster.timeoutMs,
+        runtime,
+      }),
+    );
   }
   return apis;
 }
@@ -101,12 +129,20 @@ function containerOf(event: Event): string | null {
 }
 
 /** The containers that names and --cluster leave. Throws InputError for a name that is not in the inventory. */
-export function narrow(inventory: Inventory, names: readonly string[], cluster: string | undefined): Set<string> | undefined {
+export function narrow(
+  inventory: Inventory,
+  names: readonly string[],
+  cluster: string | undefined,
+): Set<string> | undefined {
   for (const name of names) containerNamed(inventory, name);
   if (cluster !== undefined && inventory.clusters[cluster] === undefined)
-    throw new InputError(`there is no cluster ${cluster} in the inventory (${Object.keys(inventory.clusters).join(', ')})`);
+    throw new InputError(
+      `there is no cluster ${cluster} in the inventory (${Object.keys(inventory.clusters).join(', ')})`,
+    );
   if (names.length === 0 && cluster === undefined) return undefined;
-  const all = Object.values(inventory.containers).filter((c) => cluster === undefined || c.cluster === cluster);
+  const all = Object.values(inventory.containers).filter(
+    (c) => cluster === undefined || c.cluster === cluster,
+  );
   return new Set(all.filter((c) => names.length === 0 || names.includes(c.name)).map((c) => c.name));
 }
 
@@ -114,7 +150,8 @@ export function narrow(inventory: Inventory, names: readonly string[], cluster: 
 export function containerNamed(inventory: Inventory, name: string): Container {
   const container = Object.hasOwn(inventory.containers, name) ? inventory.containers[name] : undefined;
   if (container === undefined)
-    throw new InputError(`there is no container ${name} in the inventory (${Object.keys(inventory.containers).join(', ') || 'it has none'})`);
+    throw new InputError(
+      `there is no container ${name} in the inventory (${Object.keys(inventory.containers).join(', ') || 'it has none'})`,
+    );
   return container;
 }
-

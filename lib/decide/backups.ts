@@ -48,10 +48,12 @@ export function chooseBackup(backups: readonly BackupView[], rules: BackupRules)
 function soundness(backup: BackupView, { container, current, macs, now, named }: BackupRules): string | null {
   if (named !== undefined && backup.volid !== named.volid) return 'another one was named';
   if (backup.storage !== container.backup.storage) return `not on ${container.backup.storage}`;
-  if (backup.at > now + CLOCK_SLACK_MS) return `made ${formatDuration(backup.at - now)} in the future: check the clocks`;
+  if (backup.at > now + CLOCK_SLACK_MS)
+    return `made ${formatDuration(backup.at - now)} in the future: check the clocks`;
   if (backup.at < current.since) return `made before this copy (epoch ${current.epoch}) came into being`;
   if (backup.verification === 'failed') return 'its verification failed';
-  if (container.backup.requireVerified && backup.verification !== 'ok') return 'not verified, and the inventory demands it';
+  if (container.backup.requireVerified && backup.verification !== 'ok')
+    return 'not verified, and the inventory demands it';
   if (backup.archived === null) return backup.problem ?? 'its config has not been read';
   return identityProblem(backup.archived, current, macs, named !== undefined, container.name);
 }
@@ -68,7 +70,9 @@ function identityProblem(
     return `it is of ${lineage.container}, epoch ${lineage.epoch}`;
   if (lineage === null && current.epoch > 0) return `it lacks the lineage line of epoch ${current.epoch}`;
   if (macs.length === 0)
-    return named ? null : `whether it is of this container can't be said: no MAC address is known (name them with \`macs:\` in the inventory)`;
+    return named
+      ? null
+      : `whether it is of this container can't be said: no MAC address is known (name them with \`macs:\` in the inventory)`;
   const known = new Set(macs.map((mac) => mac.toUpperCase()));
   const inside = archived.macs.map((mac) => mac.toUpperCase());
   if (inside.length === 0 || !inside.every((mac) => known.has(mac)))

@@ -10,7 +10,12 @@ const GAP_INTERVALS = 3;
  * The record after one more run. A count moves at most once in half an interval; inconclusive and stopped-by-hand
  * runs move nothing; a gap of more than three intervals, or a clock that went back, starts the count anew.
  */
-export function fold(previous: ContainerState, verdict: Verdict, container: Container, now: number): ContainerState {
+export function fold(
+  previous: ContainerState,
+  verdict: Verdict,
+  container: Container,
+  now: number,
+): ContainerState {
   const shown = { ...previous, verdict };
   if (verdict.kind === 'inconclusive' || verdict.kind === 'stopped-by-hand') return shown;
   const since = previous.countedAt === null ? null : now - previous.countedAt;

@@ -41,11 +41,18 @@ export function assess(inventory: Inventory, observation: Observation, state: St
   const containers = Object.values(inventory.containers)
     .filter((c) => c.mode !== 'off')
     .toSorted((a, b) => a.priority - b.priority || (a.name < b.name ? -1 : 1));
-  const found = new Map(containers.map((c) => [c.name, incarnationsOf(c, observation, state.containers[c.name])]));
+  const found = new Map(
+    containers.map((c) => [c.name, incarnationsOf(c, observation, state.containers[c.name])]),
+  );
   const current = new Map([...found].map(([name, i]) => [name, i.current]));
   const run = runHealth(inventory, observation, current);
   return containers.map((container) => {
-    const incarnations = found.get(container.name) ?? { current: null, superseded: [], pending: [], problems: [] };
+    const incarnations = found.get(container.name) ?? {
+      current: null,
+      superseded: [],
+      pending: [],
+      problems: [],
+    };
     return { container, incarnations, verdict: verdictOf(container, observation, incarnations.current, run) };
   });
 }
@@ -92,8 +99,13 @@ function decideOne(one: One): Decision {
       break;
   }
   if (record.failures < container.failureThreshold)
-    return quiet(one, 'wait', `${record.failures} of ${container.failureThreshold} consecutive failures: ${verdict.reason}`);
-  if (container.mode === 'observe') return quiet(one, 'none', `down, and mode: observe never acts: ${verdict.reason}`);
+    return quiet(
+      one,
+      'wait',
+      `${record.failures} of ${container.failureThreshold} consecutive failures: ${verdict.reason}`,
+    );
+  if (container.mode === 'observe')
+    return quiet(one, 'none', `down, and mode: observe never acts: ${verdict.reason}`);
   const gates = [...automaticGates(one.gateInput), ...safetyGates(one.gateInput)];
   const stuck = gates.find((g) => !g.ok);
   if (stuck !== undefined) return blocked(one, gates, stuck);
@@ -114,9 +126,16 @@ function startInPlace(
   const view = observation.clusters[current.cluster];
   if (view?.nodes.find((n) => n.name === current.node)?.apiAnswers !== true) return null;
   const status = view.details.find((d) => d.node === current.node && d.vmid === current.vmid)?.status;
-  if (status === 'stopped') return { kind: 'start', why: `CT ${current.vmid} stopped by itself on ${current.node}: it is started there once` };
+  if (status === 'stopped')
+    return {
+      kind: 'start',
+      why: `CT ${current.vmid} stopped by itself on ${current.node}: it is started there once`,
+    };
   if (status === 'running')
-    return { kind: 'restart', why: `CT ${current.vmid} runs on ${current.node}, its service does not answer: it is restarted there once` };
+    return {
+      kind: 'restart',
+      why: `CT ${current.vmid} runs on ${current.node}, its service does not answer: it is restarted there once`,
+    };
   return null;
 }
 
@@ -124,12 +143,29 @@ function acting(one: One, gates: readonly Gate[], request: Request | undefined):
   const stuck = gates.find((g) => !g.ok);
   if (stuck !== undefined) return blocked(one, gates, stuck);
   const { assessment, record, input, reserved } = one;
-  const outcome = decideFailover({ ...assessment, record, request, reserved, observation: input.observation, inventory: input.inventory, state: input.state, now: input.now });
+  const outcome = decideFailover({
+    ...assessment,
+    record,
+    request,
+    reserved,
+    observation: input.observation,
+    inventory: input.inventory,
+    state: input.state,
+    now: input.now,
+  });
   const all = [...gates, ...outcome.gates];
   const bad = all.find((g) => !g.ok);
   if (bad !== undefined || outcome.action === null)
-    return { ...blocked(one, all, bad ?? { gate: 'action', ok: false, evidence: 'nothing can be done', flip: null }), rejected: [...outcome.rejected] };
-  return { ...quiet(one, 'failover', outcome.why), gates: all, rejected: [...outcome.rejected], action: outcome.action };
+    return {
+      ...blocked(one, all, bad ?? { gate: 'action', ok: false, evidence: 'nothing can be done', flip: null }),
+      rejected: [...outcome.rejected],
+    };
+  return {
+    ...quiet(one, 'failover', outcome.why),
+    gates: all,
+    rejected: [...outcome.rejected],
+    action: outcome.action,
+  };
 }
 
 function blocked(one: One, gates: readonly Gate[], stuck: Gate): Decision {

@@ -6,7 +6,15 @@ import { chooseBackup, type BackupChoice } from './backups.ts';
 import type { Request } from './decide.ts';
 import { fail, pass } from './gates.ts';
 import { incarnationKey, vmidOfEpoch, type Incarnations } from './incarnations.ts';
-import type { BackupView, ClusterView, FailoverAction, Gate, Incarnation, Observation, Verdict } from './model.ts';
+import type {
+  BackupView,
+  ClusterView,
+  FailoverAction,
+  Gate,
+  Incarnation,
+  Observation,
+  Verdict,
+} from './model.ts';
 import { place, type Reservations } from './placement.ts';
 import { proofOf, requiredLevel } from './proof.ts';
 import { retirement } from './retire.ts';
@@ -37,7 +45,13 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
   const current = incarnations.current;
   const view = observation.clusters[container.cluster];
   if (current === null || view === undefined)
-    return nothing(fail('source', `${container.name} (vmid ${container.vmid}) is not in cluster ${container.cluster}`, 'correct vmid or cluster in the inventory'));
+    return nothing(
+      fail(
+        'source',
+        `${container.name} (vmid ${container.vmid}) is not in cluster ${container.cluster}`,
+        'correct vmid or cluster in the inventory',
+      ),
+    );
   const source = sourceGate(input, view, current);
   if (!source.gate.ok) return nothing(source.gate);
 
@@ -72,8 +86,15 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
   const [target, ...alternatives] = placement.targets;
   gates.push(
     target === undefined
-      ? fail('target', `no node can take it: ${placement.rejected.map((r) => `${r.what} ${r.why}`).join('; ') || 'the inventory names none'}`, 'free a node of its list, or name another one under nodes')
-      : pass('target', `${target.node}${alternatives.length > 0 ? `, then ${alternatives.map((t) => t.node).join(', ')}` : ''}`),
+      ? fail(
+          'target',
+          `no node can take it: ${placement.rejected.map((r) => `${r.what} ${r.why}`).join('; ') || 'the inventory names none'}`,
+          'free a node of its list, or name another one under nodes',
+        )
+      : pass(
+          'target',
+          `${target.node}${alternatives.length > 0 ? `, then ${alternatives.map((t) => t.node).join(', ')}` : ''}`,
+        ),
   );
   const rejected = [...placement.rejected, ...(backup.choice?.rejected ?? [])];
   if (target === undefined || gates.some((g) => !g.ok)) return { gates, rejected, action: null, why: '' };
@@ -101,35 +122,79 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
   };
 }
 
-function sentence(from: Incarnation, to: string, vmid: number, backup: BackupView | null, now: number, fence: string[]): string {
+function sentence(
+  from: Incarnation,
+  to: string,
+  vmid: number,
+  backup: BackupView | null,
+  now: number,
+  fence: string[],
+): string {
   const steps = [
     ...(fence.length > 0 ? [`power off ${fence.join(', ')}`] : []),
-    backup === null ? `stop and back up CT ${from.vmid} on ${from.node}` : `take the backup of ${formatDuration(Math.max(now - backup.at, 0))} ago`,
+    backup === null
+      ? `stop and back up CT ${from.vmid} on ${from.node}`
+      : `take the backup of ${formatDuration(Math.max(now - backup.at, 0))} ago`,
     `restore it on ${to} as CT ${vmid}`,
   ];
   return `${steps.join(', ')}, in place of ${incarnationKey(from)}`;
 }
 
 function isAlive(view: ClusterView, node: string): boolean {
-  return view.nodes.find((n) => n.name === node)?.apiAnswers === true || view.endpoints.some((e) => e.ok && e.node === node && e.quorate);
+  return (
+    view.nodes.find((n) => n.name === node)?.apiAnswers === true ||
+    view.endpoints.some((e) => e.ok && e.node === node && e.quorate)
+  );
 }
 
 /** Is the source alive (stop it, back it up), dead (prove it, take a backup), or in between (hands off)? */
-function sourceGate({ container, request, verdict }: FailoverInput, view: ClusterView, current: Incarnation): { gate: Gate; alive: boolean } {
+function sourceGate(
+  { container, request, verdict }: FailoverInput,
+  view: ClusterView,
+  current: Incarnation,
+): { gate: Gate; alive: boolean } {
   const node = view.nodes.find((n) => n.name === current.node);
   const alive = isAlive(view, current.node);
   const where = `CT ${current.vmid} on ${current.node}`;
   if (request?.mode === 'planned' && !alive)
-    return { alive, gate: fail('source', `--planned needs the source alive, and ${current.node} does not answer`, `run \`proxwarden failover ${container.name}\` without --planned`) };
+    return {
+      alive,
+      gate: fail(
+        'source',
+        `--planned needs the source alive, and ${current.node} does not answer`,
+        `run \`proxwarden failover ${container.name}\` without --planned`,
+      ),
+    };
   if (request?.mode === 'by-hand' && alive && verdict.kind === 'healthy')
-    return { alive, gate: fail('source', `${where} is healthy (${verdict.reason})`, `move it with \`proxwarden failover ${container.name} --planned\``) };
+    return {
+      alive,
+      gate: fail(
+        'source',
+        `${where} is healthy (${verdict.reason})`,
+        `move it with \`proxwarden failover ${container.name} --planned\``,
+      ),
+    };
   if (alive) {
     if (request === undefined && container.backup.beforeFailover === 'never')
-      return { alive, gate: fail('source', `${where} is on a living node, and beforeFailover: never rules out a fresh backup; an older one is a person's decision`, `set backup.beforeFailover: when-source-alive, or name a backup: \`proxwarden failover ${container.name} --backup VOLID --accept-data-loss AGE\``) };
+      return {
+        alive,
+        gate: fail(
+          'source',
+          `${where} is on a living node, and beforeFailover: never rules out a fresh backup; an older one is a person's decision`,
+          `set backup.beforeFailover: when-source-alive, or name a backup: \`proxwarden failover ${container.name} --backup VOLID --accept-data-loss AGE\``,
+        ),
+      };
     return { alive, gate: pass('source', `${where} is on a living node: it is stopped and backed up first`) };
   }
   if (!view.standalone && node?.online === true)
-    return { alive, gate: fail('source', `node ${current.node} is in the cluster, but its API does not answer`, `restart pveproxy on ${current.node}, or power it off and say \`proxwarden fence confirm ${view.cluster}/${current.node}\``) };
+    return {
+      alive,
+      gate: fail(
+        'source',
+        `node ${current.node} is in the cluster, but its API does not answer`,
+        `restart pveproxy on ${current.node}, or power it off and say \`proxwarden fence confirm ${view.cluster}/${current.node}\``,
+      ),
+    };
   return { alive, gate: pass('source', `node ${current.node} is silent`) };
 }
 
@@ -146,37 +211,64 @@ function proofGate(
   const proof = proofOf({ incarnation: other, observation, probes: how.isSource ? probes : [], now });
   const required = requiredLevel(container.failover.proof);
   const name = `P${proof.level} that ${incarnationKey(other)} is not running: ${proof.rests.join('; ')}`;
-  if (proof.level >= required) return pass('proof', name);
-  if (how.isSource && how.alive && required <= 2) return pass('proof', `${incarnationKey(other)} will be stopped, and its node must say so (P2)`);
+  // On a living node its own word is all there is: `fenced` demands a fence of dead nodes.
+  if (proof.level >= (how.alive ? Math.min(required, 2) : required)) return pass('proof', name);
+  if (how.isSource && how.alive)
+    return pass('proof', `${incarnationKey(other)} will be stopped, and its node must say so (P2)`);
   const fenced = fenceable(input, view, other.node);
   if (fenced === null) {
     how.fence.add(`${other.cluster}/${other.node}`);
     return pass('proof', `${name}; a fence of ${other.node} will raise it to P3`);
   }
-  return fail('proof', `${name}; P${required} is demanded (failover.proof: ${container.failover.proof}); ${fenced}`, proof.raise.join('; '));
+  return fail(
+    'proof',
+    `${name}; P${required} is demanded (failover.proof: ${container.failover.proof}); ${fenced}`,
+    proof.raise.join('; '),
+  );
 }
 
 /** Rule 5: why a node may not be powered off automatically, or null when it may. */
-export function fenceable({ inventory, observation }: Pick<FailoverInput, 'inventory' | 'observation'>, view: ClusterView, name: string): string | null {
-  const drivers = (inventory.clusters[view.cluster]?.nodes[name]?.fence ?? []).filter((f) => f.driver !== 'manual');
+export function fenceable(
+  { inventory, observation }: Pick<FailoverInput, 'inventory' | 'observation'>,
+  view: ClusterView,
+  name: string,
+): string | null {
+  const drivers = (inventory.clusters[view.cluster]?.nodes[name]?.fence ?? []).filter(
+    (f) => f.driver !== 'manual',
+  );
   if (drivers.length === 0) return `no fence driver is configured for ${name}`;
   const node = view.nodes.find((n) => n.name === name);
-  if (view.standalone || !view.quorate || node?.online !== false) return `no quorate view says that ${name} is offline, so it is not powered off`;
-  if (node.apiAnswers !== false || view.endpoints.some((e) => e.ok && e.node === name)) return `the API of ${name} answers, so it is not powered off`;
+  if (view.standalone || !view.quorate || node?.online !== false)
+    return `no quorate view says that ${name} is offline, so it is not powered off`;
+  if (node.apiAnswers !== false || view.endpoints.some((e) => e.ok && e.node === name))
+    return `the API of ${name} answers, so it is not powered off`;
   const guests = new Set(view.guests.filter((g) => g.node === name).map((g) => g.vmid));
   for (const container of Object.values(inventory.containers)) {
     if (container.cluster !== view.cluster || !guests.has(container.vmid)) continue;
     const answering = (observation.probes[container.name] ?? []).find((p) => p.answered);
-    const elsewhere = view.lineages.some((l) => l.line.container === container.name && l.line.phase === 'live' && l.node !== name);
-    if (answering !== undefined && !elsewhere) return `${container.name} on ${name} answers (${answering.probe}), so ${name} is not powered off`;
+    const elsewhere = view.lineages.some(
+      (l) => l.line.container === container.name && l.line.phase === 'live' && l.node !== name,
+    );
+    if (answering !== undefined && !elsewhere)
+      return `${container.name} on ${name} answers (${answering.probe}), so ${name} is not powered off`;
   }
   return null;
 }
 
-function backupGate(input: FailoverInput, current: Incarnation, alive: boolean): { gate: Gate; choice: BackupChoice | null } {
+function backupGate(
+  input: FailoverInput,
+  current: Incarnation,
+  alive: boolean,
+): { gate: Gate; choice: BackupChoice | null } {
   const { container, observation, record, request, now } = input;
   if (alive && request?.backup === undefined)
-    return { choice: null, gate: pass('backup', `a fresh one is made on ${container.backup.storage} after the source has been stopped`) };
+    return {
+      choice: null,
+      gate: pass(
+        'backup',
+        `a fresh one is made on ${container.backup.storage} after the source has been stopped`,
+      ),
+    };
   const seen = record.identity !== null && record.identity.vmid === current.vmid ? record.identity.macs : [];
   const macs = container.macs.length > 0 ? container.macs : seen;
   const choice = chooseBackup(observation.backups, { container, current, macs, now, named: request?.backup });
@@ -188,13 +280,21 @@ function backupGate(input: FailoverInput, current: Incarnation, alive: boolean):
     const age = now - choice.tooOld.at;
     return {
       choice,
-      gate: fail('backup', `the newest sound backup is ${formatDuration(age)} old, the RPO is ${formatDuration(container.backup.maxAgeMs)}`, `accept the loss: \`proxwarden failover ${container.name} --backup ${choice.tooOld.volid} --accept-data-loss ${Math.ceil(age / 3_600_000)}h\``),
+      gate: fail(
+        'backup',
+        `the newest sound backup is ${formatDuration(age)} old, the RPO is ${formatDuration(container.backup.maxAgeMs)}`,
+        `accept the loss: \`proxwarden failover ${container.name} --backup ${choice.tooOld.volid} --accept-data-loss ${Math.ceil(age / 3_600_000)}h\``,
+      ),
     };
   }
   const reasons = choice.rejected.slice(0, 3).map((r) => `${r.what}: ${r.why}`);
   return {
     choice,
-    gate: fail('backup', `no sound backup of CT ${current.vmid} on ${container.backup.storage}${reasons.length > 0 ? ` (${reasons.join('; ')})` : ''}`, 'make one, or correct backup.storage'),
+    gate: fail(
+      'backup',
+      `no sound backup of CT ${current.vmid} on ${container.backup.storage}${reasons.length > 0 ? ` (${reasons.join('; ')})` : ''}`,
+      'make one, or correct backup.storage',
+    ),
   };
 }
 

@@ -36,10 +36,18 @@ export function automaticGates(input: GateInput): Gate[] {
   const gates = [
     container.failover.auto
       ? pass('auto', 'the inventory allows automatic failover')
-      : fail('auto', 'the inventory does not allow automatic failover', `set failover.auto: true, or run \`proxwarden failover ${name}\``),
+      : fail(
+          'auto',
+          'the inventory does not allow automatic failover',
+          `set failover.auto: true, or run \`proxwarden failover ${name}\``,
+        ),
     record.error === null
       ? pass('error', 'no earlier failure')
-      : fail('error', `hands off since ${record.error.operation}: ${record.error.reason}`, `look into it, then \`proxwarden ack ${name}\``),
+      : fail(
+          'error',
+          `hands off since ${record.error.operation}: ${record.error.reason}`,
+          `look into it, then \`proxwarden ack ${name}\``,
+        ),
   ];
   const since = record.lastFailoverAt === null ? null : now - record.lastFailoverAt;
   if (since !== null && since >= 0 && since < container.failover.cooldownMs)
@@ -60,12 +68,22 @@ export function safetyGates(input: GateInput): Gate[] {
   const view = observation.clusters[container.cluster];
   const gates: Gate[] = [];
   if (view === undefined || view.via === null || !view.quorate)
-    gates.push(fail('quorum', `there is no quorate view of cluster ${container.cluster}`, 'restore quorum, or make an endpoint of the quorate side reachable'));
+    gates.push(
+      fail(
+        'quorum',
+        `there is no quorate view of cluster ${container.cluster}`,
+        'restore quorum, or make an endpoint of the quorate side reachable',
+      ),
+    );
   else gates.push(pass('quorum', view.standalone ? 'stand-alone node' : `quorate, seen through ${view.via}`));
   gates.push(
     incarnations.problems.length === 0
       ? pass('lineage', 'the lineage lines and the inventory agree')
-      : fail('lineage', incarnations.problems.join('; '), `bring inventory and cluster together, then \`proxwarden ack ${container.name}\``),
+      : fail(
+          'lineage',
+          incarnations.problems.join('; '),
+          `bring inventory and cluster together, then \`proxwarden ack ${container.name}\``,
+        ),
   );
   const pending = incarnations.pending[0];
   if (pending !== undefined)
@@ -77,11 +95,29 @@ export function safetyGates(input: GateInput): Gate[] {
       ),
     );
   const current = incarnations.current;
-  const ha = current === null ? undefined : view?.ha.find((e) => e.sid === `ct:${current.vmid}` && (e.state === 'started' || e.state === 'enabled'));
+  const ha =
+    current === null
+      ? undefined
+      : view?.ha.find(
+          (e) => e.sid === `ct:${current.vmid}` && (e.state === 'started' || e.state === 'enabled'),
+        );
   if (ha !== undefined)
-    gates.push(fail('ha', `Proxmox VE's own HA manager runs ${ha.sid} (${ha.state})`, `remove it there (\`ha-manager remove ${ha.sid}\`), or from the inventory`));
+    gates.push(
+      fail(
+        'ha',
+        `Proxmox VE's own HA manager runs ${ha.sid} (${ha.state})`,
+        `remove it there (\`ha-manager remove ${ha.sid}\`), or from the inventory`,
+      ),
+    );
   const wrong = wrongPlug(input);
-  if (wrong !== null) gates.push(fail('fence', wrong, 'find out which machine the fence has switched off; it holds until that node is back'));
+  if (wrong !== null)
+    gates.push(
+      fail(
+        'fence',
+        wrong,
+        'find out which machine the fence has switched off; it holds until that node is back',
+      ),
+    );
   return gates;
 }
 
@@ -89,17 +125,32 @@ function limitGate({ inventory, state, now, decidedNow }: GateInput): Gate {
   const { failoversPerRun, failoversPerHour } = inventory.limits;
   const recent = state.failovers.filter((at) => now - at < HOUR_MS && at <= now).length;
   if (decidedNow >= failoversPerRun)
-    return fail('limits', `${decidedNow} failovers in this run, the limit is ${failoversPerRun}`, 'the next run goes on');
+    return fail(
+      'limits',
+      `${decidedNow} failovers in this run, the limit is ${failoversPerRun}`,
+      'the next run goes on',
+    );
   if (recent + decidedNow >= failoversPerHour)
-    return fail('limits', `${recent + decidedNow} failovers within the hour, the limit is ${failoversPerHour}`, 'wait, or raise limits.failoversPerHour');
-  return pass('limits', `${decidedNow} of ${failoversPerRun} in this run, ${recent + decidedNow} of ${failoversPerHour} within the hour`);
+    return fail(
+      'limits',
+      `${recent + decidedNow} failovers within the hour, the limit is ${failoversPerHour}`,
+      'wait, or raise limits.failoversPerHour',
+    );
+  return pass(
+    'limits',
+    `${decidedNow} of ${failoversPerRun} in this run, ${recent + decidedNow} of ${failoversPerHour} within the hour`,
+  );
 }
 
 function nodesGate({ container, observation }: GateInput): Gate {
   const nodes = observation.clusters[container.cluster]?.nodes ?? [];
   const down = nodes.filter((n) => !n.online).length;
   return down * 2 > nodes.length
-    ? fail('nodes', `${down} of ${nodes.length} nodes are down: nothing is automatic`, `run \`proxwarden failover ${container.name}\``)
+    ? fail(
+        'nodes',
+        `${down} of ${nodes.length} nodes are down: nothing is automatic`,
+        `run \`proxwarden failover ${container.name}\``,
+      )
     : pass('nodes', `${nodes.length - down} of ${nodes.length} nodes are online`);
 }
 

@@ -32,12 +32,17 @@ export function parseIncarnationKey(key: string): { node: string; vmid: number; 
  * All copies of `container`, from the lineage lines and the inventory's vmid in the view.
  * The cached current incarnation only helps while its node is down, when its config cannot be read.
  */
-export function incarnationsOf(container: Container, observation: Observation, cached: ContainerState | undefined): Incarnations {
+export function incarnationsOf(
+  container: Container,
+  observation: Observation,
+  cached: ContainerState | undefined,
+): Incarnations {
   const problems: string[] = [];
   const found: Incarnation[] = [];
   for (const view of Object.values(observation.clusters)) {
     for (const { node, vmid, line } of view.lineages) {
-      if (line.container !== container.name || !isAtHome(line, { cluster: view.cluster, node, vmid })) continue;
+      if (line.container !== container.name || !isAtHome(line, { cluster: view.cluster, node, vmid }))
+        continue;
       found.push({
         cluster: view.cluster,
         node,
@@ -93,10 +98,14 @@ function driftProblems(
   }
   const epochs = found.filter((i) => i.epoch > 0);
   if (epochs.length > 0 && !mine.has(container.vmid))
-    problems.push(`drift: the inventory says vmid ${container.vmid}, the lineage of ${container.name} says ${[...mine].join(', ')}`);
+    problems.push(
+      `drift: the inventory says vmid ${container.vmid}, the lineage of ${container.name} says ${[...mine].join(', ')}`,
+    );
   for (const { node, vmid } of view.unread)
     if (known?.vmid !== vmid && epochs.length === 0 && container.failover.vmids.includes(vmid))
-      problems.push(`CT ${vmid} on ${node} may be a later copy of ${container.name}, and its config can't be read`);
+      problems.push(
+        `CT ${vmid} on ${node} may be a later copy of ${container.name}, and its config can't be read`,
+      );
   return problems;
 }
 
@@ -108,7 +117,8 @@ function addUnread(
   problems: string[],
   name: string,
 ): void {
-  const listed = view?.guests.some((guest) => guest.vmid === known.vmid && guest.node === known.node) ?? false;
+  const listed =
+    view?.guests.some((guest) => guest.vmid === known.vmid && guest.node === known.node) ?? false;
   if (listed) found.push(known);
   else if (view?.quorate === true)
     problems.push(
@@ -121,7 +131,9 @@ function arrange(found: readonly Incarnation[], problems: string[], name: string
   for (const [index, one] of sorted.entries()) {
     const next = sorted[index + 1];
     if (next !== undefined && next.epoch === one.epoch)
-      problems.push(`two copies of ${name} have the epoch ${one.epoch}: ${incarnationKey(one)} and ${incarnationKey(next)}`);
+      problems.push(
+        `two copies of ${name} have the epoch ${one.epoch}: ${incarnationKey(one)} and ${incarnationKey(next)}`,
+      );
   }
   const current = sorted.find((i) => i.phase !== 'restored') ?? null;
   const epoch = current?.epoch ?? -1;

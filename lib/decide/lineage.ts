@@ -14,7 +14,18 @@ const DESCRIPTION_MAX = 8000;
 /** The tag that says whose configs are worth reading. A hint, never a proof. */
 export const TAG = 'proxwarden';
 
-const FIELDS = ['container', 'cluster', 'node', 'vmid', 'epoch', 'supersedes', 'operation', 'source', 'phase', 'at'] as const;
+const FIELDS = [
+  'container',
+  'cluster',
+  'node',
+  'vmid',
+  'epoch',
+  'supersedes',
+  'operation',
+  'source',
+  'phase',
+  'at',
+] as const;
 
 /** One line, `proxwarden-lineage: container=dns cluster=home …`. Values are URI-encoded, so they hold no spaces. */
 export function formatLineage(line: Lineage): string {
@@ -66,8 +77,15 @@ const SENTENCE = 'ProxWarden:';
  * The description of a copy or of a retired original: a sentence for people, the line for machines (if any), then the
  * text that was there before, cut to what PVE accepts.
  */
-export function composeDescription(parts: { sentence: string; line: Lineage | null; previous: string }): string {
-  const head = [`${SENTENCE} ${parts.sentence}`, ...(parts.line === null ? [] : [formatLineage(parts.line)])].join('\n\n');
+export function composeDescription(parts: {
+  sentence: string;
+  line: Lineage | null;
+  previous: string;
+}): string {
+  const head = [
+    `${SENTENCE} ${parts.sentence}`,
+    ...(parts.line === null ? [] : [formatLineage(parts.line)]),
+  ].join('\n\n');
   const rest = withoutLineage(parts.previous);
   return rest === '' ? head : `${head}\n\n${rest}`.slice(0, DESCRIPTION_MAX);
 }

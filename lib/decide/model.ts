@@ -107,6 +107,8 @@ export const HaEntry = z.object({
   sid: z.string(),
   state: z.string(),
   group: z.string().nullable(),
+  /** Names the operation that set it, when it is a guard of ours. */
+  comment: z.string(),
 });
 export type HaEntry = z.infer<typeof HaEntry>;
 

@@ -45,23 +45,32 @@ function unfit(target: Target, input: PlacementInput): string | null {
   if (target.cluster !== container.cluster) return 'failover to another cluster is not available yet';
   if (target.cluster === current.cluster && target.node === current.node) return 'it is there already';
   const view = observation.clusters[target.cluster];
-  if (view === undefined || view.via === null || !view.quorate) return `no quorate view of cluster ${target.cluster}`;
+  if (view === undefined || view.via === null || !view.quorate)
+    return `no quorate view of cluster ${target.cluster}`;
   const node = view.nodes.find((n) => n.name === target.node);
   if (node === undefined) return `there is no node ${target.node} in cluster ${target.cluster}`;
   if (!node.online) return 'it is offline';
-  return storageProblem(view, target.node, input) ?? memoryProblem(node, target, input) ?? vmidProblem(view, input.vmid);
+  return (
+    storageProblem(view, target.node, input) ??
+    memoryProblem(node, target, input) ??
+    vmidProblem(view, input.vmid)
+  );
 }
 
 function storageProblem(view: ClusterView, node: string, { container, disk }: PlacementInput): string | null {
-  const restore = view.storages.find((s) => s.node === node && s.storage === container.failover.restoreStorage);
+  const restore = view.storages.find(
+    (s) => s.node === node && s.storage === container.failover.restoreStorage,
+  );
   if (restore === undefined) return `storage ${container.failover.restoreStorage} is not there`;
   if (!restore.active) return `storage ${restore.storage} is not active`;
-  if (!restore.content.includes('rootdir')) return `storage ${restore.storage} does not take container disks (no rootdir content)`;
+  if (!restore.content.includes('rootdir'))
+    return `storage ${restore.storage} does not take container disks (no rootdir content)`;
   const free = restore.total === null || restore.used === null ? null : restore.total - restore.used;
   if (free !== null && disk !== null && free < disk)
     return `storage ${restore.storage} has ${formatSize(free)} free, the container needs ${formatSize(disk)}`;
   const backup = view.storages.find((s) => s.node === node && s.storage === container.backup.storage);
-  if (backup === undefined || !backup.active) return `it can't see the backup storage ${container.backup.storage}`;
+  if (backup === undefined || !backup.active)
+    return `it can't see the backup storage ${container.backup.storage}`;
   return null;
 }
 
@@ -72,7 +81,9 @@ function memoryProblem(
 ): string | null {
   if (memory === null || node.memTotal === null || node.memUsed === null) return null;
   const free = node.memTotal - node.memUsed - (reserved.get(`${target.cluster}/${target.node}`) ?? 0);
-  return free >= memory ? null : `it has ${formatSize(Math.max(free, 0))} of memory free, the container needs ${formatSize(memory)}`;
+  return free >= memory
+    ? null
+    : `it has ${formatSize(Math.max(free, 0))} of memory free, the container needs ${formatSize(memory)}`;
 }
 
 function vmidProblem(view: ClusterView, vmid: number): string | null {

@@ -15,8 +15,18 @@ function essence(decision: Decision): unknown {
 /** The plan of these decisions. Its id is a hash of what would be done, so a second run finds the same plan. */
 export function makePlan(inventory: Inventory, decisions: readonly Decision[], now: number): Plan {
   const acts = decisions.map(essence).filter((e) => e !== null);
-  const id = createHash('sha256').update(JSON.stringify({ inventory: inventory.digest, acts })).digest('hex').slice(0, 12);
-  return { version: 1, id, at: now, expiresAt: now + LIFETIME_MS, inventory: inventory.digest, decisions: [...decisions] };
+  const id = createHash('sha256')
+    .update(JSON.stringify({ inventory: inventory.digest, acts }))
+    .digest('hex')
+    .slice(0, 12);
+  return {
+    version: 1,
+    id,
+    at: now,
+    expiresAt: now + LIFETIME_MS,
+    inventory: inventory.digest,
+    decisions: [...decisions],
+  };
 }
 
 /** Whether anything would be done. */

@@ -9,7 +9,17 @@
  * | P3 | a fence driver has read back "off" (or a person has confirmed it, for a limited time) since the node fell silent |
  */
 import type { RequiredProof } from '../inventory/types.ts';
-import type { ClusterView, FenceStatus, GuestDetail, Incarnation, NodeView, Observation, ProbeResult, Proof, ProofLevel } from './model.ts';
+import type {
+  ClusterView,
+  FenceStatus,
+  GuestDetail,
+  Incarnation,
+  NodeView,
+  Observation,
+  ProbeResult,
+  Proof,
+  ProofLevel,
+} from './model.ts';
 
 /** A read that is older than this proves nothing at the moment of a start. */
 export const FRESH_MS = 10_000;
@@ -39,7 +49,8 @@ export function proofOf(input: ProofInput): Proof {
   const { incarnation, observation, now } = input;
   const view = observation.clusters[incarnation.cluster];
   if (view === undefined) return none('its cluster has not been observed', 'reach the cluster');
-  if (now - view.at > FRESH_MS) return none(`the reads are ${Math.round((now - view.at) / 1000)} s old`, 'observe again');
+  if (now - view.at > FRESH_MS)
+    return none(`the reads are ${Math.round((now - view.at) / 1000)} s old`, 'observe again');
   const node = view.nodes.find((n) => n.name === incarnation.node);
   if (believedAlive(view, node, incarnation.node)) return aliveProof(input, view);
   const answering = input.probes.find((p) => p.answered);
@@ -66,10 +77,16 @@ function aliveProof({ incarnation, now }: ProofInput, view: ClusterView): Proof 
   if (missing.length === 0)
     return {
       level: 2,
-      rests: [`${name} itself says: CT ${vmid} is stopped, has no interface in netstat, onboot=0, and HA doesn't want it started`],
+      rests: [
+        `${name} itself says: CT ${vmid} is stopped, has no interface in netstat, onboot=0, and HA doesn't want it started`,
+      ],
       raise: [],
     };
-  return { level: 0, rests: [`node ${name} is alive`, ...missing], raise: [`stop CT ${vmid} on ${name} and set onboot=0`] };
+  return {
+    level: 0,
+    rests: [`node ${name} is alive`, ...missing],
+    raise: [`stop CT ${vmid} on ${name} and set onboot=0`],
+  };
 }
 
 function missingForStopped(
@@ -82,8 +99,10 @@ function missingForStopped(
   const missing: string[] = [];
   if (detail === undefined) missing.push(`the state of CT ${vmid} could not be read from its node`);
   else {
-    if (now - detail.readAt > FRESH_MS) missing.push(`the state of CT ${vmid} was read ${Math.round((now - detail.readAt) / 1000)} s ago`);
-    if (detail.status !== 'stopped') missing.push(`CT ${vmid} is ${detail.status ?? 'of unknown state'} there`);
+    if (now - detail.readAt > FRESH_MS)
+      missing.push(`the state of CT ${vmid} was read ${Math.round((now - detail.readAt) / 1000)} s ago`);
+    if (detail.status !== 'stopped')
+      missing.push(`CT ${vmid} is ${detail.status ?? 'of unknown state'} there`);
     if (detail.onboot) missing.push(`CT ${vmid} has onboot=1`);
   }
   if (node?.netstat == null) missing.push('its netstat could not be read');
@@ -97,26 +116,40 @@ function missingForStopped(
 function deadProof(view: ClusterView, name: string, now: number): Proof {
   const fence = offRead(view, name, now);
   if (fence !== null)
-    return { level: 3, rests: [`node ${name} is silent, and ${fence.driver} says off (${fence.detail})`], raise: [] };
-  const raise = [`power ${name} off with a fence driver, or look and say \`proxwarden fence confirm ${view.cluster}/${name}\``];
-  if (view.standalone) return { level: 0, rests: [`stand-alone node ${name} is silent, which proves nothing`], raise };
+    return {
+      level: 3,
+      rests: [`node ${name} is silent, and ${fence.driver} says off (${fence.detail})`],
+      raise: [],
+    };
+  const raise = [
+    `power ${name} off with a fence driver, or look and say \`proxwarden fence confirm ${view.cluster}/${name}\``,
+  ];
+  if (view.standalone)
+    return { level: 0, rests: [`stand-alone node ${name} is silent, which proves nothing`], raise };
   const node = view.nodes.find((n) => n.name === name);
   const others = view.nodes.filter((n) => n.name !== name && n.online).length;
   if (!view.quorate) return { level: 0, rests: ['there is no quorate view'], raise: ['restore quorum'] };
   if (node === undefined) return { level: 0, rests: [`node ${name} is not in the cluster's list`], raise };
-  if (node.apiAnswers === null) return { level: 0, rests: [`whether the API of ${name} answers has not been asked`], raise };
+  if (node.apiAnswers === null)
+    return { level: 0, rests: [`whether the API of ${name} answers has not been asked`], raise };
   if (others < 2)
     return { level: 0, rests: [`node ${name} is offline, but only ${others} other vote says so`], raise };
   return {
     level: 1,
-    rests: [`node ${name} is offline in a quorate view of ${others} other nodes; its API and its guests are silent`],
+    rests: [
+      `node ${name} is offline in a quorate view of ${others} other nodes; its API and its guests are silent`,
+    ],
     raise,
   };
 }
 
 /** A fence that reads "off", fresh. A person's word carries its own limit, checked where it is read. */
 function offRead(view: ClusterView, node: string, now: number): FenceStatus | null {
-  return view.fences.find((f) => f.node === node && f.power === 'off' && (f.driver === 'manual' || now - f.at <= FRESH_MS)) ?? null;
+  return (
+    view.fences.find(
+      (f) => f.node === node && f.power === 'off' && (f.driver === 'manual' || now - f.at <= FRESH_MS),
+    ) ?? null
+  );
 }
 
 function none(rest: string, raise: string): Proof {

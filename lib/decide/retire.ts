@@ -17,7 +17,7 @@ export function guardInPlace(view: ClusterView, node: string, vmid: number): boo
 
 /** The guard has been measured on 8.x only; in 9.x groups became rules, so there it counts as absent. */
 export function guardMeasured(version: string | null): boolean {
-  return version !== null && /^8\./.test(version);
+  return version !== null && version.startsWith('8.');
 }
 
 /** How the original will be kept down, the gate that says so, and whether it is so already. `sourceAlive`: its node answers. */
@@ -32,9 +32,21 @@ export function retirement(
   if (guardInPlace(view, original.node, original.vmid))
     return answer('ha-guard', true, `the inert HA guard of ${what} is in place`, null, true);
   const obstacle = guardObstacle(view, original);
-  if (obstacle === null) return answer('ha-guard', true, `the inert HA guard will keep ${what} from starting when its node returns`, null);
+  if (obstacle === null)
+    return answer(
+      'ha-guard',
+      true,
+      `the inert HA guard will keep ${what} from starting when its node returns`,
+      null,
+    );
   if (container.failover.returnRisk === 'accepted')
-    return answer('risk-accepted', true, `${what} may start when its node returns (${obstacle}); the inventory accepts that: returnRisk: accepted`, null, true);
+    return answer(
+      'risk-accepted',
+      true,
+      `${what} may start when its node returns (${obstacle}); the inventory accepts that: returnRisk: accepted`,
+      null,
+      true,
+    );
   return answer(
     'nothing-to-do',
     false,
@@ -45,7 +57,8 @@ export function retirement(
 
 function guardObstacle(view: ClusterView, original: Incarnation): string | null {
   if (view.standalone) return 'a stand-alone node has no HA manager elsewhere';
-  if (!guardMeasured(view.version)) return `the HA guard has not been measured on Proxmox VE ${view.version ?? '(unknown version)'}`;
+  if (!guardMeasured(view.version))
+    return `the HA guard has not been measured on Proxmox VE ${view.version ?? '(unknown version)'}`;
   const entry = view.ha.find((e) => e.sid === `ct:${original.vmid}`);
   if (entry !== undefined) return `there is an HA entry ct:${original.vmid} (${entry.state}) that isn't ours`;
   if (view.mayGuard === false) return 'the token may not write HA entries';
@@ -53,6 +66,12 @@ function guardObstacle(view: ClusterView, original: Incarnation): string | null 
   return null;
 }
 
-function answer(retire: FailoverAction['retire'], ok: boolean, evidence: string, flip: string | null, settled = false) {
+function answer(
+  retire: FailoverAction['retire'],
+  ok: boolean,
+  evidence: string,
+  flip: string | null,
+  settled = false,
+) {
   return { retire, gate: { gate: 'return', ok, evidence, flip }, settled };
 }

@@ -56,24 +56,38 @@ export function runHealth(
 }
 
 function isStopped(observation: Observation, at: Incarnation): boolean {
-  const guest = observation.clusters[at.cluster]?.guests.find((g) => g.vmid === at.vmid && g.node === at.node);
+  const guest = observation.clusters[at.cluster]?.guests.find(
+    (g) => g.vmid === at.vmid && g.node === at.node,
+  );
   return guest?.status === 'stopped';
 }
 
 /** The verdict on one container. */
-export function verdictOf(container: Container, observation: Observation, current: Incarnation | null, run: RunHealth): Verdict {
+export function verdictOf(
+  container: Container,
+  observation: Observation,
+  current: Incarnation | null,
+  run: RunHealth,
+): Verdict {
   const probes = observation.probes[container.name] ?? [];
   if (probesPass(container, probes)) return { kind: 'healthy', reason: passReason(probes) };
   const failed = failReason(container, probes);
   const view = observation.clusters[container.cluster];
   if (view === undefined || view.via === null)
-    return { kind: 'inconclusive', reason: `${failed}, but no quorate view of cluster ${container.cluster} can be had` };
+    return {
+      kind: 'inconclusive',
+      reason: `${failed}, but no quorate view of cluster ${container.cluster} can be had`,
+    };
   if (run.canariesLost)
     return {
       kind: 'inconclusive',
       reason: `${failed}, but only ${run.canaries.answering} of ${run.canaries.total} canaries answer: the runner's own network is in doubt`,
     };
-  if (current === null) return { kind: 'inconclusive', reason: `${failed}, and vmid ${container.vmid} is not in cluster ${container.cluster}` };
+  if (current === null)
+    return {
+      kind: 'inconclusive',
+      reason: `${failed}, and vmid ${container.vmid} is not in cluster ${container.cluster}`,
+    };
   const offline = knownOffline(observation, current.cluster, current.node);
   if (!offline) {
     const stopped = stoppedByHand(observation, current);
@@ -83,7 +97,8 @@ export function verdictOf(container: Container, observation: Observation, curren
         kind: 'inconclusive',
         reason: `${failed}, but so do ${run.failingOnLiveNodes} of ${run.onLiveNodes} containers on live nodes: more likely the runner's trouble`,
       };
-    if (isStopped(observation, current)) return { kind: 'unhealthy', reason: `the container is stopped on ${current.node} (${failed})` };
+    if (isStopped(observation, current))
+      return { kind: 'unhealthy', reason: `the container is stopped on ${current.node} (${failed})` };
     return { kind: 'unhealthy', reason: failed };
   }
   return { kind: 'unhealthy', reason: `node ${current.node} is offline; ${failed}` };
@@ -91,7 +106,9 @@ export function verdictOf(container: Container, observation: Observation, curren
 
 /** A stop that a person asked for is visible in PVE's task log. Null: not so. */
 function stoppedByHand(observation: Observation, current: Incarnation): string | null {
-  const detail = observation.clusters[current.cluster]?.details.find((d) => d.vmid === current.vmid && d.node === current.node);
+  const detail = observation.clusters[current.cluster]?.details.find(
+    (d) => d.vmid === current.vmid && d.node === current.node,
+  );
   if (detail === undefined || detail.status !== 'stopped' || detail.lastTask === null) return null;
   const { type, user, ok } = detail.lastTask;
   if (!ok || (type !== 'vzstop' && type !== 'vzshutdown')) return null;

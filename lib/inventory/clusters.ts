@@ -1,6 +1,6 @@
 /** Puts the files together into clusters: exactly one file of each defines how it is reached. */
 import { isAbsolute } from 'node:path';
-import { closest } from './problems.ts';
+import { closest, type Path } from './problems.ts';
 import { isBroken, type Part } from './parts.ts';
 import { findProgram, placeInside } from './programs.ts';
 import { whereIs, type Report } from './report.ts';
@@ -129,7 +129,7 @@ function resolveCluster(
 }
 
 /** A relative path of a secret is one inside the inventory folder. */
-function resolveSecret(ref: SecretRef, part: Part, path: readonly string[], context: Context): SecretRef {
+function resolveSecret(ref: SecretRef, part: Part, path: Path, context: Context): SecretRef {
   if (ref.kind !== 'file' || isAbsolute(ref.path)) return ref;
   const found = placeInside(context.root, ref.path);
   if ('path' in found) return { kind: 'file', path: found.path };
@@ -137,10 +137,18 @@ function resolveSecret(ref: SecretRef, part: Part, path: readonly string[], cont
   return ref;
 }
 
-function resolveFences(fences: readonly FenceConfig[], part: Part, path: readonly string[], context: Context): FenceConfig[] {
+function resolveFences(
+  fences: readonly FenceConfig[],
+  part: Part,
+  path: Path,
+  context: Context,
+): FenceConfig[] {
   return fences.map((fence, index) =>
     fence.driver === 'http' && fence.password !== undefined
-      ? { ...fence, password: resolveSecret(fence.password, part, [...path, String(index), 'http', 'password'], context) }
+      ? {
+          ...fence,
+          password: resolveSecret(fence.password, part, [...path, index, 'http', 'password'], context),
+        }
       : fence,
   );
 }

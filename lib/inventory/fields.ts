@@ -64,8 +64,7 @@ export function duration(limits: { minMs?: number; maxMs?: number } = {}): z.Zod
     });
 }
 
-export const SECRET_FIX =
-  'put the secret into an environment variable or a file: env:NAME or file:PATH';
+export const SECRET_FIX = 'put the secret into an environment variable or a file: env:NAME or file:PATH';
 
 /** `env:NAME` or `file:PATH` (absolute, or inside the inventory folder). The value is never repeated: it may be the secret itself. */
 export const secretRef = z

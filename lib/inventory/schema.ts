@@ -5,8 +5,9 @@
 import * as z from 'zod';
 import { parseEndpoint } from './addresses.ts';
 import { canary, check, hook } from './checks.ts';
+import { fence } from './fence.ts';
 import * as f from './fields.ts';
-import type { FenceConfig, Tls } from './types.ts';
+import type { Tls } from './types.ts';
 
 const endpoint = z
   .string()
@@ -61,62 +62,6 @@ const tls = f
     return ways[0] ?? { kind: 'system' };
   });
 
-const fence = z.union([
-  // No enum: its issue would not tell a wrong word from a mapping.
-  z
-    .string()
-    .meta({ enum: ['manual'] })
-    .transform((value, context): FenceConfig => {
-      if (value === 'manual') return { driver: 'manual', validMs: 1_800_000 };
-      return f.refuse(context, 'is not a fence driver', 'use manual, { manual: … } or { http: … }');
-    }),
-  f
-    .strict({
-      http: f
-        .strict({
-          off: f.httpCall.describe(
-            'The call that switches the node off: a URL, or a mapping with method and body.',
-          ),
-          status: f.httpStatusCall.describe('The call that reads the state back.'),
-          user: z.string().min(1).max(200).optional().describe('User for HTTP basic authentication.'),
-          password: f.secretRef
-            .optional()
-            .describe('Its password: env:NAME or file:/path, never the password itself.'),
-          timeout: f.duration({ maxMs: 600_000 }).optional().describe('Of one call. Default 10s.'),
-        })
-        .optional()
-        .describe('A smart plug or the like with an HTTP API.'),
-      manual: f
-        .strict({
-          valid: f
-            .duration({ maxMs: 86_400_000 })
-            .optional()
-            .describe('How long a `fence confirm` holds. Default 30m.'),
-        })
-        .optional()
-        .describe('A person says `fence confirm NODE`.'),
-    })
-    .transform((given, context): FenceConfig => {
-      if ((given.http === undefined) === (given.manual === undefined)) {
-        return f.refuse(
-          context,
-          'must name one fence driver',
-          'give exactly one of http, manual per list entry',
-        );
-      }
-      if (given.http === undefined) return { driver: 'manual', validMs: given.manual?.valid ?? 1_800_000 };
-      const { off, status, user, password, timeout } = given.http;
-      return {
-        driver: 'http',
-        off,
-        status,
-        timeoutMs: timeout ?? 10_000,
-        ...(user === undefined ? {} : { user }),
-        ...(password === undefined ? {} : { password }),
-      };
-    }),
-]);
-
 const hooks = f.strict({
   before: z
     .array(hook)
@@ -148,6 +93,7 @@ const backup = f.strict({
     .describe('Mode of regular backups. Default snapshot.'),
 });
 
+const ABOUT_FAILOVER = 'When and how it may be moved.';
 const failoverShape = {
   auto: z.boolean().optional().describe('true: fail over without asking. Default false: observe and tell.'),
   identity: z
@@ -207,7 +153,7 @@ const commonShape = {
     .count(1, 100)
     .optional()
     .describe('Consecutive healthy runs until it counts as recovered. Default 2.'),
-  backup: backup.optional(),
+  backup: backup.optional().describe('Which backups are used.'),
   hooks: hooks.optional().describe('Lists given here replace inherited ones.'),
 };
 
@@ -215,7 +161,10 @@ const mac = f
   .text(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, 'a MAC address', 'BC:24:11:00:00:01')
   .transform((value) => value.toUpperCase());
 
-const defaults = f.strict({ ...commonShape, failover: f.strict(failoverShape).optional() });
+const defaults = f.strict({
+  ...commonShape,
+  failover: f.strict(failoverShape).optional().describe(ABOUT_FAILOVER),
+});
 
 /** One container as it is written. */
 const container = f.strict({
@@ -241,7 +190,8 @@ const container = f.strict({
         .optional()
         .describe('vmids for copies. Default 1000000 + vmid, 2000000 + vmid, …'),
     })
-    .optional(),
+    .optional()
+    .describe(ABOUT_FAILOVER),
 });
 export type ContainerInput = z.output<typeof container>;
 /** Settings that are inherited: container over file over cluster. */
@@ -250,7 +200,7 @@ export type Settings = z.output<typeof defaults>;
 const api = f.strict({
   endpoints: z.array(endpoint).min(1).max(32).describe('https URLs of the nodes; list all of them.'),
   token: f.secretRef.describe(
-    'API token (user@realm!name=uuid) as env:NAME or file:/path, never the token itself.',
+    'API token (user@realm!name=uuid) as env:NAME or file:PATH, never the token itself.',
   ),
   tls: tls.optional().describe("How certificates are checked. Default: the system's roots."),
   timeout: f.duration({ maxMs: 300_000 }).optional().describe('Of one API request. Default 10s.'),

@@ -54,7 +54,11 @@ export function errorResponse(error: ApiError): LabResponse {
   const headers = { ...HEADERS, connection: 'close' };
   if (error.body === 'empty') return { ...base, headers, body: '' };
   if (error.body === 'text')
-    return { ...base, headers: { ...headers, 'content-type': 'text/plain' }, body: error.message };
+    return {
+      ...base,
+      headers: { ...headers, 'content-type': 'text/plain' },
+      body: error.status === 500 ? `${error.message}\n` : error.message,
+    };
   // "not implemented" is the one message that has no newline at its end.
   const message = error.status === 501 ? error.message : `${error.message}\n`;
   const body = JSON.stringify({

@@ -11,6 +11,7 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
   'GET /cluster/nextid': 'vmid:int(100,999999999)',
   'GET /nodes': '',
   'GET /nodes/{node}/status': 'node!:pve-node',
+  'POST /nodes/{node}/status': 'command!:enum(reboot|shutdown) node!:pve-node',
   'GET /nodes/{node}/netstat': 'node!:pve-node',
   'GET /nodes/{node}/lxc': 'node!:pve-node',
   'GET /nodes/{node}/lxc/{vmid}/config':

@@ -144,9 +144,9 @@ function clusterTasks({ world, caller, node: viewer }: Call): unknown {
   return visibleTasks(world, caller)
     .slice(0, 25 * world.nodes.all().length)
     .map((task) => {
-      // What died with its node: the others show it running until the node is back.
-      const running =
-        world.tasks.isRunning(task) || (task.exitstatus === 'unexpected status' && !online.has(task.node));
+      // What died with its node: the others go on showing what they heard at its start.
+      if (task.exitstatus === 'unexpected status' && !online.has(task.node)) return taskEntry(task, true);
+      const running = world.tasks.isRunning(task);
       return { ...taskEntry(task, running), saved: running ? '0' : '1' };
     });
 }

@@ -5,7 +5,7 @@ import type { Route } from './route.ts';
 import { clusterRoutes } from './routes-cluster.ts';
 import { haRoutes } from './routes-ha.ts';
 import { lxcRoutes, netstatRoute } from './routes-lxc.ts';
-import { nodeStatusRoute } from './routes-node.ts';
+import { nodeRoutes } from './routes-node.ts';
 import { storageRoutes } from './routes-storage.ts';
 import { taskRoutes } from './routes-tasks.ts';
 import { vzdumpRoutes } from './routes-vzdump.ts';
@@ -13,7 +13,7 @@ import type { World } from './world.ts';
 
 const ROUTES: readonly (Route & { method: string; segments: readonly string[] })[] = [
   ...clusterRoutes,
-  nodeStatusRoute,
+  ...nodeRoutes,
   netstatRoute,
   ...lxcRoutes,
   ...vzdumpRoutes,

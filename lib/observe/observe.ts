@@ -11,7 +11,7 @@ import { probeAll } from './prober.ts';
 import { addDetails, addFences, addGuardRight, clusterView, type ViewDeps } from './view.ts';
 
 /** How many archives of a container in trouble are looked into, newest first. */
-const ARCHIVES_READ = 5;
+const ARCHIVES_READ = 10;
 /** A container's MACs, addresses and onboot are read again after this time. */
 const IDENTITY_STALE_MS = 3_600_000;
 
@@ -30,7 +30,9 @@ export interface ObserveInput {
 /** One observation. Cluster views, probes and canaries at the same time; then the details of what is in trouble. */
 export async function observe(input: ObserveInput): Promise<Observation> {
   const { inventory, runtime, signal } = input;
-  const containers = Object.values(inventory.containers).filter((c) => c.mode !== 'off' && (input.only?.has(c.name) ?? true));
+  const containers = Object.values(inventory.containers).filter(
+    (c) => c.mode !== 'off' && (input.only?.has(c.name) ?? true),
+  );
   const clusters = new Set(containers.flatMap((c) => [c.cluster]));
   const deps = new Map<string, ViewDeps>();
   for (const name of clusters) {
@@ -58,7 +60,9 @@ export async function observe(input: ObserveInput): Promise<Observation> {
 async function probe(input: ObserveInput, containers: readonly Container[], clusters: readonly string[]) {
   const { inventory, runtime, signal } = input;
   const jobs = [
-    ...clusters.flatMap((name) => (inventory.clusters[name]?.canaries ?? []).map((spec) => ({ key: '', spec }))),
+    ...clusters.flatMap((name) =>
+      (inventory.clusters[name]?.canaries ?? []).map((spec) => ({ key: '', spec })),
+    ),
     ...containers.flatMap((container) => container.checks.map((spec) => ({ key: container.name, spec }))),
   ];
   const results = await probeAll(jobs, (spec, inner) => runtime.probe(spec, inner), { signal });
@@ -68,30 +72,50 @@ async function probe(input: ObserveInput, containers: readonly Container[], clus
 }
 
 /** The second round: what only containers in trouble, or with more than one copy, need. */
-async function deepen(input: ObserveInput, observation: Observation, deps: ReadonlyMap<string, ViewDeps>): Promise<void> {
+async function deepen(
+  input: ObserveInput,
+  observation: Observation,
+  deps: ReadonlyMap<string, ViewDeps>,
+): Promise<void> {
   const { inventory, state, runtime, focus } = input;
-  const assessments = assess(inventory, observation, state).filter((a) => observation.probes[a.container.name] !== undefined);
+  const assessments = assess(inventory, observation, state).filter(
+    (a) => observation.probes[a.container.name] !== undefined,
+  );
   const due: Container[] = [];
   const wanted = new Map<string, { node: string; vmid: number }[]>();
   const troubled = new Map<string, Set<string>>();
   for (const { container, verdict, incarnations } of assessments) {
     const record = state.containers[container.name] ?? emptyContainerState();
     const trouble = verdict.kind !== 'healthy' || (focus?.has(container.name) ?? false);
-    const all = [...(incarnations.current === null ? [] : [incarnations.current]), ...incarnations.superseded, ...incarnations.pending];
+    const all = [
+      ...(incarnations.current === null ? [] : [incarnations.current]),
+      ...incarnations.superseded,
+      ...incarnations.pending,
+    ];
     const identity = record.identity;
-    const stale = identity === null || identity.vmid !== incarnations.current?.vmid || runtime.clock.now() - identity.readAt > IDENTITY_STALE_MS;
+    const stale =
+      identity === null ||
+      identity.vmid !== incarnations.current?.vmid ||
+      runtime.clock.now() - identity.readAt > IDENTITY_STALE_MS;
     for (const one of all) {
       if (trouble || stale || one !== incarnations.current)
         wanted.set(one.cluster, [...(wanted.get(one.cluster) ?? []), one]);
-      if (trouble || all.length > 1) troubled.set(one.cluster, (troubled.get(one.cluster) ?? new Set()).add(one.node));
+      if (trouble || all.length > 1)
+        troubled.set(one.cluster, (troubled.get(one.cluster) ?? new Set()).add(one.node));
     }
-    if (trouble && ((focus?.has(container.name) ?? false) || record.failures + 1 >= container.failureThreshold)) due.push(container);
+    if (
+      trouble &&
+      ((focus?.has(container.name) ?? false) || record.failures + 1 >= container.failureThreshold)
+    )
+      due.push(container);
   }
   await Promise.all(
     [...deps].map(async ([name, d]) => {
       const view = observation.clusters[name];
       if (view === undefined || view.via === null) return;
-      const silent = [...(troubled.get(name) ?? [])].filter((node) => view.nodes.find((n) => n.name === node)?.apiAnswers !== true);
+      const silent = [...(troubled.get(name) ?? [])].filter(
+        (node) => view.nodes.find((n) => n.name === node)?.apiAnswers !== true,
+      );
       await Promise.all([
         addDetails(view, wanted.get(name) ?? [], d),
         addFences(view, silent, state, d),
@@ -103,7 +127,11 @@ async function deepen(input: ObserveInput, observation: Observation, deps: Reado
   observation.backups = await readBackups(input, observation, due);
 }
 
-async function readBackups(input: ObserveInput, observation: Observation, due: readonly Container[]): Promise<BackupView[]> {
+async function readBackups(
+  input: ObserveInput,
+  observation: Observation,
+  due: readonly Container[],
+): Promise<BackupView[]> {
   const stores = new Map<string, { container: Container; vmids: Set<number> }>();
   for (const { container, incarnations } of assess(input.inventory, observation, input.state)) {
     if (!due.includes(container)) continue;
@@ -135,9 +163,11 @@ async function readStore(
     const listed = (await api.backups(node, backup.storage, { signal })).filter((b) => vmids.has(b.vmid));
     const limit = pLimit(4);
     return await Promise.all(
-      listed.map((entry) => {
+      listed.map(async (entry) => {
         const newer = listed.filter((b) => b.vmid === entry.vmid && b.at > entry.at).length;
-        return newer >= ARCHIVES_READ ? { ...entry, problem: 'not looked into: too many newer ones' } : limit(() => lookInside(api, node, entry, signal));
+        return newer >= ARCHIVES_READ
+          ? { ...entry, problem: 'not looked into: too many newer ones' }
+          : limit(() => lookInside(api, node, entry, signal));
       }),
     );
   } catch (error) {
@@ -147,7 +177,12 @@ async function readStore(
   }
 }
 
-async function lookInside(api: PveApi, node: string, entry: BackupView, signal: AbortSignal | undefined): Promise<BackupView> {
+async function lookInside(
+  api: PveApi,
+  node: string,
+  entry: BackupView,
+  signal: AbortSignal | undefined,
+): Promise<BackupView> {
   try {
     return { ...entry, archived: await api.archivedConfig(node, entry.volid, { signal }) };
   } catch (error) {

@@ -2,7 +2,14 @@
 import pLimit from 'p-limit';
 import { fenceDrivers } from '../act/fence/driver.ts';
 import { parseLineage, TAG } from '../decide/lineage.ts';
-import type { ClusterView, EndpointView, FenceStatus, GuestDetail, GuestView, NodeView } from '../decide/model.ts';
+import type {
+  ClusterView,
+  EndpointView,
+  FenceStatus,
+  GuestDetail,
+  GuestView,
+  NodeView,
+} from '../decide/model.ts';
 import { messageOf, PveError } from '../errors.ts';
 import type { Cluster } from '../inventory/types.ts';
 import type { PveApi } from '../pve/api.ts';
@@ -11,7 +18,8 @@ import type { State } from '../state/model.ts';
 
 /** Parallel requests to one cluster beside the constant ones. */
 const CONCURRENCY = 8;
-const NODE_DEADLINE_MS = 5_000;
+/** Short, so that everything read for one decision is young enough for it (proof.ts, FRESH_MS). */
+const NODE_DEADLINE_MS = 3_000;
 
 export interface ViewDeps {
   readonly api: PveApi;
@@ -23,8 +31,15 @@ export interface ViewDeps {
 /** The cluster's view through its first quorate endpoint; with `via: null` and the reasons when there is none. */
 export async function clusterView(deps: ViewDeps): Promise<ClusterView> {
   const { api, cluster, runtime, signal } = deps;
-  const seen = await Promise.all(api.endpoints.map((endpoint) => api.endpointView(endpoint, { signal })));
-  const endpoints: EndpointView[] = seen.map(({ endpoint, ok, error, node, quorate, online }) => ({ endpoint, ok, error, node, quorate, online }));
+  const seen = await Promise.all(api.endpoints.map((endpoint) => api.endpointView(endpoint, { signal, timeoutMs: NODE_DEADLINE_MS })));
+  const endpoints: EndpointView[] = seen.map(({ endpoint, ok, error, node, quorate, online }) => ({
+    endpoint,
+    ok,
+    error,
+    node,
+    quorate,
+    online,
+  }));
   const chosen = seen.find((e) => e.ok && e.quorate);
   const empty: ClusterView = {
     cluster: cluster.name,
@@ -110,8 +125,20 @@ async function haView(api: PveApi, problems: string[], signal: AbortSignal | und
 }
 
 /** Whether a node's own API answers, and which containers have an interface on it. */
-async function nodeView(api: PveApi, node: { name: string; online: boolean }, signal: AbortSignal | undefined): Promise<NodeView> {
-  const view: NodeView = { name: node.name, online: node.online, apiAnswers: null, memTotal: null, memUsed: null, uptimeSeconds: null, netstat: null };
+async function nodeView(
+  api: PveApi,
+  node: { name: string; online: boolean },
+  signal: AbortSignal | undefined,
+): Promise<NodeView> {
+  const view: NodeView = {
+    name: node.name,
+    online: node.online,
+    apiAnswers: null,
+    memTotal: null,
+    memUsed: null,
+    uptimeSeconds: null,
+    netstat: null,
+  };
   const options = { signal, timeoutMs: NODE_DEADLINE_MS };
   if (!node.online) return { ...view, apiAnswers: await api.nodeAnswers(node.name, options) };
   try {
@@ -123,7 +150,12 @@ async function nodeView(api: PveApi, node: { name: string; online: boolean }, si
 }
 
 /** Reads the configs of all containers tagged `proxwarden` that can be read: their lineage lines. */
-async function readTagged(api: PveApi, guests: readonly GuestView[], nodes: readonly NodeView[], signal: AbortSignal | undefined) {
+async function readTagged(
+  api: PveApi,
+  guests: readonly GuestView[],
+  nodes: readonly NodeView[],
+  signal: AbortSignal | undefined,
+) {
   const lineages: ClusterView['lineages'] = [];
   const unread: ClusterView['unread'] = [];
   const details: GuestDetail[] = [];
@@ -148,12 +180,22 @@ async function readTagged(api: PveApi, guests: readonly GuestView[], nodes: read
       }),
     ),
   );
-  const byPlace = (a: { node: string; vmid: number }, b: { node: string; vmid: number }): number => a.vmid - b.vmid || (a.node < b.node ? -1 : 1);
-  return { lineages: lineages.toSorted(byPlace), unread: unread.toSorted(byPlace), details: details.toSorted(byPlace), problems };
+  const byPlace = (a: { node: string; vmid: number }, b: { node: string; vmid: number }): number =>
+    a.vmid - b.vmid || (a.node < b.node ? -1 : 1);
+  return {
+    lineages: lineages.toSorted(byPlace),
+    unread: unread.toSorted(byPlace),
+    details: details.toSorted(byPlace),
+    problems,
+  };
 }
 
 /** Adds what is read of single guests from their own nodes. Guests whose node does not answer are left out. */
-export async function addDetails(view: ClusterView, wanted: readonly { node: string; vmid: number }[], { api, signal }: ViewDeps): Promise<void> {
+export async function addDetails(
+  view: ClusterView,
+  wanted: readonly { node: string; vmid: number }[],
+  { api, signal }: ViewDeps,
+): Promise<void> {
   const limit = pLimit(CONCURRENCY);
   const missing = wanted.filter(
     (w) =>
@@ -177,14 +219,25 @@ export async function addDetails(view: ClusterView, wanted: readonly { node: str
 }
 
 /** Reads back the fences of `nodes`, and adds what a person has confirmed and is still valid. */
-export async function addFences(view: ClusterView, nodes: readonly string[], state: State, deps: ViewDeps): Promise<void> {
+export async function addFences(
+  view: ClusterView,
+  nodes: readonly string[],
+  state: State,
+  deps: ViewDeps,
+): Promise<void> {
   const { cluster, runtime, signal } = deps;
   const reads = nodes.map(async (node): Promise<FenceStatus[]> => {
     const configs = cluster.nodes[node]?.fence ?? [];
     const found: FenceStatus[] = [];
     for (const driver of fenceDrivers(configs, runtime)) {
       const read = await driver.status(signal);
-      found.push({ node, driver: driver.name, power: read.power, at: runtime.clock.now(), detail: read.detail });
+      found.push({
+        node,
+        driver: driver.name,
+        power: read.power,
+        at: runtime.clock.now(),
+        detail: read.detail,
+      });
     }
     const word = state.fenceConfirmed[`${cluster.name}/${node}`];
     const manual = configs.find((c) => c.driver === 'manual');

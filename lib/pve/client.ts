@@ -213,7 +213,7 @@ export function createPveClient(options: PveClientOptions): PveApi {
         schemas.HaResourcesReply,
         callOptions,
       );
-      return reply.map(({ sid, state, group }) => ({ sid, state, group: group ?? null }));
+      return reply.map(({ sid, state, group, comment }) => ({ sid, state, group: group ?? null, comment }));
     },
     async haGroups(callOptions) {
       const reply = await read(

@@ -91,7 +91,12 @@ export const GuestStatusReply = z.looseObject({
 export const PermissionsReply = z.record(z.string(), z.record(z.string(), number));
 
 export const HaResourcesReply = z.array(
-  z.looseObject({ sid: z.string(), state: z.string().default('started'), group: z.string().optional() }),
+  z.looseObject({
+    sid: z.string(),
+    state: z.string().default('started'),
+    group: z.string().optional(),
+    comment: z.string().default(''),
+  }),
 );
 export const HaGroupsReply = z.array(
   z.looseObject({ group: z.string(), nodes: z.string().default(''), restricted: flag.default(false) }),

@@ -2,17 +2,75 @@
 import type { Decision, Verdict } from '../decide/model.ts';
 
 export type Event =
-  | { readonly kind: 'note'; readonly level: 'debug' | 'info' | 'warn'; readonly container: string | null; readonly text: string }
-  | { readonly kind: 'counted'; readonly container: string; readonly failures: number; readonly threshold: number; readonly reason: string }
-  | { readonly kind: 'verdict'; readonly container: string; readonly from: Verdict['kind'] | null; readonly to: Verdict }
+  | {
+      readonly kind: 'note';
+      readonly level: 'debug' | 'info' | 'warn';
+      readonly container: string | null;
+      readonly text: string;
+    }
+  | {
+      readonly kind: 'counted';
+      readonly container: string;
+      readonly failures: number;
+      readonly threshold: number;
+      readonly reason: string;
+    }
+  | {
+      readonly kind: 'verdict';
+      readonly container: string;
+      readonly from: Verdict['kind'] | null;
+      readonly to: Verdict;
+    }
   | { readonly kind: 'decision'; readonly decision: Decision }
-  | { readonly kind: 'operation-started'; readonly operation: string; readonly container: string; readonly what: string; readonly steps: readonly string[] }
-  | { readonly kind: 'operation-resumed'; readonly operation: string; readonly container: string; readonly after: string; readonly steps: readonly string[] }
-  | { readonly kind: 'step-started'; readonly operation: string; readonly container: string; readonly step: string }
-  | { readonly kind: 'step-progress'; readonly operation: string; readonly container: string; readonly step: string; readonly percent: number | null; readonly text: string }
-  | { readonly kind: 'step-done'; readonly operation: string; readonly container: string; readonly step: string; readonly note: string }
-  | { readonly kind: 'step-failed'; readonly operation: string; readonly container: string; readonly step: string; readonly note: string }
-  | { readonly kind: 'operation-ended'; readonly operation: string; readonly container: string; readonly status: string; readonly text: string }
+  | {
+      readonly kind: 'operation-started';
+      readonly operation: string;
+      readonly container: string;
+      readonly what: string;
+      readonly steps: readonly string[];
+    }
+  | {
+      readonly kind: 'operation-resumed';
+      readonly operation: string;
+      readonly container: string;
+      readonly after: string;
+      readonly steps: readonly string[];
+    }
+  | {
+      readonly kind: 'step-started';
+      readonly operation: string;
+      readonly container: string;
+      readonly step: string;
+    }
+  | {
+      readonly kind: 'step-progress';
+      readonly operation: string;
+      readonly container: string;
+      readonly step: string;
+      readonly percent: number | null;
+      readonly text: string;
+    }
+  | {
+      readonly kind: 'step-done';
+      readonly operation: string;
+      readonly container: string;
+      readonly step: string;
+      readonly note: string;
+    }
+  | {
+      readonly kind: 'step-failed';
+      readonly operation: string;
+      readonly container: string;
+      readonly step: string;
+      readonly note: string;
+    }
+  | {
+      readonly kind: 'operation-ended';
+      readonly operation: string;
+      readonly container: string;
+      readonly status: string;
+      readonly text: string;
+    }
   | { readonly kind: 'reconciled'; readonly container: string; readonly text: string };
 
 /** Kinds that are kept in state/events.ndjson: transitions, never single probes. */

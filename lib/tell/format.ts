@@ -5,7 +5,8 @@ import type { Event } from './events.ts';
 type Formatters = { readonly [K in Event['kind']]: (event: Extract<Event, { kind: K }>) => string | null };
 
 const formatters: Formatters = {
-  note: (e) => `${e.level === 'warn' ? 'warning: ' : ''}${e.container === null ? '' : `${e.container}: `}${e.text}`,
+  note: (e) =>
+    `${e.level === 'warn' ? 'warning: ' : ''}${e.container === null ? '' : `${e.container}: `}${e.text}`,
   counted: (e) => `${e.container}: unhealthy ${e.failures}/${e.threshold}: ${e.reason}`,
   verdict: (e) => `${e.container}: ${e.from === null ? '' : `${e.from} → `}${e.to.kind} (${e.to.reason})`,
   decision: (e) => formatDecision(e.decision),
@@ -25,7 +26,7 @@ export function formatEvent(event: Event): string | null {
 }
 
 function apply<K extends Event['kind']>(event: Extract<Event, { kind: K }>): string | null {
-  const format: (event: Extract<Event, { kind: K }>) => string | null = formatters[event.kind as K];
+  const format: (event: Extract<Event, { kind: K }>) => string | null = formatters[event.kind];
   return format(event);
 }
 
@@ -38,12 +39,17 @@ export function bar(percent: number | null): string {
 
 /** What is about to be done is explained in full, once; anything else in its one sentence. */
 function formatDecision(decision: Decision): string {
-  return decision.kind === 'failover' ? explainDecision(decision).join('\n') : `${decision.container}: ${decision.kind}: ${decision.why}`;
+  return decision.kind === 'failover'
+    ? explainDecision(decision).join('\n')
+    : `${decision.container}: ${decision.kind}: ${decision.why}`;
 }
 
 /** The gates of a decision with their evidence, one line each: what `decide --explain` shows. */
 export function explainDecision(decision: Decision): string[] {
-  const lines = [`${decision.container}: ${decision.kind}: ${decision.why}`, `  verdict   ${decision.verdict.kind} (${decision.verdict.reason})`];
+  const lines = [
+    `${decision.container}: ${decision.kind}: ${decision.why}`,
+    `  verdict   ${decision.verdict.kind} (${decision.verdict.reason})`,
+  ];
   for (const gate of decision.gates) {
     lines.push(`  ${gate.ok ? 'pass' : 'FAIL'}  ${gate.gate.padEnd(8)} ${gate.evidence}`);
     if (gate.flip !== null) lines.push(`        to change that: ${gate.flip}`);

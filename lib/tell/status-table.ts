@@ -47,9 +47,14 @@ function slowest(probes: readonly ProbeResult[]): number | null {
   return times.length === 0 ? null : Math.round(Math.max(...times));
 }
 
-function detailOf(record: State['containers'][string] | undefined, op: Operation | undefined, now: number): string {
+function detailOf(
+  record: State['containers'][string] | undefined,
+  op: Operation | undefined,
+  now: number,
+): string {
   if (op !== undefined) return `${op.kind} ${op.id} in hand: ${op.steps.at(-1)?.name ?? 'beginning'}`;
-  if (record?.error != null) return `HANDS OFF since ${formatDuration(now - record.error.at)} (${record.error.operation}): ${record.error.reason}`;
+  if (record?.error != null)
+    return `HANDS OFF since ${formatDuration(now - record.error.at)} (${record.error.operation}): ${record.error.reason}`;
   if (record?.lastFailoverAt != null && record.verdict?.kind === 'healthy')
     return `${record.verdict.reason}; failed over ${formatDuration(now - record.lastFailoverAt)} ago`;
   return record?.verdict?.reason ?? 'never checked';
@@ -58,7 +63,15 @@ function detailOf(record: State['containers'][string] | undefined, op: Operation
 export function statusTable(rows: readonly StatusRow[], width: number): string {
   return table(
     ['CONTAINER', 'MODE', 'VERDICT', 'FAILURES', 'WHERE', 'LATENCY', 'DETAIL'],
-    rows.map((r) => [r.container, r.mode, r.verdict, r.failures, r.where, r.latencyMs === null ? '-' : `${r.latencyMs} ms`, r.detail]),
+    rows.map((r) => [
+      r.container,
+      r.mode,
+      r.verdict,
+      r.failures,
+      r.where,
+      r.latencyMs === null ? '-' : `${r.latencyMs} ms`,
+      r.detail,
+    ]),
     width,
   );
 }

@@ -7,7 +7,13 @@ import { bar } from './format.ts';
 type Result = { readonly kind: 'done' | 'failed' | 'skipped'; readonly note: string };
 
 /** A teller that draws operations; what is told between their lines waits for the end of the list. */
-export function stepsTeller({ line, columns }: { readonly line: (event: Event) => void; readonly columns: number }): Teller {
+export function stepsTeller({
+  line,
+  columns,
+}: {
+  readonly line: (event: Event) => void;
+  readonly columns: number;
+}): Teller {
   const drawings = new Map<string, Drawing>();
   const held: Event[] = [];
   let drawn: Promise<void> = Promise.resolve();
@@ -34,7 +40,8 @@ export function stepsTeller({ line, columns }: { readonly line: (event: Event) =
       case 'operation-ended': {
         held.push(event);
         const drawing = drawings.get(event.operation);
-        if (drawing !== undefined) drawn = drawn.then(() => drawing.end()).then(() => release(event.operation));
+        if (drawing !== undefined)
+          drawn = drawn.then(() => drawing.end()).then(() => release(event.operation));
         else drawn = drawn.then(() => release(event.operation));
         return;
       }
@@ -128,12 +135,19 @@ async function draw(slots: readonly (readonly [string, Slot])[], columns: number
       async task(_: unknown, task): Promise<void> {
         slot.show = (text) => (task.title = fit(`${name} ${text}`));
         const { kind, note } = await slot.result;
-        if (kind === 'skipped') return void task.skip(`${name} (not needed)`);
+        if (kind === 'skipped') {
+          task.skip(`${name} (not needed)`);
+          return;
+        }
         task.title = fit(`${name}: ${note}`);
         if (kind === 'failed') throw new Error(task.title);
       },
     })),
-    { concurrent: false, exitOnError: false, rendererOptions: { showErrorMessage: false, collapseSkips: true } },
+    {
+      concurrent: false,
+      exitOnError: false,
+      rendererOptions: { showErrorMessage: false, collapseSkips: true },
+    },
   );
   await list.run();
 }

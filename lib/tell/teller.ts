@@ -63,7 +63,9 @@ function lazySteps({ io }: TellerOptions, plain: Teller): Teller {
     tell(event) {
       const stepwise = event.kind.startsWith('step-') || event.kind.startsWith('operation-');
       if (!stepwise && chain === null) return plain.tell(event);
-      chain ??= import('./steps.ts').then(({ stepsTeller }) => stepsTeller({ columns: io.columns, line: (e) => plain.tell(e) }));
+      chain ??= import('./steps.ts').then(({ stepsTeller }) =>
+        stepsTeller({ columns: io.columns, line: (e) => plain.tell(e) }),
+      );
       chain = chain.then((teller) => {
         teller.tell(event);
         return teller;

@@ -42,7 +42,13 @@ try {
   });
   const run = spawnSync(
     process.execPath,
-    ['--enable-source-maps', '--test', '--test-concurrency=2', ...flags, ...files.map((f) => join(outdir, f.replace(/\.ts$/, '.js')))],
+    [
+      '--enable-source-maps',
+      '--test',
+      '--test-concurrency=2',
+      ...flags,
+      ...files.map((f) => join(outdir, f.replace(/\.ts$/, '.js'))),
+    ],
     { stdio: 'inherit' },
   );
   process.exitCode = run.status ?? 1;

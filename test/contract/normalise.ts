@@ -21,8 +21,7 @@ const VOLATILE = new Set(
 
 function normal(value: unknown, key: string, macs: Map<string, number>): unknown {
   if (Array.isArray(value)) {
-    if (value.some((one) => isRecord(one) && 't' in one))
-      return value.map((one) => (isRecord(one) ? text(String(one['t']), macs) : one));
+    if (value.some((one) => isRecord(one) && 't' in one)) return logLines(value, macs);
     if (value.some((one) => isRecord(one) && 'upid' in one)) return tasksOf(value);
     return value
       .filter((one) => !JSON.stringify(one).includes('2021_01_01'))
@@ -43,6 +42,13 @@ function normal(value: unknown, key: string, macs: Map<string, number>): unknown
   if (key === 'tokenid') return value.replace(/\d+$/, '');
   if (key === 'content') return value.split(',').toSorted().join(',');
   return text(value, macs);
+}
+
+/** A log's lines; whether a worker had to wait a moment for a lock is chance. */
+function logLines(lines: readonly unknown[], macs: Map<string, number>): string[] {
+  return lines
+    .map((one) => (isRecord(one) ? text(String(one['t']), macs) : ''))
+    .filter((line) => line !== 'trying to acquire lock...' && line !== ' OK');
 }
 
 function isVolatile(key: string, owner: Record<string, unknown>): boolean {

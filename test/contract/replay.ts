@@ -20,7 +20,6 @@ const Entry = z.object({
       path: z.string(),
       form: z.union([Fields, z.string()]).optional(),
       query: z.union([Fields, z.string()]).optional(),
-      json: z.unknown().optional(),
       auth: z.string().optional(),
     })
     .optional(),
@@ -161,7 +160,7 @@ export class Replay {
   async #send(file: string, entry: Entry): Promise<LabResponse> {
     const { request } = entry;
     assert.ok(request !== undefined);
-    const { body, type } = bodyText(request.form, request.json);
+    const { body, type } = bodyText(entry.name, request.form);
     const query = request.query === undefined || request.query === '' ? '' : `?${encode(request.query)}`;
     const authorization = this.part.auth === undefined ? authOf(entry) : this.part.auth(file, entry);
     return this.clock.run(
@@ -236,12 +235,16 @@ function encode(fields: z.infer<typeof Fields> | string): string {
 }
 
 function bodyText(
+  name: string,
   form: z.infer<typeof Fields> | string | undefined,
-  json: unknown,
 ): { body: string; type: string } {
-  if (json !== undefined)
-    return { body: typeof json === 'string' ? json : JSON.stringify(json), type: 'application/json' };
-  return { body: form === undefined ? '' : encode(form), type: 'application/x-www-form-urlencoded' };
+  const body = form === undefined ? '' : encode(form);
+  if (name === 'text/plain body') return { body, type: 'text/plain' };
+  // A form that is one text is a body of another kind: JSON, good or broken.
+  return {
+    body,
+    type: typeof form === 'string' && form !== '' ? 'application/json' : 'application/x-www-form-urlencoded',
+  };
 }
 
 function authOf(entry: Entry): string | undefined {

@@ -64,7 +64,11 @@ test('a full inventory is resolved', (t) => {
   const home = inventory.clusters['home'];
   const dns = inventory.containers['dns'];
   assert.ok(home !== undefined && dns !== undefined);
-  assert.deepEqual(home.endpoints, ['https://10.0.0.11:8006', 'https://pve2.example.org:8006', 'https://[fd00::13]:443']);
+  assert.deepEqual(home.endpoints, [
+    'https://10.0.0.11:8006',
+    'https://pve2.example.org:8006',
+    'https://[fd00::13]:443',
+  ]);
   assert.deepEqual(home.token, { kind: 'file', path: '/etc/proxwarden/home.token' });
   assert.deepEqual(home.tls, { kind: 'fingerprint', sha256: `${'AB:'.repeat(31)}CD` });
   assert.equal(home.timeoutMs, 10_000);
@@ -82,7 +86,12 @@ test('a full inventory is resolved', (t) => {
     {
       driver: 'http',
       off: { url: 'http://10.0.0.90/rpc/Switch.Set', method: 'POST', body: '{"id":0,"on":false}' },
-      status: { url: 'http://10.0.0.90/rpc/Switch.GetStatus?id=0', method: 'GET', field: 'output', off: false },
+      status: {
+        url: 'http://10.0.0.90/rpc/Switch.GetStatus?id=0',
+        method: 'GET',
+        field: 'output',
+        off: false,
+      },
       timeoutMs: 10_000,
       user: 'admin',
       password: { kind: 'env', name: 'PLUG_PASSWORD' },
@@ -91,22 +100,41 @@ test('a full inventory is resolved', (t) => {
   ]);
   assert.deepEqual(home.nodes['pve2']?.fence, [{ driver: 'manual', validMs: 1_800_000 }]);
   assert.deepEqual(home.nodes['pve3']?.fence, []);
-  assert.deepEqual(dns.checks.map((check) => check.label), [
-    'tcp 10.0.0.53:53',
-    'dns 10.0.0.53 example.org',
-    'dns 10.0.0.53:5353 example.org AAAA',
-    'http http://10.0.0.53/admin',
-    'http http://10.0.0.53/?…',
-    'http https://10.0.0.53/',
-    'ping 10.0.0.53',
-    'exec hooks/check_dns',
-    'exec hooks/check_dns',
-  ]);
+  assert.deepEqual(
+    dns.checks.map((check) => check.label),
+    [
+      'tcp 10.0.0.53:53',
+      'dns 10.0.0.53 example.org',
+      'dns 10.0.0.53:5353 example.org AAAA',
+      'http http://10.0.0.53/admin',
+      'http http://10.0.0.53/?…',
+      'http https://10.0.0.53/',
+      'ping 10.0.0.53',
+      'exec hooks/check_dns',
+      'exec hooks/check_dns',
+    ],
+  );
   const [, , , admin, , head, , exec, verbose] = dns.checks;
-  assert.ok(admin?.kind === 'http' && head?.kind === 'http' && exec?.kind === 'exec' && verbose?.kind === 'exec');
+  assert.ok(
+    admin?.kind === 'http' && head?.kind === 'http' && exec?.kind === 'exec' && verbose?.kind === 'exec',
+  );
   assert.deepEqual([admin.status, admin.body, admin.insecure], [[[200, 399]], 'Pi-hole', false]);
-  assert.deepEqual([head.status, head.method, head.insecure], [[[200, 200], [300, 302], [404, 404]], 'HEAD', true]);
-  assert.deepEqual([exec.path, exec.args, exec.timeoutMs], [join(inventory.dir, 'hooks/check_dns'), [], 10_000]);
+  assert.deepEqual(
+    [head.status, head.method, head.insecure],
+    [
+      [
+        [200, 200],
+        [300, 302],
+        [404, 404],
+      ],
+      'HEAD',
+      true,
+    ],
+  );
+  assert.deepEqual(
+    [exec.path, exec.args, exec.timeoutMs],
+    [join(inventory.dir, 'hooks/check_dns'), [], 10_000],
+  );
   assert.deepEqual([verbose.args, verbose.attempts], [['-v'], 1]);
   const { checks: _checks, ...rest } = dns;
   assert.deepEqual(rest, {
@@ -146,11 +174,16 @@ test('a full inventory is resolved', (t) => {
       verifyMs: 120_000,
       restart: 1,
     },
-    hooks: { before: [{ path: join(inventory.dir, 'hooks/notify'), args: [], timeoutMs: 60_000 }], after: [] },
+    hooks: {
+      before: [{ path: join(inventory.dir, 'hooks/notify'), args: [], timeoutMs: 60_000 }],
+      after: [],
+    },
   });
   assert.deepEqual(inventory.limits, { failoversPerRun: 1, failoversPerHour: 6 });
   assert.deepEqual(inventory.files, [join(dir, 'home.yaml'), join(dir, 'lab.yml')]);
-  assert.deepEqual(inventory.warnings, ['dns: failover to another cluster is not available yet: lab/pve9 is never chosen']);
+  assert.deepEqual(inventory.warnings, [
+    'dns: failover to another cluster is not available yet: lab/pve9 is never chosen',
+  ]);
 });
 
 test('built-in < cluster defaults < file defaults < container', (t) => {
@@ -198,7 +231,10 @@ test('CRLF, a byte order mark, aliases and numeric names are fine', (t) => {
   assert.equal(windows.digest, plain.digest);
   assert.equal(windows.containers['8']?.line, plain.containers['8']?.line);
   const broken = `\uFEFF${HEAD}oops: 1\n`.replaceAll('\n', '\r\n');
-  assert.deepEqual(linesOf(t, broken).map((line) => line.split('  ')[0]), ['9:1']);
+  assert.deepEqual(
+    linesOf(t, broken).map((line) => line.split('  ')[0]),
+    ['9:1'],
+  );
 });
 
 test('the digest follows the meaning, not the writing', (t) => {
@@ -208,15 +244,27 @@ test('the digest follows the meaning, not the writing', (t) => {
   const base = digest(`${HEAD}${hook}containers:\n${container('a', 101)}`);
   assert.match(base, /^[0-9a-f]{64}$/);
   assert.equal(digest(`# moved\n\n${hook}${HEAD}containers:\n${container('a', 101)}`), base);
-  assert.equal(digest(`${HEAD}${hook}`, { 'x.yaml': `cluster: home\ncontainers:\n${container('a', 101)}` }), base);
+  assert.equal(
+    digest(`${HEAD}${hook}`, { 'x.yaml': `cluster: home\ncontainers:\n${container('a', 101)}` }),
+    base,
+  );
   assert.equal(digest(`${HEAD}${hook}containers:\n${container('a', 101, '    interval: 1m\n')}`), base);
   assert.notEqual(digest(`${HEAD}${hook}containers:\n${container('a', 102)}`), base);
   assert.notEqual(digest(`${HEAD}containers:\n${container('a', 101)}`), base);
-  assert.notEqual(digest(`${HEAD}${hook}limits: { failoversPerRun: 4 }\ncontainers:\n${container('a', 101)}`), base);
+  assert.notEqual(
+    digest(`${HEAD}${hook}limits: { failoversPerRun: 4 }\ncontainers:\n${container('a', 101)}`),
+    base,
+  );
 });
 
 test('hidden files, other endings and sub-folders are not read', (t) => {
-  const dir = folder(t, { 'a.yaml': HEAD, '.b.yaml': '{', 'c.txt': '{', 'schema.json': '[', 'example/d.yaml': '{' });
+  const dir = folder(t, {
+    'a.yaml': HEAD,
+    '.b.yaml': '{',
+    'c.txt': '{',
+    'schema.json': '[',
+    'example/d.yaml': '{',
+  });
   assert.deepEqual(loadInventory(dir).files, [join(dir, 'a.yaml')]);
 });
 
@@ -225,13 +273,19 @@ test('unwise settings are warnings', (t) => {
   const fenced = `containers:\n${container('a', 101, '    failover: { proof: fenced }\n')}`;
   const { warnings } = loadInventory(folder(t, { 'a.yaml': text + fenced }));
   assert.equal(warnings.length, 2);
-  assert.match(warnings.join('\n'), /home.*tls\.insecure[^]*a: proof is fenced, but no node of home has a fence/);
+  assert.match(
+    warnings.join('\n'),
+    /home.*tls\.insecure[^]*a: proof is fenced, but no node of home has a fence/,
+  );
 });
 
 test('programs outside of the folder run only with the consent of the runner', (t) => {
   const text = `${HEAD}hooks: { before: [/bin/sh] }\ncontainers:\n${container('a', 101)}`;
   const dir = folder(t, { 'a.yaml': text });
-  assert.match(linesIn(dir).join('\n'), /^9:19 {2}hooks\.before\[0\] {2}is outside of the inventory folder {2}.*PROXWARDEN_ALLOWED_HOOKS/);
+  assert.match(
+    linesIn(dir).join('\n'),
+    /^9:19 {2}hooks\.before\[0\] {2}is outside of the inventory folder {2}.*PROXWARDEN_ALLOWED_HOOKS/,
+  );
   const env = { PROXWARDEN_ALLOWED_HOOKS: '/nowhere:/bin/sh' };
   assert.equal(loadInventory(dir, { env }).containers['a']?.hooks.before[0]?.path, '/bin/sh');
   const gone = folder(t, { 'a.yaml': text.replace('/bin/sh', '/nowhere') });

@@ -82,11 +82,6 @@ export function outerAddress(): string | undefined {
   return all.find((each) => each?.internal === false && each.family === 'IPv4')?.address;
 }
 
-/** How many TCP connections this process has, those being made included. */
-export function resources(): number {
-  return process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP')).length;
-}
-
 export interface Identity {
   readonly key: string;
   readonly cert: string;

@@ -6,16 +6,7 @@ import { runProbe } from '../../lib/observe/probe.ts';
 import { inHosts } from '../../lib/observe/probes/lookup.ts';
 import { codeOf, connectionFailure, isLoopback } from '../../lib/observe/probes/reasons.ts';
 import { plainText, roughSpanText } from '../../lib/text.ts';
-import {
-  closedPort,
-  eventually,
-  listen,
-  outerAddress,
-  probe,
-  rawServer,
-  resources,
-  silentPort,
-} from './probe-helpers.ts';
+import { closedPort, listen, outerAddress, probe, rawServer, silentPort } from './probe-helpers.ts';
 
 test('tcp: an accepted connection is ok', async (t) => {
   const port = await rawServer(t, () => undefined);
@@ -129,24 +120,6 @@ test('a silent address gives no answer and no sign of life', async (t) => {
   assert.deepEqual([result.ok, result.answered, result.latencyMs], [false, false, null]);
   assert.equal(result.reason, 'no answer within 300 ms');
   assert.ok(performance.now() - start < 900);
-});
-
-test('no connection is left under way after an abort', async (t) => {
-  const port = await silentPort(t);
-  const before = resources();
-  const http = { kind: 'http', method: 'GET', status: [[200, 299]], insecure: false } as const;
-  for (const spec of [
-    { kind: 'tcp', host: '127.0.0.1', port },
-    { ...http, url: `http://127.0.0.1:${port}/` },
-    { ...http, url: `https://127.0.0.1:${port}/` },
-  ] as const) {
-    const controller = new AbortController();
-    const running = probe(spec, { timeoutMs: 60_000, signal: controller.signal });
-    await eventually('it is under way', () => resources() > before);
-    controller.abort(new Error('enough'));
-    await assert.rejects(running, { message: 'enough' });
-    await eventually(`nothing is left of ${spec.kind}`, () => resources() === before, 600);
-  }
 });
 
 test('errors without a sign of life', () => {

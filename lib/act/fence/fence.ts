@@ -14,7 +14,12 @@ const POLL_MS = 1_000;
  * Powers `node` off by the first of its drivers that ends with a status of "off". Idempotent: a node that reads off
  * is left alone. Throws BlockedError when rule 5 forbids it, or when no driver gets it off.
  */
-export async function fenceNode(context: ActContext, container: Container, cluster: string, node: string): Promise<string> {
+export async function fenceNode(
+  context: ActContext,
+  container: Container,
+  cluster: string,
+  node: string,
+): Promise<string> {
   const { inventory, runtime, state, signal } = context;
   const drivers = fenceDrivers(inventory.clusters[cluster]?.nodes[node]?.fence ?? [], runtime);
   for (const driver of drivers) {
@@ -23,8 +28,12 @@ export async function fenceNode(context: ActContext, container: Container, clust
   }
   const observation = await observeClosely(context, container, { neighbours: true });
   const view = observation.clusters[cluster];
-  const forbidden = view === undefined ? `cluster ${cluster} can't be seen` : fenceable({ inventory, observation }, view, node);
-  if (forbidden !== null || view === undefined) throw new BlockedError(`${node} is not powered off: ${forbidden ?? ''}`);
+  const forbidden =
+    view === undefined
+      ? `cluster ${cluster} can't be seen`
+      : fenceable({ inventory, observation }, view, node);
+  if (forbidden !== null || view === undefined)
+    throw new BlockedError(`${node} is not powered off: ${forbidden ?? ''}`);
   await state.update((s) => {
     s.fenced[`${cluster}/${node}`] = {
       at: runtime.clock.now(),
@@ -48,7 +57,10 @@ export async function fenceNode(context: ActContext, container: Container, clust
     if (last.power === 'off') return `${node} is off: ${driver.name} has read back ${last.detail}`;
     failures.push(`${driver.name}: ordered off, and the status still says ${last.power} (${last.detail})`);
   }
-  throw new BlockedError(`${node} could not be powered off: ${failures.join('; ') || 'it has no fence driver'}`, {
-    hint: `power it off by hand, then \`proxwarden fence confirm ${cluster}/${node}\``,
-  });
+  throw new BlockedError(
+    `${node} could not be powered off: ${failures.join('; ') || 'it has no fence driver'}`,
+    {
+      hint: `power it off by hand, then \`proxwarden fence confirm ${cluster}/${node}\``,
+    },
+  );
 }

@@ -13,7 +13,10 @@ type HttpFence = Extract<FenceConfig, { driver: 'http' }>;
 const BODY_MAX = 65_536;
 
 /** A driver for one plug. Its answers must be JSON; `status.field` says where the power state is in them. */
-export function createHttpFence(config: HttpFence, runtime: Pick<Runtime, 'clock' | 'env' | 'httpDispatcher'>): FenceDriver {
+export function createHttpFence(
+  config: HttpFence,
+  runtime: Pick<Runtime, 'clock' | 'env' | 'httpDispatcher'>,
+): FenceDriver {
   async function call(what: HttpCall, signal: AbortSignal | undefined): Promise<string> {
     const { request } = await import('../../undici.ts');
     const dispatcher = await runtime.httpDispatcher();
@@ -21,7 +24,10 @@ export function createHttpFence(config: HttpFence, runtime: Pick<Runtime, 'clock
       const response = await request(what.url, {
         dispatcher,
         method: what.method,
-        headers: { ...authorization(config, runtime.env), ...(what.body === undefined ? {} : { 'content-type': 'application/json' }) },
+        headers: {
+          ...authorization(config, runtime.env),
+          ...(what.body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
         body: what.body ?? null,
         signal: inner,
       });
@@ -45,14 +51,21 @@ export function createHttpFence(config: HttpFence, runtime: Pick<Runtime, 'clock
         return { power: 'unknown', detail: `${new URL(config.status.url).host}: ${messageOf(error)}` };
       }
       const value = fieldOf(text, config.status.field);
-      if (value === undefined) return { power: 'unknown', detail: `its answer has no field ${config.status.field}` };
-      return { power: value === config.status.off ? 'off' : 'on', detail: `${config.status.field}=${String(value)}` };
+      if (value === undefined)
+        return { power: 'unknown', detail: `its answer has no field ${config.status.field}` };
+      return {
+        power: value === config.status.off ? 'off' : 'on',
+        detail: `${config.status.field}=${String(value)}`,
+      };
     },
     async off(signal) {
       try {
         await call(config.off, signal);
       } catch (error) {
-        throw new FailedError(`the plug at ${new URL(config.off.url).host} does not take the order: ${messageOf(error)}`, { cause: error });
+        throw new FailedError(
+          `the plug at ${new URL(config.off.url).host} does not take the order: ${messageOf(error)}`,
+          { cause: error },
+        );
       }
     },
   };
