@@ -1,5 +1,4 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineCommand, type Invocation } from '../lib/cli/command.ts';
@@ -20,17 +19,11 @@ export const demo = defineCommand({
   describe: 'the whole story in the lab, in under a minute',
   flags: (y) => y,
   async run(_args, invocation) {
-    const { labUp } = await import('../lib/lab/control.ts');
     const folder = mkdtempSync(join(tmpdir(), 'proxwarden-demo-'));
-    const portBase = await freePortBase();
     const dir = join(folder, 'inventory');
     mkdirSync(dir);
     cpSync(hooksOfExample(), join(dir, 'hooks'), { recursive: true });
-    writeFileSync(
-      join(dir, 'home.yaml'),
-      exampleInventory(portBase).replace('interval: 60s', `interval: ${INTERVAL_SECONDS}s`),
-    );
-    const lab = await labUp({ dir, speed: SPEED, portBase });
+    const lab = await startLab(dir, invocation);
     try {
       return await tellStory(lab, { dir, state: join(folder, 'state'), invocation });
     } finally {
@@ -135,17 +128,23 @@ async function waitUntil({ runtime, signal }: Invocation, done: () => boolean): 
   }
 }
 
-/** A base such that the lab's first port is free; the others are near and checked when they are opened. */
-async function freePortBase(): Promise<number> {
-  const port = await new Promise<number>((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-  return Math.min(Math.max(port, 20_000), 60_000);
+/** Starts the lab at the first base whose ports are all free; its ports lie below those that the system hands out. */
+async function startLab(dir: string, { runtime }: Invocation): Promise<RunningLab> {
+  const { labUp } = await import('../lib/lab/control.ts');
+  const first = Number.parseInt(runtime.randomHex(2), 16);
+  for (let attempt = 0; ; attempt += 1) {
+    const portBase = 20_000 + ((first + attempt) % 100) * 100;
+    writeFileSync(
+      join(dir, 'home.yaml'),
+      exampleInventory(portBase).replace('interval: 60s', `interval: ${INTERVAL_SECONDS}s`),
+    );
+    try {
+      return await labUp({ dir, speed: SPEED, portBase });
+    } catch (error) {
+      // Another program has one of these ports.
+      if (!(error instanceof FailedError) || attempt >= 20) throw error;
+    }
+  }
 }
 
 function hooksOfExample(): string {

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Bench, list, record } from './world.ts';
+
+async function configNode(bench: Bench, vmid: number): Promise<unknown> {
+  const guests = list(await bench.data('pve2', 'GET', '/cluster/resources', { type: 'vm' }));
+  return guests.find((one) => one['vmid'] === vmid)?.['node'];
+}
+
+test('the inert guard: the config stays, the node returns and does not start it; without the entry it stays stopped', async () => {
+  const bench = new Bench();
+  bench.lab.kill('pve1');
+  const asked = bench.clock.now();
+  await bench.data('pve2', 'POST', '/cluster/ha/groups', {
+    group: 'pw-guard-pve1',
+    nodes: 'pve1',
+    restricted: 1,
+  });
+  assert.equal(bench.clock.now() - asked, 8_000, 'writes block while membership changes');
+  await bench.data('pve2', 'POST', '/cluster/ha/resources', {
+    sid: 'ct:101',
+    state: 'disabled',
+    group: 'pw-guard-pve1',
+  });
+  const again = await bench.call('pve2', 'POST', '/cluster/ha/resources', {
+    sid: 'ct:101',
+    state: 'disabled',
+  });
+  assert.equal(again.statusText, "create resource failed: resource ID 'ct:101' already defined");
+  await bench.clock.advance(200_000);
+  assert.equal(await configNode(bench, 101), 'pve1');
+  bench.lab.revive('pve1');
+  await bench.clock.advance(60_000);
+  assert.ok(!bench.runs().includes('pve1/101'));
+  await bench.data('pve2', 'DELETE', '/cluster/ha/resources/ct:101');
+  const current = record(await bench.data('pve2', 'GET', '/nodes/pve1/lxc/101/status/current'));
+  assert.deepEqual([current['status'], current['ha']], ['stopped', { managed: 0 }]);
+});
+
+test('a plain entry is not inert: the config moves to a live node after about 70 s, stopped', async () => {
+  const bench = new Bench();
+  bench.lab.kill('pve1');
+  await bench.clock.advance(20_000);
+  await bench.data('pve2', 'POST', '/cluster/ha/resources', { sid: 'ct:101', state: 'disabled' });
+  await bench.clock.advance(65_000);
+  assert.equal(await configNode(bench, 101), 'pve1');
+  await bench.clock.advance(10_000);
+  assert.equal(await configNode(bench, 101), 'pve2');
+  assert.ok(!bench.runs().includes('pve2/101'));
+  const refused = await bench.call('pve2', 'DELETE', '/nodes/pve2/lxc/101');
+  assert.match(refused.statusText, /used in HA resources and purge parameter not set/);
+  const destroyed = await bench.task('pve2', 'DELETE', '/nodes/pve2/lxc/101', { purge: 1 });
+  assert.match(
+    destroyed.log.join('\n'),
+    /does not exist\n.*\nNOTE: removed CT 101 from HA resource configuration\./,
+  );
+});
+
+test("anybody's start on a guarded container sets the entry to started and runs it", async () => {
+  const bench = new Bench();
+  await bench.task('pve1', 'POST', '/nodes/pve1/lxc/101/status/stop');
+  await bench.data('pve1', 'POST', '/cluster/ha/resources', { sid: 'ct:101', state: 'disabled' });
+  await bench.clock.advance(60_000);
+  assert.ok(!bench.runs().includes('pve1/101'));
+  const started = await bench.task('pve2', 'POST', '/nodes/pve1/lxc/101/status/start');
+  assert.deepEqual([started.exitstatus, started.log[0]], ['OK', 'Requesting HA start for CT 101']);
+  await bench.clock.advance(30_000);
+  assert.ok(bench.runs().includes('pve1/101'));
+  const entry = record(await bench.data('pve2', 'GET', '/cluster/ha/resources/ct:101'));
+  assert.equal(entry['state'], 'started');
+});
+
+test('stop on a copy that is guarded since its node was cut off says OK, and it runs on until the entry is gone', async () => {
+  const bench = new Bench();
+  bench.lab.cut('pve1');
+  await bench.clock.advance(20_000);
+  await bench.data('pve2', 'POST', '/cluster/ha/groups', { group: 'g1', nodes: 'pve1', restricted: 1 });
+  await bench.data('pve2', 'POST', '/cluster/ha/resources', {
+    sid: 'ct:101',
+    state: 'disabled',
+    group: 'g1',
+  });
+  bench.lab.mendNetwork('pve1');
+  await bench.clock.advance(60_000);
+  const stopped = await bench.task('pve2', 'POST', '/nodes/pve1/lxc/101/status/stop');
+  assert.deepEqual([stopped.exitstatus, stopped.log[0]], ['OK', 'Requesting HA stop for CT 101']);
+  await bench.clock.advance(60_000);
+  assert.ok(bench.runs().includes('pve1/101'));
+  await bench.data('pve2', 'DELETE', '/cluster/ha/resources/ct:101');
+  await bench.task('pve2', 'POST', '/nodes/pve1/lxc/101/status/stop');
+  assert.ok(!bench.runs().includes('pve1/101'));
+});
+
+test('a running container that is enrolled as stopped is stopped; an ignored entry guards nothing', async () => {
+  const bench = new Bench();
+  await bench.data('pve1', 'POST', '/cluster/ha/resources', { sid: 'ct:101', state: 'stopped' });
+  await bench.data('pve1', 'POST', '/cluster/ha/resources', { sid: 'ct:102', state: 'ignored' });
+  await bench.clock.advance(30_000);
+  assert.deepEqual(bench.runs(), ['pve2/102', 'pve3/103']);
+  bench.lab.kill('pve2');
+  await bench.clock.advance(20_000);
+  bench.lab.revive('pve2');
+  await bench.clock.advance(60_000);
+  assert.ok(bench.runs().includes('pve2/102'));
+});
