@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { tick, tickExitCode } from '../lib/act/tick.ts';
-import { defineCommand } from '../lib/cli/command.ts';
+import { defineCommand, type Invocation } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag, narrowFlags } from '../lib/cli/options.ts';
-import { inventoryDir, narrow, openSession, stateDir } from '../lib/cli/session.ts';
+import { inventoryDir, narrow, openSession, stateDir, type CommonArgs } from '../lib/cli/session.ts';
+import { HANDOVER_VARIABLE } from '../lib/cli/handover.ts';
+import type { Operation } from '../lib/state/model.ts';
 import { explainDecision } from '../lib/tell/format.ts';
 import { statusRows } from '../lib/tell/status-table.ts';
 
@@ -27,24 +29,11 @@ export const checkAndFailover = defineCommand({
     const session = await openSession(args, invocation, { steps: true });
     try {
       const only = narrow(session.inventory, args.names, args.cluster);
-      const handOver = args.detach
-        ? (op: { id: string; container: string }): void => {
-            const [node, script] = [process.execPath, process.argv[1] ?? ''];
-            const words = [
-              script,
-              'failover',
-              op.container,
-              '--resume',
-              op.id,
-              '--inventory',
-              inventoryDir(args, invocation),
-              '--state',
-              stateDir(args, invocation),
-            ];
-            spawn(node, words, { detached: true, stdio: 'ignore' }).unref();
-          }
-        : undefined;
+      const handed: Operation[] = [];
+      const handOver = args.detach ? (op: Operation): void => void handed.push(op) : undefined;
       const result = await tick(session, { dryRun: args.dryRun, only, handOver });
+      // Last of all: whoever takes them over waits for the end of this process, which holds their leases.
+      for (const op of handed) resumeDetached(op, args, invocation);
       const now = session.runtime.clock.now();
       const rows = statusRows(session.inventory, result.state, result.observation, [], now).filter(
         (r) => only?.has(r.container) ?? true,
@@ -88,3 +77,13 @@ export const checkAndFailover = defineCommand({
     }
   },
 });
+
+/** Starts a process of its own for an operation. What it says is in the journal and in the events. */
+function resumeDetached(op: Operation, args: CommonArgs, invocation: Invocation): void {
+  const places = ['--inventory', inventoryDir(args, invocation), '--state', stateDir(args, invocation)];
+  spawn(
+    process.execPath,
+    [process.argv[1] ?? '', 'failover', op.container, '--resume', op.id, ...places],
+    { detached: true, stdio: 'ignore', env: { ...process.env, [HANDOVER_VARIABLE]: '1' } },
+  ).unref();
+}

@@ -78,8 +78,7 @@ async function tellStory({ lab }: RunningLab, stage: Stage): Promise<ExitCode> {
   await runtime.clock.sleep(INTERVAL_SECONDS * 600, signal);
   expect('check', await run('check'), EXIT.ok);
 
-  scene('Somebody switches pve1 on again: its original of dns and web are still there');
-  lab.setPlug('pve1', 'on');
+  scene('Somebody switches pve1 on again: its originals of dns and web are still there');
   lab.revive('pve1');
   await waitUntil(stage.invocation, () => lab.status().nodes.every((n) => n.api));
   await runtime.clock.sleep((14_000 / SPEED) | 0, signal);

@@ -1,15 +1,18 @@
-import { assertDone, begin, carryOut, takeOver } from '../lib/act/operate.ts';
+import { assertDone, begin, carryOut } from '../lib/act/operate.ts';
+import type { Outcome } from '../lib/act/outcome.ts';
 import { observeClosely } from '../lib/act/start-gate.ts';
 import { busyContainers } from '../lib/act/tick.ts';
 import { foldObservation } from '../lib/act/fold.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
+import { takeOverWhenFree } from '../lib/cli/handover.ts';
 import { containerNamed, openSession, type Session } from '../lib/cli/session.ts';
 import { decide, type Request } from '../lib/decide/decide.ts';
 import type { Decision } from '../lib/decide/model.ts';
-import { makePlan } from '../lib/decide/plan.ts';
+import { sameAction } from '../lib/decide/plan.ts';
 import { observe } from '../lib/observe/observe.ts';
 import { BlockedError, EXIT, InputError, LockedError } from '../lib/errors.ts';
+import type { Operation } from '../lib/state/model.ts';
 import { loadPlan } from '../lib/state/plans.ts';
 import { explainDecision } from '../lib/tell/format.ts';
 import { parseDuration } from '../lib/units.ts';
@@ -59,8 +62,11 @@ export const failover = defineCommand({
         if (op.container !== container.name)
           throw new InputError(`${op.id} is an operation of ${op.container}, not of ${container.name}`);
         if (op.status !== 'running') throw new InputError(`${op.id} has ended: ${op.status}`);
-        takeOver(session, op);
-        assertDone(op, await carryOut(session, op));
+        await takeOverWhenFree(session, op);
+        const outcome = await carryOut(session, op);
+        await session.teller.end();
+        assertDone(op, outcome);
+        invocation.io.out(resultText(op, outcome, args.json));
         return EXIT.ok;
       }
       const { busy } = busyContainers(session);
@@ -86,13 +92,17 @@ export const failover = defineCommand({
       const outcome = await carryOut(session, op);
       await session.teller.end();
       assertDone(op, outcome);
-      invocation.io.out(args.json ? JSON.stringify({ operation: op.id, ...outcome }, null, 2) : outcome.text);
+      invocation.io.out(resultText(op, outcome, args.json));
       return EXIT.ok;
     } finally {
       await session.close();
     }
   },
 });
+
+function resultText(op: Operation, outcome: Outcome, json: boolean): string {
+  return json ? JSON.stringify({ operation: op.id, ...outcome }, null, 2) : outcome.text;
+}
 
 interface Wish {
   readonly name: string;
@@ -135,40 +145,24 @@ async function decideNow(session: Session, request: Request): Promise<Decision> 
   return decision;
 }
 
-/** The plan's decision on this container, if a fresh look leads to the very same plan; else BlockedError. */
+/** The plan's decision on this container, if a fresh look leads to the very same; else BlockedError. */
 async function fromPlan(session: Session, id: string, name: string): Promise<Decision> {
   const { inventory, state, apis, runtime, signal } = session;
   const plan = loadPlan(state.dir, id, runtime.clock.now());
   if (plan.inventory !== inventory.digest)
     throw new BlockedError(`plan ${id} was made from another inventory; run \`check\` and \`decide\` again`);
-  const names = new Set(plan.decisions.map((d) => d.container));
+  const planned = plan.decisions.find((d) => d.container === name);
+  if (planned === undefined) throw new InputError(`plan ${id} does not speak of ${name}`);
+  if (planned.kind !== 'failover' && planned.kind !== 'start' && planned.kind !== 'restart')
+    throw new BlockedError(`plan ${id} does nothing with ${name}: ${planned.why}`);
   const observation = await observe({ inventory, state: state.read(), apis, runtime, signal });
   const { busy } = busyContainers(session);
-  const decisions = decide({
-    inventory,
-    observation,
-    state: state.read(),
-    now: runtime.clock.now(),
-    busy,
-  }).filter((d) => names.has(d.container));
-  const again = makePlan(inventory, decisions, runtime.clock.now());
-  if (again.id !== plan.id) {
-    const changed = decisions.find(
-      (d) =>
-        JSON.stringify([d.kind, d.action]) !==
-        JSON.stringify([
-          plan.decisions.find((p) => p.container === d.container)?.kind,
-          plan.decisions.find((p) => p.container === d.container)?.action,
-        ]),
-    );
+  const now = runtime.clock.now();
+  const fresh = decide({ inventory, observation, state: state.read(), now, busy }).find((d) => d.container === name);
+  if (fresh === undefined || !sameAction(fresh, planned))
     throw new BlockedError(
-      `plan ${id} is stale: the world has changed${changed === undefined ? '' : ` (${changed.container}: ${changed.kind}: ${changed.why})`}`,
+      `plan ${id} is stale: the world has changed (${name}: ${fresh === undefined ? 'gone' : `${fresh.kind}: ${fresh.why}`})`,
       { hint: 'run `check` and `decide` again' },
     );
-  }
-  const decision = decisions.find((d) => d.container === name);
-  if (decision === undefined) throw new InputError(`plan ${id} does not speak of ${name}`);
-  if (decision.kind !== 'failover' && decision.kind !== 'start' && decision.kind !== 'restart')
-    throw new BlockedError(`plan ${id} does nothing with ${name}: ${decision.why}`);
-  return decision;
+  return fresh;
 }

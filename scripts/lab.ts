@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, openSync, readFileSync } from 'node:fs';
+import { mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Io } from '../lib/cli/command.ts';
 import { defineCommand } from '../lib/cli/command.ts';
@@ -14,6 +14,7 @@ import { stamp } from '../lib/tell/teller.ts';
 
 const ACTIONS = ['up', 'status', 'down', ...LAB_VERBS] as const;
 const EXAMPLE = 'inventory/example';
+const LAB_TOKEN = 'file:.lab/token';
 
 export const lab = defineCommand({
   usage: 'lab <action> [name]',
@@ -33,7 +34,12 @@ export const lab = defineCommand({
         default: false,
         describe: 'up: return when it runs; `lab down` ends it',
       })
-      .default('inventory', EXAMPLE, `./${EXAMPLE}`)
+      .option('inventory', {
+        type: 'string',
+        requiresArg: true,
+        default: EXAMPLE,
+        describe: "folder of the lab's inventory",
+      })
       .example('$0 lab up --background', `then use the other commands with --inventory ${EXAMPLE}`)
       .example('$0 lab kill pve1', 'power loss; revive brings the node back')
       .example('$0 lab cut pve2', 'network only: the node lives on, unseen; mend brings it back')
@@ -43,7 +49,8 @@ export const lab = defineCommand({
     const { io, signal } = invocation;
     const dir = inventoryDir(args, invocation);
     if (args.action === 'up') {
-      if (args.background) return upInBackground(dir, args.speed, io);
+      assertLabInventory(dir);
+      if (args.background) return upInBackground(dir, args, io);
       const { labUp } = await import('../lib/lab/control.ts');
       const running = await labUp({ dir, speed: args.speed, portBase: 18_000 });
       io.out(
@@ -83,7 +90,29 @@ export const lab = defineCommand({
 
 const START_WITHIN_MS = 15_000;
 
-async function upInBackground(dir: string, speed: number, io: Io): Promise<typeof EXIT.ok> {
+/** The lab leaves its own files beside an inventory, and commands then keep their state there: not beside a real one. */
+function assertLabInventory(dir: string): void {
+  let texts: string[];
+  try {
+    const files = readdirSync(dir).filter((name) => name.endsWith('.yaml'));
+    texts = files.map((name) => readFileSync(join(dir, name), 'utf8'));
+  } catch (error) {
+    throw new InputError(`the lab's inventory can't be read: ${messageOf(error)}`, {
+      hint: `run it in a clone of ProxWarden, which has ${EXAMPLE}`,
+      cause: error,
+    });
+  }
+  if (!texts.some((text) => text.includes(LAB_TOKEN)))
+    throw new InputError(`${dir} is not an inventory for the lab: no file in it uses ${LAB_TOKEN}`, {
+      hint: `copy ${EXAMPLE}, and change the copy`,
+    });
+}
+
+async function upInBackground(
+  dir: string,
+  { speed, inventory }: { speed: number; inventory: string },
+  io: Io,
+): Promise<typeof EXIT.ok> {
   const script = process.argv[1];
   if (script === undefined)
     throw new FailedError('the lab can only go to the background from the installed command');
@@ -101,7 +130,9 @@ async function upInBackground(dir: string, speed: number, io: Io): Promise<typeo
     const run = await readRunFile(dir);
     if (run !== null && run.pid === child.pid && (await answers(dir))) {
       child.unref();
-      io.out(`the lab is up (pid ${run.pid}): use it with --inventory; \`proxwarden lab down\` ends it`);
+      io.out(
+        `the lab is up (pid ${run.pid}): use it with --inventory ${inventory}; \`proxwarden lab down\` ends it`,
+      );
       return EXIT.ok;
     }
     await new Promise((resolve) => setTimeout(resolve, 50));

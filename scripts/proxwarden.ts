@@ -26,7 +26,8 @@ process.exitCode = await main(process.argv.slice(2), COMMANDS, {
     out: (text) => void process.stdout.write(`${text}\n`),
     err: (text) => void process.stderr.write(`${text}\n`),
     tty: process.stdout.isTTY && process.stderr.isTTY,
-    columns: process.stdout.columns ?? 160,
+    // 0: a terminal that does not know its width.
+    columns: process.stdout.columns || 160,
   },
   signal: controller.signal,
   cwd: process.cwd(),

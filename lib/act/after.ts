@@ -22,6 +22,7 @@ export async function protectBackup(context: OperationContext, action: FailoverA
   if (entry === undefined) throw new FailedError(`${volid} is not on ${container.backup.storage} any more`);
   op.data.volid = volid;
   op.data.backupAt = entry.at;
+  op.data.backupSize = entry.size;
   if (entry.protected && !op.data.weProtected) {
     operations.save(op);
     return `${volid} is protected already`;

@@ -7,6 +7,7 @@ import type { PveApi } from '../pve/api.ts';
 import type { StepRecord } from '../state/model.ts';
 import { quorateApi, runTask, type OperationContext } from './journal.ts';
 import { RETIRED_TAG } from './retire.ts';
+import { expectedRestoreMs } from './estimate.ts';
 import { startGate } from './start-gate.ts';
 
 /** Which copy this attempt is about. An attempt whose copy was started takes the next epoch and vmid. */
@@ -68,6 +69,7 @@ export async function restoreCopy(
       cluster: copy.cluster,
       node: copy.node,
       type: 'vzrestore',
+      expectedMs: expectedRestoreMs(context.operations.list().operations, op.data.backupSize),
       vmid: copy.vmid,
       issue: (to) =>
         to.restore(

@@ -109,7 +109,7 @@ export interface TaskRequest {
   readonly issue: (api: PveApi) => Promise<string>;
   readonly limitMs?: number;
   /** How long it is expected to take, for the progress bar: PVE's logs of restores give no share. */
-  readonly expectedMs?: number;
+  readonly expectedMs?: number | null;
 }
 
 /**
@@ -140,7 +140,7 @@ export async function runTask(
     },
     onProgress: ({ elapsedMs, silent }) => {
       const percent =
-        request.expectedMs === undefined ? null : Math.min(95, (elapsedMs / request.expectedMs) * 100);
+        request.expectedMs == null ? null : Math.min(95, (elapsedMs / request.expectedMs) * 100);
       const text = silent === null ? formatDuration(elapsedMs) : `no answer about it: ${silent}`;
       context.teller.tell({
         kind: 'step-progress',

@@ -30,6 +30,7 @@ export function newOperation(
       target: null,
       volid: null,
       backupAt: null,
+      backupSize: null,
       weProtected: false,
       onboot: null,
       weStopped: false,

@@ -15,6 +15,9 @@ import type { Outcome } from './outcome.ts';
 /** A resumed operation older than this goes to `error`: the world has moved on too far. */
 const RESUME_LIMIT_MS = 2 * 3_600_000;
 
+/** Kinds of operations that end well only when the service answers. */
+const VERIFIED: ReadonlySet<Operation['kind']> = new Set(['failover', 'start', 'restart']);
+
 /** What a decision leads to. */
 export interface Begin {
   readonly container: Container;
@@ -146,6 +149,12 @@ async function end(context: OperationContext, outcome: Outcome): Promise<void> {
         identity: null,
       });
     if (op.kind === 'failover' && outcome.status === 'error') after.lastFailoverAt = now;
+    // Its probes have just passed: the table need not wait for the next run to say so.
+    if (outcome.status === 'done' && VERIFIED.has(op.kind))
+      Object.assign(after, {
+        verdict: { kind: 'healthy', reason: `verified by ${op.id}` },
+        lastHealthyAt: op.data.verifiedAt ?? now,
+      });
     s.containers[op.container] = after;
   });
   operations.save(op);

@@ -3,6 +3,8 @@ import yargs from 'yargs';
 import { EXIT, messageOf, ProxwardenError, type ExitCode } from '../errors.ts';
 import { redact } from '../redact.ts';
 import type { Invocation, Registered } from './command.ts';
+import { formatHelp } from './help.ts';
+import { rephrase, UsageError } from './usage.ts';
 
 declare const PROXWARDEN_VERSION: string;
 
@@ -22,16 +24,19 @@ export async function main(
   let code: ExitCode = EXIT.ok;
   const { io } = invocation;
   const wanted = argv.find((word) => Object.hasOwn(commands, word));
+  const first = argv.find((word) => !word.startsWith('-'));
+  const usage = wanted === undefined ? '<command>' : (commands[wanted]?.usage ?? wanted);
   try {
+    if (wanted === undefined && first !== undefined) throw new UsageError(`there is no command ${first}`);
     let cli = yargs([...argv])
       .scriptName('proxwarden')
-      .usage('$0 <command>\n\nSafe automatic failover of Proxmox VE containers by backup and restore.')
-      .version(PROXWARDEN_VERSION)
-      .help()
+      .usage('$0 <command> [flags]\n\nSafe automatic failover of Proxmox VE containers by backup and restore.')
+      .version('version', 'print the version', PROXWARDEN_VERSION)
+      .help('help', 'print this help')
       .strict()
       .exitProcess(false)
       .locale('en')
-      .wrap(Math.min(110, io.columns))
+      .wrap(null)
       .parserConfiguration({
         'boolean-negation': false,
         'dot-notation': false,
@@ -40,33 +45,41 @@ export async function main(
       .demandCommand(1, 'a command is needed')
       .epilogue(EPILOGUE)
       .fail((message, error) => {
-        throw error ?? new UsageError(message);
+        // YError: yargs itself, of a flag; anything else comes from the command.
+        if (error instanceof Error && error.name !== 'YError') throw error;
+        throw new UsageError(rephrase(message, argv, usage));
       });
     for (const [name, entry] of Object.entries(commands)) {
       if (name === wanted) cli = (await entry.load()).register(cli, invocation, (c) => (code = c));
-      else cli = cli.command(entry.usage, entry.describe);
+      else
+        cli = cli.command(entry.usage, entry.describe, {}, () => {
+          throw new UsageError(`${wanted ?? ''} and ${name}: one command at a time, and before its flags`);
+        });
     }
     let printed = '';
     await cli.parseAsync([...argv], {}, (_error, _args, output) => {
       printed = output;
     });
-    if (printed !== '') io.out(printed);
+    if (printed !== '') io.out(formatHelp(printed, Math.min(110, io.columns)));
     return code;
   } catch (error) {
-    return report(error, argv, invocation);
+    return report(error, argv, invocation, wanted);
   }
 }
 
-class UsageError extends Error {}
-
-function report(error: unknown, argv: readonly string[], { io, runtime, signal }: Invocation): ExitCode {
+function report(
+  error: unknown,
+  argv: readonly string[],
+  { io, runtime, signal }: Invocation,
+  command: string | undefined,
+): ExitCode {
   const debug =
     argv.some(
       (word, i) => word === '--log-level=debug' || (word === '--log-level' && argv[i + 1] === 'debug'),
     ) || runtime.env['PROXWARDEN_DEBUG'] !== undefined;
   const say = (text: string): void => io.err(redact(text));
   if (error instanceof UsageError) {
-    say(`proxwarden: ${error.message} (see \`proxwarden --help\`)`);
+    say(`proxwarden: ${error.message} (see \`proxwarden ${command === undefined ? '' : `${command} `}--help\`)`);
     return EXIT.usage;
   }
   if (error instanceof ProxwardenError) {
@@ -85,7 +98,13 @@ function report(error: unknown, argv: readonly string[], { io, runtime, signal }
   return EXIT.failed;
 }
 
-const EPILOGUE = `Exit codes: 0 fine or done, 1 failed, 2 usage or invalid inventory, 3 unhealthy containers or changes planned,
-4 blocked or stale plan (a person is needed), 5 inconclusive, 75 another run holds the lock. Treat others as failure.
+const EPILOGUE = `Exit codes (treat others as failure):
+  0   fine, nothing to do, or done
+  1   failed
+  2   usage, or an invalid inventory
+  3   unhealthy containers, or changes planned
+  4   blocked, or a stale plan: a person is needed
+  5   inconclusive
+  75  another run holds the lock or the operation
 
 Try it without Proxmox: proxwarden demo, or proxwarden lab up`;

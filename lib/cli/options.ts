@@ -1,5 +1,6 @@
 /** The flags that (almost) every command takes. */
 import type { Argv } from 'yargs';
+import { COMMON_FLAGS } from './help.ts';
 
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -15,18 +16,19 @@ export function commonFlags<T>(yargs: Argv<T>) {
     .option('state', {
       type: 'string',
       requiresArg: true,
-      describe: 'folder of the state [$PROXWARDEN_STATE, else ./state]',
+      describe: "folder of the state [$PROXWARDEN_STATE, else ./state; the lab's: .lab/state in its inventory]",
     })
     .option('json', {
       type: 'boolean',
       default: false,
-      describe: 'print JSON (one document; progress as NDJSON events on stderr)',
+      describe: 'print one JSON document; progress on stderr is JSON, too, one event per line',
     })
     .option('log-level', {
       choices: LOG_LEVELS,
       default: 'info' as const,
       describe: 'how much is told on stderr',
-    });
+    })
+    .group(['inventory', 'state', 'json', 'log-level', 'help', 'version'], COMMON_FLAGS);
 }
 
 /** Container names and --cluster, to narrow. */

@@ -29,11 +29,13 @@ export function inventoryDir(args: Pick<CommonArgs, 'inventory'>, { runtime, cwd
   return resolve(cwd, args.inventory ?? runtime.env['PROXWARDEN_INVENTORY'] ?? 'inventory');
 }
 
-export function stateDir(args: CommonArgs, { runtime, cwd }: Invocation): string {
+/** The folder of the state that these flags and environment name. */
+export function stateDir(args: CommonArgs, invocation: Invocation): string {
+  const { runtime, cwd } = invocation;
   const named = args.state ?? runtime.env['PROXWARDEN_STATE'];
   if (named !== undefined) return resolve(cwd, named);
   // The lab's inventory keeps its state beside it, so that playing never mixes with a real one.
-  const lab = join(inventoryDir(args, { runtime, cwd } as Invocation), '.lab');
+  const lab = join(inventoryDir(args, invocation), '.lab');
   return existsSync(lab) ? join(lab, 'state') : resolve(cwd, 'state');
 }
 

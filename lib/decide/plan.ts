@@ -29,6 +29,17 @@ export function makePlan(inventory: Inventory, decisions: readonly Decision[], n
   };
 }
 
+/** Whether a fresh decision does what the planned one says. A node that has been fenced meanwhile needs no fence. */
+export function sameAction(fresh: Decision, planned: Decision): boolean {
+  const fence = fresh.action?.fence ?? [];
+  if (!fence.every((node) => planned.action?.fence.includes(node) ?? false)) return false;
+  const strip = (decision: Decision): string =>
+    JSON.stringify(
+      essence(decision.action === null ? decision : { ...decision, action: { ...decision.action, fence: [] } }),
+    );
+  return strip(fresh) === strip(planned);
+}
+
 /** Whether anything would be done. */
 export function planActs(plan: Plan): boolean {
   return plan.decisions.some((d) => essence(d) !== null);

@@ -1,6 +1,7 @@
 /** Starts the example lab with everything around it. How it is talked to from then on: client.ts. */
 import { randomBytes } from 'node:crypto';
-import { resolve } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { systemClock, type Clock } from '../clock.ts';
 import { InputError } from '../errors.ts';
 import { labCertificate } from './certificate.ts';
@@ -54,6 +55,8 @@ export async function labUp(options: LabUpOptions): Promise<RunningLab> {
   const ports = { ...api, ...others };
   const folder = await makeLabFolder(dir);
   await refuseSecondLab(dir);
+  // The world begins anew, so what was remembered of the last one is of no use.
+  await rm(join(folder, 'state'), { recursive: true, force: true });
 
   const clock = options.clock ?? systemClock;
   const world = exampleWorld({ portBase, secret: await labToken(folder, EXAMPLE_TOKEN_ID) });

@@ -59,6 +59,8 @@ export class Guests {
   async write(node: string, vmid: number, config: CtConfig, pid: number): Promise<void> {
     const { nodes, cfs } = this.#world;
     await nodes.settled(node);
+    // The node may have died while the write was blocked: nothing of it is carried out.
+    if (nodes.get(node).power === 'off') throw new TaskFailure('power lost');
     if (!nodes.quorate(node))
       throw new TaskFailure(
         `unable to open file '/etc/pve/nodes/${node}/lxc/${vmid}.conf.tmp.${pid}' - Permission denied`,

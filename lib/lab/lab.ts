@@ -36,6 +36,8 @@ const AUTH_DELAY_MS = 3_000;
  * else in it looks at the time. `handle` is its network, the rest are the hands of a person (or of fate) on it.
  */
 export class Lab implements LabControl {
+  /** Smart plugs that are off. A node can be dead for other reasons with its plug still on. */
+  readonly #plugsOff = new Set<string>();
   readonly #world: World;
 
   constructor(options: LabOptions) {
@@ -86,8 +88,9 @@ export class Lab implements LabControl {
   async handle(node: string, request: LabRequest): Promise<LabResponse> {
     this.#reach(node);
     const response = await this.#answer(node, request);
-    // The node may have died while it was answering.
-    this.#reach(node);
+    // The node may have died while it was answering: whether the call was carried out, nobody can say.
+    const { power, network } = this.#world.nodes.get(node);
+    if (power === 'off' || network === 'cut') throw new LabUnreachable(node, 'timeout');
     return response;
   }
 
@@ -95,7 +98,9 @@ export class Lab implements LabControl {
     this.#world.nodes.kill(node);
   }
 
+  /** Whoever powers a node on sees to its plug first. */
   revive(node: string): void {
+    this.#plugsOff.delete(node);
     this.#world.nodes.revive(node);
   }
 
@@ -124,12 +129,17 @@ export class Lab implements LabControl {
   }
 
   plug(node: string): 'on' | 'off' {
-    return this.#world.nodes.get(node).power;
+    this.#world.nodes.get(node);
+    return this.#plugsOff.has(node) ? 'off' : 'on';
   }
 
   setPlug(node: string, power: 'on' | 'off'): void {
-    if (power === 'off') this.#world.nodes.kill(node);
-    else this.#world.nodes.revive(node);
+    if (power === this.plug(node)) return;
+    if (power === 'off') {
+      this.#plugsOff.add(node);
+      this.#world.core.event(`plug of ${node}: switched off`);
+      this.#world.nodes.kill(node);
+    } else this.revive(node);
   }
 
   async startByHand(vmid: number): Promise<void> {

@@ -25,9 +25,6 @@ const ROUTES: readonly (Route & { method: string; segments: readonly string[] })
   return { ...route, method, segments: path.split('/').filter((part) => part !== '') };
 });
 
-/** Every endpoint that the lab has: `GET /nodes/{node}/lxc`. */
-export const ENDPOINTS: readonly string[] = ROUTES.map((route) => route.endpoint);
-
 /** The route of a request, with what its path says; null when the lab has none. */
 export function matchRoute(
   method: string,

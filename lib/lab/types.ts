@@ -165,6 +165,7 @@ export interface LabStatus {
 export interface LabControl {
   /** Answers one API request that reached `node`'s port 8006. Rejects with LabUnreachable. */
   handle(node: string, request: LabRequest): Promise<LabResponse>;
+  /** Dies: no power to its board, its plug still on. */
   kill(node: string): void;
   revive(node: string): void;
   /** Network only: the node lives on without quorum, its containers run on, but nothing reaches it. */

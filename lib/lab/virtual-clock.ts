@@ -11,7 +11,7 @@ interface Timer {
 const QUIET_TURNS = 20;
 
 /** What Node calls an operation that its thread pool works on: such work counts as in flight without a `hold`. */
-const POOL_WORK = /^(FSReq|GetAddrInfoReq|Zlib)/;
+const POOL_WORK = /^(FSReq|CloseReq|GetAddrInfoReq|GetNameInfoReq|QueryReq|Zlib)/i;
 
 const DAY_MS = 86_400_000;
 

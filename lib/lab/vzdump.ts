@@ -1,10 +1,11 @@
-import { parseConfig, parseProperties, sizeMiB } from './ct-config.ts';
+import { parseProperties } from './ct-config.ts';
 import { archiveStamp, isDirectory, logStamp } from './storage.ts';
 import type { Archive, DiskContent } from './storage.ts';
 import { TaskAborted, TaskFailure } from './tasks.ts';
 import type { Worker } from './tasks.ts';
 import type { Caller } from './auth.ts';
 import type { StorageSpec } from './types.ts';
+import { VzdumpLock } from './vzdump-lock.ts';
 import type { World } from './world.ts';
 
 export interface VzdumpRequest {
@@ -32,69 +33,26 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
 /** Backups. One at a time on a node: the others wait for its global lock. */
 export class Vzdump {
   readonly #world: World;
-  readonly #busy = new Map<string, { worker: Worker; waiting: (() => void)[] }>();
+  readonly #lock: VzdumpLock;
 
   constructor(world: World) {
     this.#world = world;
+    this.#lock = new VzdumpLock(world.core);
   }
 
   /** The worker of one job. */
   async run(worker: Worker, node: string, caller: Caller, request: VzdumpRequest): Promise<void> {
-    await this.#lock(worker, node, request.lockwait);
+    await this.#lock.take(worker, node, request.lockwait);
     try {
       await this.#job(worker, node, caller, request);
     } finally {
-      this.#release(node, worker);
+      this.#lock.release(node, worker);
     }
   }
 
   /** Power loss: nobody holds or waits for the lock any more. */
   nodeLost(node: string): void {
-    this.#busy.delete(node);
-  }
-
-  async #lock(worker: Worker, node: string, minutes: number): Promise<void> {
-    const busy = this.#busy.get(node);
-    if (busy === undefined) {
-      this.#busy.set(node, { worker, waiting: [] });
-      return;
-    }
-    if (minutes === 0) {
-      worker.log("ERROR: can't acquire lock '/var/run/vzdump.lock' (wait = 0)");
-      throw new TaskFailure('unexpected status', false);
-    }
-    worker.log('INFO: trying to get global lock - waiting...');
-    let inTime = false;
-    await worker.wait((resume) => {
-      const got = (): void => {
-        inTime = true;
-        this.#busy.set(node, { worker, waiting: busy.waiting });
-        cancel();
-        resume();
-      };
-      const cancel = this.#world.core.after(minutes * 60_000, () => {
-        busy.waiting.splice(busy.waiting.indexOf(got), 1);
-        resume();
-      });
-      busy.waiting.push(got);
-      return () => {
-        cancel();
-        busy.waiting.splice(busy.waiting.indexOf(got), 1);
-      };
-    });
-    if (!inTime) {
-      worker.log(`ERROR: can't acquire lock '/var/run/vzdump.lock' (wait = ${minutes})`);
-      throw new TaskFailure('unexpected status', false);
-    }
-    worker.log('INFO: got global lock');
-  }
-
-  #release(node: string, worker: Worker): void {
-    const busy = this.#busy.get(node);
-    if (busy?.worker !== worker) return;
-    const next = busy.waiting.shift();
-    if (next === undefined) this.#busy.delete(node);
-    else next();
+    this.#lock.nodeLost(node);
   }
 
   async #job(worker: Worker, node: string, caller: Caller, request: VzdumpRequest): Promise<void> {
@@ -315,9 +273,4 @@ function clockOf(ms: number): string {
 /** `5.3MiB`, as tar prints it. */
 export function amount(mib: number): string {
   return mib >= 10 ? `${Math.round(mib)}MiB` : `${mib.toFixed(1)}MiB`;
-}
-
-/** MiB that a config's root disk has. */
-export function rootSizeMiB(config: string): number {
-  return sizeMiB(parseProperties(parseConfig(config).values.get('rootfs') ?? '').get('size'));
 }

@@ -1,4 +1,4 @@
-/** events.ndjson: transitions only, one JSON object per line, for people and for `history`. Bounded by rotation. */
+/** events.ndjson: transitions only, one JSON object per line, for people. Bounded by rotation. */
 import {
   closeSync,
   fstatSync,

@@ -143,6 +143,8 @@ export const Operation = z.object({
     target: z.object({ cluster: z.string(), node: z.string() }).nullable(),
     volid: z.string().nullable(),
     backupAt: z.number().nullable(),
+    /** Bytes of the archive. */
+    backupSize: z.number().nullable(),
     /** We set `protected` on that volid and have to lift it. */
     weProtected: z.boolean(),
     /** The original's onboot before we touched it. */

@@ -20,7 +20,9 @@ const PROGRESS_EVERY_MS = 10_000;
 function levelOf(event: Event): keyof typeof RANK {
   if (event.kind === 'note') return event.level;
   if (event.kind === 'step-failed') return 'warn';
-  if (event.kind === 'decision') return event.decision.kind === 'none' ? 'debug' : 'info';
+  // A wait says no more than the verdict and the count that were just told.
+  if (event.kind === 'decision')
+    return event.decision.kind === 'none' || event.decision.kind === 'wait' ? 'debug' : 'info';
   return 'info';
 }
 

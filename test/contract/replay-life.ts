@@ -181,8 +181,8 @@ export const restoreOptions: Part = {
   },
   auth: (_file, entry) => {
     if (entry.request?.auth === 'ticket root@pam') return 'PVEAPIToken=root@pam=ticket';
-    const at = SET_NAMES.findLastIndex((name) => entry.name.includes(name));
-    return at < 0 ? 'PVEAPIToken=pwt@pve!tst3=secret' : `PVEAPIToken=pwt@pve!tst${at}=secret`;
+    const set = SET_NAMES.findLastIndex((name) => entry.name.includes(name));
+    return set < 0 ? 'PVEAPIToken=pwt@pve!tst3=secret' : `PVEAPIToken=pwt@pve!tst${set}=secret`;
   },
   skip: [
     ...NOT_IN_LAB,

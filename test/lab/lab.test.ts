@@ -235,3 +235,18 @@ test('fate and people: broken services, full storages, plugs, starts and stops b
   assert.equal(bench.lab.plug('pve1'), 'off');
   assert.equal(bench.lab.status().containers.find((one) => one.vmid === 101)?.state, 'off-with-node');
 });
+
+test('a call whose node dies while it answers gets no answer, and the blocked write is not carried out', async () => {
+  const bench = new Bench();
+  bench.lab.kill('pve3');
+  const pending = bench.call('pve1', 'PUT', '/nodes/pve1/lxc/101/config', { onboot: 0 });
+  bench.clock.sleep(3_000).then(
+    () => bench.lab.kill('pve1'),
+    () => undefined,
+  );
+  await assert.rejects(
+    pending,
+    (error: unknown) => error instanceof LabUnreachable && error.how === 'timeout',
+  );
+  assert.equal(bench.lab.status().containers.find((one) => one.vmid === 101)?.onboot, true);
+});

@@ -125,6 +125,10 @@ test("it runs on the machine's own clock, faster when told so", async () => {
   await lab.startByHand(101);
   assert.ok(Date.now() - before < 1_000);
   lab.kill('pve1');
-  lab.close();
+  assert.equal(lab.plug('pve1'), 'on', 'a dead node may have its plug on: only a fence switches it');
+  lab.setPlug('pve1', 'off');
   assert.equal(lab.plug('pve1'), 'off');
+  lab.revive('pve1');
+  assert.equal(lab.plug('pve1'), 'on');
+  lab.close();
 });

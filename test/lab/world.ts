@@ -131,7 +131,9 @@ export class Bench {
 }
 
 function encode(form: Readonly<Record<string, string | number>>): string {
-  return new URLSearchParams(Object.entries(form).map(([key, value]): [string, string] => [key, String(value)])).toString();
+  return new URLSearchParams(
+    Object.entries(form).map(([key, value]): [string, string] => [key, String(value)]),
+  ).toString();
 }
 
 export function dataOf(response: LabResponse): unknown {
