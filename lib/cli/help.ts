@@ -1,4 +1,5 @@
 /** Help texts, wrapped between words: yargs' own wrapping cuts through them. Pure. */
+import { fill } from '../tell/wrap.ts';
 
 /** Two or more blanks part the columns of yargs' unwrapped output. */
 const COLUMNS = /^(\s*\S.*?)(\s{2,})(\S.*)$/;
@@ -38,18 +39,4 @@ function wrapLine(line: string, columns: number): string[] {
     return [left + gap + first.trimStart(), ...rest];
   }
   return [...fill(left.trimStart(), columns, '  '), ...fill(right, columns, ' '.repeat(6))];
-}
-
-/** Words in lines, each indented; the blanks between words become one. */
-function fill(text: string, columns: number, indent: string): string[] {
-  const lines: string[] = [];
-  let line = indent;
-  for (const word of text.split(/\s+/).filter((w) => w !== '')) {
-    if (line !== indent && line.length + 1 + word.length > columns) {
-      lines.push(line);
-      line = indent;
-    }
-    line += line === indent ? word : ` ${word}`;
-  }
-  return [...lines, line];
 }

@@ -3,6 +3,7 @@ import yargs from 'yargs';
 import { EXIT, messageOf, ProxwardenError, type ExitCode } from '../errors.ts';
 import { redact } from '../redact.ts';
 import type { Invocation, Registered } from './command.ts';
+import { wrapLines } from '../tell/wrap.ts';
 import { formatHelp } from './help.ts';
 import { rephrase, UsageError } from './usage.ts';
 
@@ -77,7 +78,7 @@ function report(
     argv.some(
       (word, i) => word === '--log-level=debug' || (word === '--log-level' && argv[i + 1] === 'debug'),
     ) || runtime.env['PROXWARDEN_DEBUG'] !== undefined;
-  const say = (text: string): void => io.err(redact(text));
+  const say = (text: string): void => io.err(io.tty ? wrapLines(redact(text), io.columns) : redact(text));
   if (error instanceof UsageError) {
     say(`proxwarden: ${error.message} (see \`proxwarden ${command === undefined ? '' : `${command} `}--help\`)`);
     return EXIT.usage;

@@ -56,20 +56,32 @@ function detailOf(
   if (record?.error != null)
     return `HANDS OFF since ${formatDuration(now - record.error.at)} (${record.error.operation}): ${record.error.reason}`;
   if (record?.lastFailoverAt != null && record.verdict?.kind === 'healthy')
-    return `${record.verdict.reason}; failed over ${formatDuration(now - record.lastFailoverAt)} ago`;
+    return `failed over ${formatDuration(now - record.lastFailoverAt)} ago; ${record.verdict.reason}`;
   return record?.verdict?.reason ?? 'never checked';
 }
 
+/** Narrower than this, mode and latency are left out. */
+const WIDE = 90;
+
 export function statusTable(rows: readonly StatusRow[], width: number): string {
+  const wide = width >= WIDE;
   return table(
-    ['CONTAINER', 'MODE', 'VERDICT', 'FAILURES', 'WHERE', 'LATENCY', 'DETAIL'],
+    [
+      'CONTAINER',
+      ...(wide ? ['MODE'] : []),
+      'VERDICT',
+      'FAILURES',
+      'WHERE',
+      ...(wide ? ['LATENCY'] : []),
+      'DETAIL',
+    ],
     rows.map((r) => [
       r.container,
-      r.mode,
+      ...(wide ? [r.mode] : []),
       r.verdict,
       r.failures,
       r.where,
-      r.latencyMs === null ? '-' : `${r.latencyMs} ms`,
+      ...(wide ? [r.latencyMs === null ? '-' : `${r.latencyMs} ms`] : []),
       r.detail,
     ]),
     width,

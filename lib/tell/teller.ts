@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import { redact } from '../redact.ts';
 import type { Event, Teller } from './events.ts';
 import { formatEvent } from './format.ts';
+import { wrapLines } from './wrap.ts';
 
 export interface TellerOptions {
   readonly io: { err(text: string): void; readonly tty: boolean; readonly columns: number };
@@ -47,7 +48,9 @@ function plainTeller({ io, clock, level, json }: TellerOptions): Teller {
       }
       if (json) return io.err(redact(JSON.stringify({ at: now, ...event })));
       const text = formatEvent(event);
-      if (text !== null) io.err(redact(`${stamp(now)} ${text}`));
+      if (text === null) return;
+      const line = redact(`${stamp(now)} ${text}`);
+      io.err(io.tty ? wrapLines(line, io.columns) : line);
     },
     end: () => Promise.resolve(),
   };
