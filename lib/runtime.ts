@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici';
 import type { Clock } from './clock.ts';
 import type { ProbeResult } from './decide/model.ts';
 import type { ProbeSpec, Tls } from './inventory/types.ts';
+import type { OperationDeps } from './state/operations.ts';
 
 /** Everything outside the program that the commands touch, so that scenarios can put the lab in its place. */
 export interface Runtime {
@@ -17,6 +18,8 @@ export interface Runtime {
   probe(spec: ProbeSpec, signal?: AbortSignal): Promise<ProbeResult>;
   /** Runs a hook: an executable with an argument array, no shell. */
   exec(request: ExecRequest): Promise<ExecResult>;
+  /** Whose leases of operations are ours. Default: this process; scenarios run several runners in one. */
+  readonly runner?: Pick<OperationDeps, 'self' | 'liveness'>;
 }
 
 export interface ExecRequest {

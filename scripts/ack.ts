@@ -22,6 +22,8 @@ export const ack = defineCommand({
         s.containers[container.name] = {
           ...record,
           error: null,
+          // A person's word counts more than the time since a failover that went wrong.
+          lastFailoverAt: record.error === null ? record.lastFailoverAt : null,
           failures: 0,
           successes: 0,
           firstFailureAt: null,

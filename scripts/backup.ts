@@ -131,7 +131,7 @@ async function list(session: Session, containers: readonly Container[]) {
   else
     io.out(
       table(
-        ['CONTAINER', 'VOLID', 'MADE', 'AGE', 'SIZE', 'PROTECTED', ''],
+        ['CONTAINER', 'VOLID', 'MADE', 'AGE', 'SIZE', 'PROTECTED', 'USE'],
         rows.map((r) => [
           r.container,
           r.volid,

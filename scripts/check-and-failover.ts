@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { tick, tickExitCode } from '../lib/act/tick.ts';
 import { defineCommand, type Invocation } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag, narrowFlags } from '../lib/cli/options.ts';
+import { warn } from '../lib/cli/say.ts';
 import { inventoryDir, narrow, openSession, stateDir, type CommonArgs } from '../lib/cli/session.ts';
 import { HANDOVER_VARIABLE } from '../lib/cli/handover.ts';
 import type { Operation } from '../lib/state/model.ts';
@@ -39,7 +40,7 @@ export const checkAndFailover = defineCommand({
         (r) => only?.has(r.container) ?? true,
       );
       await session.teller.end();
-      for (const problem of result.problems) invocation.io.err(`warning: ${problem}`);
+      warn(invocation.io, result.problems);
       if (args.json)
         invocation.io.out(
           JSON.stringify(
@@ -81,9 +82,9 @@ export const checkAndFailover = defineCommand({
 /** Starts a process of its own for an operation. What it says is in the journal and in the events. */
 function resumeDetached(op: Operation, args: CommonArgs, invocation: Invocation): void {
   const places = ['--inventory', inventoryDir(args, invocation), '--state', stateDir(args, invocation)];
-  spawn(
-    process.execPath,
-    [process.argv[1] ?? '', 'failover', op.container, '--resume', op.id, ...places],
-    { detached: true, stdio: 'ignore', env: { ...process.env, [HANDOVER_VARIABLE]: '1' } },
-  ).unref();
+  spawn(process.execPath, [process.argv[1] ?? '', 'failover', op.container, '--resume', op.id, ...places], {
+    detached: true,
+    stdio: 'ignore',
+    env: { ...process.env, [HANDOVER_VARIABLE]: '1' },
+  }).unref();
 }

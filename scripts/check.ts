@@ -1,6 +1,7 @@
 import { foldObservation } from '../lib/act/fold.ts';
 import { busyContainers, verdictExitCode, viewProblems } from '../lib/act/tick.ts';
 import { defineCommand } from '../lib/cli/command.ts';
+import { warn } from '../lib/cli/say.ts';
 import { commonFlags, narrowFlags } from '../lib/cli/options.ts';
 import { narrow, openSession } from '../lib/cli/session.ts';
 import { decide } from '../lib/decide/decide.ts';
@@ -59,8 +60,7 @@ export const check = defineCommand({
             )
           : statusTable(rows, invocation.io.columns),
       );
-      for (const text of problems)
-        session.teller.tell({ kind: 'note', level: 'warn', container: null, text });
+      warn(invocation.io, problems);
       const code = verdictExitCode(decisions);
       return code === EXIT.ok && problems.length > 0 ? EXIT.inconclusive : code;
     } finally {

@@ -1,6 +1,7 @@
-import { busyContainers } from '../lib/act/tick.ts';
+import { busyContainers, viewProblems } from '../lib/act/tick.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, narrowFlags } from '../lib/cli/options.ts';
+import { warn } from '../lib/cli/say.ts';
 import { narrow, openInventory, stateDir } from '../lib/cli/session.ts';
 import { decide } from '../lib/decide/decide.ts';
 import { makePlan, planActs } from '../lib/decide/plan.ts';
@@ -60,8 +61,11 @@ export const decideCommand = defineCommand({
           io.out(line);
       if (acts) io.out(`plan ${plan.id}, holds for 30 min: \`proxwarden failover NAME --plan ${plan.id}\``);
     }
+    const unseen = viewProblems(observation);
+    warn(io, unseen);
     if (decisions.some((d) => d.kind === 'blocked')) return EXIT.blocked;
     if (acts) return EXIT.unhealthy;
-    return decisions.some((d) => d.verdict.kind === 'inconclusive') ? EXIT.inconclusive : EXIT.ok;
+    const unsure = unseen.length > 0 || decisions.some((d) => d.verdict.kind === 'inconclusive');
+    return unsure ? EXIT.inconclusive : EXIT.ok;
   },
 });

@@ -24,9 +24,9 @@ export const failover = defineCommand({
     dryRunFlag(commonFlags(y))
       .positional('name', { type: 'string', demandOption: true, describe: 'the container' })
       .option('to', { type: 'string', requiresArg: true, describe: 'the node it shall go to' })
+      // No default: it would count as given, and conflict.
       .option('planned', {
         type: 'boolean',
-        default: false,
         describe: 'the source is alive: stop it, back it up, restore exactly that',
       })
       .option('plan', {
@@ -107,7 +107,7 @@ function resultText(op: Operation, outcome: Outcome, json: boolean): string {
 interface Wish {
   readonly name: string;
   readonly to?: string | undefined;
-  readonly planned: boolean;
+  readonly planned?: boolean | undefined;
   readonly backup?: string | undefined;
   readonly acceptDataLoss?: string | undefined;
 }
@@ -117,16 +117,25 @@ function requestOf(args: Wish, cluster: string): Request {
     throw new InputError('--accept-data-loss goes with --backup VOLID');
   return {
     container: args.name,
-    mode: args.planned ? 'planned' : 'by-hand',
+    mode: args.planned === true ? 'planned' : 'by-hand',
     to: args.to === undefined ? undefined : { cluster, node: args.to },
     backup:
       args.backup === undefined
         ? undefined
         : {
             volid: args.backup,
-            acceptAgeMs: args.acceptDataLoss === undefined ? 0 : parseDuration(args.acceptDataLoss),
+            acceptAgeMs: args.acceptDataLoss === undefined ? 0 : ageOf(args.acceptDataLoss),
           },
   };
+}
+
+function ageOf(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new InputError(`--accept-data-loss ${text} ${error.message}`, { hint: error.hint });
+  }
 }
 
 async function decideNow(session: Session, request: Request): Promise<Decision> {
@@ -158,7 +167,9 @@ async function fromPlan(session: Session, id: string, name: string): Promise<Dec
   const observation = await observe({ inventory, state: state.read(), apis, runtime, signal });
   const { busy } = busyContainers(session);
   const now = runtime.clock.now();
-  const fresh = decide({ inventory, observation, state: state.read(), now, busy }).find((d) => d.container === name);
+  const fresh = decide({ inventory, observation, state: state.read(), now, busy }).find(
+    (d) => d.container === name,
+  );
   if (fresh === undefined || !sameAction(fresh, planned))
     throw new BlockedError(
       `plan ${id} is stale: the world has changed (${name}: ${fresh === undefined ? 'gone' : `${fresh.kind}: ${fresh.why}`})`,

@@ -39,6 +39,7 @@ export const fence = defineCommand({
       );
       return EXIT.ok;
     }
+    if (args.node !== undefined) nodeNamed(inventory, args.node);
     const rows = await Promise.all(
       Object.values(inventory.clusters).flatMap((cluster) =>
         Object.entries(cluster.nodes)
@@ -69,17 +70,28 @@ export const fence = defineCommand({
   },
 });
 
-function manualNode(inventory: Inventory, named: string | undefined): [string, string, number] {
-  if (named === undefined) throw new InputError('which node is off? `fence confirm NODE`');
+/** The node of that name. Throws InputError when there is none, or when several clusters have one. */
+function nodeNamed(inventory: Inventory, named: string) {
   const found = Object.values(inventory.clusters).flatMap((cluster) =>
     Object.entries(cluster.nodes)
       .filter(([node]) => named === node || named === `${cluster.name}/${node}`)
       .map(([node, config]) => ({ cluster: cluster.name, node, config })),
   );
   const [only, second] = found;
-  if (only === undefined) throw new InputError(`the inventory has no node ${named} under nodes:`);
+  if (only === undefined) {
+    const names = Object.values(inventory.clusters).flatMap((cluster) => Object.keys(cluster.nodes));
+    throw new InputError(
+      `there is no node ${named} under nodes: in the inventory (${names.join(', ') || 'it has none'})`,
+    );
+  }
   if (second !== undefined)
     throw new InputError(`${named} is a node of several clusters: name it CLUSTER/${named}`);
+  return only;
+}
+
+function manualNode(inventory: Inventory, named: string | undefined): [string, string, number] {
+  if (named === undefined) throw new InputError('which node is off? `fence confirm NODE`');
+  const only = nodeNamed(inventory, named);
   const manual = only.config.fence.find((f) => f.driver === 'manual');
   if (manual?.driver !== 'manual')
     throw new InputError(

@@ -1,11 +1,14 @@
 #!/usr/bin/env node
 /** The entry: a list of commands, each loaded only when it runs. */
+import { setMaxListeners } from 'node:events';
 import { constants } from 'node:os';
 import { main } from '../lib/cli/main.ts';
 import { systemRuntime } from '../lib/system-runtime.ts';
 import { COMMANDS } from './commands.ts';
 
 const controller = new AbortController();
+// Every request and every probe in flight listens to it.
+setMaxListeners(0, controller.signal);
 let signals = 0;
 for (const name of ['SIGINT', 'SIGTERM'] as const)
   process.on(name, () => {

@@ -1,7 +1,8 @@
 import { findings, reconcile } from '../lib/act/reconcile.ts';
-import { busyContainers } from '../lib/act/tick.ts';
+import { busyContainers, viewProblems } from '../lib/act/tick.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
+import { warn } from '../lib/cli/say.ts';
 import { openSession } from '../lib/cli/session.ts';
 import { EXIT } from '../lib/errors.ts';
 import { observe } from '../lib/observe/observe.ts';
@@ -18,6 +19,7 @@ export const reconcileCommand = defineCommand({
       const found = findings(session, observation, busyContainers(session).busy);
       const left = args.dryRun ? found : await reconcile(session, found);
       await session.teller.end();
+      const unseen = viewProblems(observation);
       if (args.json)
         invocation.io.out(
           JSON.stringify(
@@ -29,11 +31,12 @@ export const reconcileCommand = defineCommand({
       else
         invocation.io.out(
           found.length === 0
-            ? 'nothing is out of place'
+            ? `nothing is out of place${unseen.length > 0 ? ' in what could be seen' : ''}`
             : found.map((f) => `${f.container}: ${f.text}`).join('\n'),
         );
-      if (args.dryRun) return found.length === 0 ? EXIT.ok : EXIT.unhealthy;
-      return left.length === 0 ? EXIT.ok : EXIT.blocked;
+      warn(invocation.io, unseen);
+      if (left.length > 0) return args.dryRun ? EXIT.unhealthy : EXIT.blocked;
+      return unseen.length > 0 ? EXIT.inconclusive : EXIT.ok;
     } finally {
       await session.close();
     }

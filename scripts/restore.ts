@@ -39,6 +39,8 @@ export const restore = defineCommand({
     const session = await openSession(args, invocation, { steps: true });
     try {
       const container = containerNamed(session.inventory, args.name);
+      if (args.vmid !== undefined && !isVmid(args.vmid))
+        throw new InputError('--vmid needs a whole number from 100 to 999999999');
       const observation = await observeClosely(session, container);
       const record = session.state.read().containers[container.name];
       const seen = incarnationsOf(container, observation, record);
@@ -59,7 +61,11 @@ export const restore = defineCommand({
           `the next incarnation of ${container.name} is CT ${vmidOfEpoch(container, current.epoch + 1)}: leave --vmid away`,
         );
       const now = session.runtime.clock.now();
-      const macs = container.macs.length > 0 ? container.macs : (record?.identity?.macs ?? []);
+      const detail = observation.clusters[current.cluster]?.details.find(
+        (d) => d.vmid === current.vmid && d.node === current.node,
+      );
+      const known = detail?.macs ?? record?.identity?.macs ?? [];
+      const macs = container.macs.length > 0 ? container.macs : known;
       const named =
         args.backup === undefined ? undefined : { volid: args.backup, acceptAgeMs: Number.POSITIVE_INFINITY };
       const choice = chooseBackup(observation.backups, { container, current, macs, now, named });
@@ -114,3 +120,7 @@ export const restore = defineCommand({
     }
   },
 });
+
+function isVmid(vmid: number): boolean {
+  return Number.isInteger(vmid) && vmid >= 100 && vmid <= 999_999_999;
+}

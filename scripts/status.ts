@@ -1,6 +1,7 @@
 import { busyContainers } from '../lib/act/tick.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, narrowFlags } from '../lib/cli/options.ts';
+import { warn } from '../lib/cli/say.ts';
 import { narrow, openInventory, stateDir } from '../lib/cli/session.ts';
 import { EXIT, InconclusiveError } from '../lib/errors.ts';
 import type { Observation } from '../lib/decide/model.ts';
@@ -61,7 +62,7 @@ export const status = defineCommand({
         `last run: ${state.lastRunAt === null ? 'never' : `${formatDuration(now - state.lastRunAt)} ago`}`,
       );
       for (const op of ended) io.out(`${op.id}  ${op.kind} ${op.container}: ${op.status}`);
-      for (const problem of problems) io.err(`warning: ${problem}`);
+      warn(io, problems);
     }
     if (problems.length > 0) return EXIT.failed;
     if (rows.some((r) => r.detail.startsWith('HANDS OFF'))) return EXIT.blocked;

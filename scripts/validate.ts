@@ -1,5 +1,6 @@
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags } from '../lib/cli/options.ts';
+import { warn } from '../lib/cli/say.ts';
 import { openInventory } from '../lib/cli/session.ts';
 import { EXIT } from '../lib/errors.ts';
 import { inventoryJsonSchema } from '../lib/inventory/schema.ts';
@@ -48,7 +49,7 @@ export const validate = defineCommand({
         ),
       );
     else {
-      for (const warning of inventory.warnings) invocation.io.err(`warning: ${warning}`);
+      warn(invocation.io, inventory.warnings);
       invocation.io.out(
         `${inventory.files.length} files, ${Object.keys(inventory.clusters).length} clusters, ${containers.length} containers: ${protectedOnes.length} protected, ${auto} of them automatically`,
       );

@@ -6,6 +6,7 @@ import { BlockedError, FailedError, PveError } from '../errors.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { StepRecord } from '../state/model.ts';
 import { quorateApi, runTask, type OperationContext } from './journal.ts';
+import { Cancelled } from './outcome.ts';
 import { RETIRED_TAG } from './retire.ts';
 import { expectedRestoreMs } from './estimate.ts';
 import { startGate } from './start-gate.ts';
@@ -88,6 +89,16 @@ export async function restoreCopy(
     if (!(error instanceof PveError)) throw error;
     const there = await readCopy(context, api, copy);
     if (there === null) throw error;
+    const line = parseLineage(there.description);
+    if (line !== null && line.operation !== op.id && line.container === op.container && line.epoch === copy.epoch)
+      throw new Cancelled(
+        `another runner is at it: ${line.operation} has made CT ${copy.vmid} on ${there.node}, epoch ${line.epoch}`,
+      );
+    // Its description is only written at the end of a restore.
+    if (line === null && there.lock === 'create')
+      throw new Cancelled(
+        `CT ${copy.vmid} is being made on ${there.node} right now: another runner may be at work`,
+      );
     if (!isOurs(context, there, copy))
       throw new BlockedError(
         `${op.container}: vmid ${copy.vmid} is taken by a container on ${there.node} that this operation did not make: another runner may be at work`,

@@ -14,7 +14,7 @@ import { quorateApi, runStep, type OperationContext, type Step } from './journal
 import { backUpCopy, liftProtection, protectBackup, serviceAnswers, verifyCopy } from './after.ts';
 import { Cancelled, type Outcome } from './outcome.ts';
 import { preflight, proveSource } from './preflight.ts';
-import { removeGuard, retireAlive, setGuard } from './retire.ts';
+import { guardSuperseded, removeGuard, retireAlive, setGuard } from './retire.ts';
 import { backUpSource, startSourceAgain, stopSource } from './source.ts';
 
 /** The steps before the copy, in order. */
@@ -23,6 +23,9 @@ export function firstSteps(action: FailoverAction): Step[] {
     { name: 'preflight', run: (c) => preflight(c, action) },
     { name: 'hooks before', run: (c) => runHooks(c, 'before', c.container.hooks.before) },
   ];
+  // Before anything is stopped: without them the copy, and the source once stopped, would not be allowed to start.
+  if (action.from.epoch > 0)
+    steps.push({ name: 'guard superseded', run: (c) => guardSuperseded(c, action.from) });
   for (const place of action.fence)
     steps.push({ name: `fence ${place}`, run: (c) => fenceNode(c, c.container, ...splitPlace(place)) });
   if (action.sourceAlive)
@@ -125,7 +128,8 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
       return copy;
     } catch (error) {
       if (context.signal?.aborted === true) throw error;
-      const more = op.attempt + 1 < Math.min(targets.length, container.failover.maxAttempts);
+      const more =
+        !standsElsewhere(error) && op.attempt + 1 < Math.min(targets.length, container.failover.maxAttempts);
       if (!more && !op.data.startAsked && op.data.started.length === 0) return undo(context, action, error);
       await clearAway(context, copy);
       op.data.tried.push(`${copy.node}: ${messageOf(error)}`);
@@ -140,6 +144,11 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
       operations.save(op);
     }
   }
+}
+
+/** What forbids it has nothing to do with the target: another one would only be restored for nothing. */
+function standsElsewhere(error: unknown): boolean {
+  return error instanceof BlockedError || error instanceof Cancelled;
 }
 
 /**
@@ -214,7 +223,8 @@ async function undo(context: OperationContext, action: FailoverAction, cause: un
     { name: 'undo: source', run: (c, r) => startSourceAgain(c, r, action) },
     { name: 'undo: protection', run: (c) => liftProtection(c) },
   ];
-  const needed = [begun, op.data.guard !== null, op.data.weStopped, op.data.weProtected];
+  const retired = action.sourceAlive && op.steps.some((s) => s.name === 'retire');
+  const needed = [begun, op.data.guard !== null, op.data.weStopped || retired, op.data.weProtected];
   const failures: string[] = [];
   for (const [index, step] of steps.entries()) {
     if (needed[index] !== true) continue;
@@ -233,15 +243,24 @@ async function undo(context: OperationContext, action: FailoverAction, cause: un
   // What was blocked before anything was restored is decided anew by the next run; a restore is not repeated every minute.
   if (cause instanceof Cancelled || (cause instanceof BlockedError && !begun && !op.data.weStopped))
     return { status: 'cancelled', text: cause.message };
+  // The original wins; whether it has to be started is the next run's to decide.
+  if (cause instanceof BlockedError && !action.sourceAlive && (await answersAgain(context, action)))
+    return { status: 'cancelled', text: `${cause.message}; ${action.from.node} is back` };
   if (cause instanceof BlockedError && (await serviceAnswers(context)))
     return { status: 'cancelled', text: `${cause.message}; the service answers again` };
   return { status: 'failed', text: messageOf(cause) };
 }
 
+async function answersAgain({ apis, signal }: OperationContext, { from }: FailoverAction): Promise<boolean> {
+  return (await apis.get(from.cluster)?.nodeAnswers(from.node, { signal, timeoutMs: 3_000 })) ?? false;
+}
+
 async function undoGuard(context: OperationContext, action: FailoverAction): Promise<string> {
   const api = await quorateApi(context, action.from.cluster);
   context.operations.assertLease(context.op);
-  return (await removeGuard(context, api, action.from, context.op.id)) ? 'our guard is removed' : 'there was no guard of ours';
+  return (await removeGuard(context, api, action.from, context.op.id))
+    ? 'our guard is removed'
+    : 'there was no guard of ours';
 }
 
 /** The action of a journal; every failover has one. */

@@ -21,9 +21,10 @@ export async function runHooks(
     PROXWARDEN_CLUSTER: container.cluster,
     PROXWARDEN_FROM_NODE: op.action?.from.node ?? '',
     PROXWARDEN_FROM_VMID: String(op.action?.from.vmid ?? ''),
-    PROXWARDEN_TO_NODE: op.data.target?.node ?? '',
-    PROXWARDEN_TO_VMID: String(op.action?.vmid ?? ''),
-    PROXWARDEN_BACKUP: op.data.volid ?? '',
+    PROXWARDEN_TO_NODE: op.data.target?.node ?? op.action?.target.node ?? '',
+    // A later attempt may have taken the next vmid.
+    PROXWARDEN_TO_VMID: String(op.data.live?.vmid ?? op.action?.vmid ?? ''),
+    PROXWARDEN_BACKUP: op.data.volid ?? op.action?.volid ?? '',
     PROXWARDEN_REASON: op.reason,
   };
   for (const hook of hooks) {

@@ -6,7 +6,7 @@ import { verifyCopy } from './after.ts';
 import { quorateApi, runStep, runTask, type OperationContext, type Step } from './journal.ts';
 import type { Outcome } from './outcome.ts';
 import { stopSource } from './source.ts';
-import { startGate } from './start-gate.ts';
+import { restartGate, startGate } from './start-gate.ts';
 
 /** Step names, for a progress display. */
 export function inPlaceSteps(kind: 'start' | 'restart'): string[] {
@@ -19,9 +19,7 @@ export async function runInPlace(context: OperationContext, kind: 'start' | 'res
   const at = op.data.inPlace;
   if (at === null) return { status: 'error', text: 'its journal does not say what to start' };
   const steps: Step[] = [
-    ...(kind === 'restart'
-      ? [{ name: 'stop', run: (c, r) => stopSource(c, r, { from: at }) } satisfies Step]
-      : []),
+    ...(kind === 'restart' ? [{ name: 'stop', run: (c, r) => stopToRestart(c, r, at) } satisfies Step] : []),
     { name: 'start', run: (c, r) => startAgain(c, r, at) },
     { name: 'verify', run: (c) => verifyCopy(c, at) },
   ];
@@ -32,6 +30,15 @@ export async function runInPlace(context: OperationContext, kind: 'start' | 'res
     return { status: 'cancelled', text: `${messageOf(error)}; if it goes on failing, it is failed over` };
   }
   return { status: 'done', text: `${op.container} answers again on ${at.node}` };
+}
+
+async function stopToRestart(
+  context: OperationContext,
+  record: StepRecord,
+  at: Incarnation,
+): Promise<string> {
+  if (record.task === null) await restartGate(context, context.container, at);
+  return stopSource(context, record, { from: at });
 }
 
 async function startAgain(context: OperationContext, record: StepRecord, at: Incarnation): Promise<string> {

@@ -183,7 +183,7 @@ async function ask(
   operations.save(op);
   operations.assertLease(op);
   try {
-    task.upid = await request.issue(api);
+    task.upid = await issue(context, api, request);
   } catch (error) {
     if (!(error instanceof PveError) || error.outcome !== 'unknown') {
       record.task = null;
@@ -199,6 +199,18 @@ async function ask(
     return;
   }
   operations.save(op);
+}
+
+/** What has certainly not been sent (its endpoint has just died) is sent through another endpoint, once. */
+async function issue(context: OperationContext, api: PveApi, request: TaskRequest): Promise<string> {
+  try {
+    return await request.issue(api);
+  } catch (error) {
+    if (!(error instanceof PveError) || error.outcome !== 'not-sent') throw error;
+    const other = await quorateApi(context, request.cluster);
+    context.operations.assertLease(context.op);
+    return request.issue(other);
+  }
 }
 
 /** Finds the task of a request whose UPID is not known. Sets `record.task` to null when its absence is proven. */

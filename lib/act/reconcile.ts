@@ -7,7 +7,7 @@ import { incarnationKey, type Incarnations } from '../decide/incarnations.ts';
 import { assess } from '../decide/decide.ts';
 import type { ClusterView, GuestDetail, Incarnation, Observation } from '../decide/model.ts';
 import { guardGroup } from '../decide/retire.ts';
-import { messageOf, ProxwardenError } from '../errors.ts';
+import { BlockedError, LockedError, messageOf, ProxwardenError } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
 import type { Operation, StepRecord } from '../state/model.ts';
 import type { ActContext } from './context.ts';
@@ -54,6 +54,8 @@ function returned(
   const view = observation.clusters[old.cluster];
   const detail = view?.details.find((d) => d.node === old.node && d.vmid === old.vmid);
   if (view === undefined || detail === undefined || current === null) return null;
+  // Two of one epoch: which one holds the newer data is a person's to say.
+  if (old.epoch >= current.epoch) return null;
   const guard = view.ha.some((e) => e.sid === `ct:${old.vmid}` && e.group === guardGroup(old.node));
   const todo = whatToDo(detail, guard);
   if (todo.length === 0) return null;
@@ -189,6 +191,19 @@ async function journalled(
   operations.save(op);
 }
 
+/** Another runner may be at it already: its business. */
+async function actUnlessHeld(
+  context: ActContext,
+  act: (context: ActContext) => Promise<void>,
+): Promise<void> {
+  try {
+    await act(context);
+  } catch (error) {
+    if (!(error instanceof LockedError || error instanceof BlockedError)) throw error;
+    context.teller.tell({ kind: 'note', level: 'info', container: null, text: messageOf(error) });
+  }
+}
+
 /** Does what can be done about the findings and tells the rest. Returns those that need a person. */
 export async function reconcile(context: ActContext, found: readonly Finding[]): Promise<Finding[]> {
   const left: Finding[] = [];
@@ -200,7 +215,7 @@ export async function reconcile(context: ActContext, found: readonly Finding[]):
       text: finding.text,
     });
     if (finding.act === null) left.push(finding);
-    else await finding.act(context);
+    else await actUnlessHeld(context, finding.act);
   }
   return left;
 }

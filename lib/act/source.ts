@@ -4,6 +4,7 @@ import { FailedError, PveError } from '../errors.ts';
 import { createdArchive } from '../pve/task.ts';
 import type { StepRecord } from '../state/model.ts';
 import { quorateApi, runTask, type OperationContext } from './journal.ts';
+import { unretire } from './retire.ts';
 import { startGate } from './start-gate.ts';
 
 /** How long the container has to shut down before it is stopped hard. */
@@ -19,10 +20,13 @@ export async function stopSource(
   const { cluster, node, vmid } = from;
   const api = await quorateApi(context, cluster);
   const before = await api.guestDetail(node, vmid, { signal });
+  if (!hard) {
+    op.data.onboot ??= before.onboot;
+    operations.save(op);
+  }
   if (before.status === 'stopped' && record.task === null) return `CT ${vmid} on ${node} is stopped`;
   if (!hard) {
     op.data.weStopped = true;
-    op.data.onboot ??= before.onboot;
     operations.save(op);
   }
   try {
@@ -97,7 +101,7 @@ export async function makeBackup(
   return { volid, at: entry.at, size: entry.size };
 }
 
-/** Starts the source again after an undone failover, if it was we who stopped it; rule 1 holds here too. */
+/** Puts the source back as it was, started again if it was we who stopped it; rule 1 holds here too. */
 export async function startSourceAgain(
   context: OperationContext,
   record: StepRecord,
@@ -107,7 +111,9 @@ export async function startSourceAgain(
   const { cluster, node, vmid } = action.from;
   const api = await quorateApi(context, cluster);
   operations.assertLease(op);
-  if (op.data.onboot === true) await api.setConfig(node, vmid, { onboot: true }, { signal });
+  const sentence = `the failover ${op.id} of ${op.container} was undone; this is the current copy.`;
+  await unretire(context, api, action.from, { onboot: op.data.onboot, sentence });
+  if (!op.data.weStopped) return `CT ${vmid} on ${node} is as it was`;
   const before = await api.guestDetail(node, vmid, { signal });
   if (before.status === 'running') return `CT ${vmid} runs on ${node}`;
   await runTask(context, record, {

@@ -7,7 +7,7 @@ import { FRESH_MS, proofOf, requiredLevel } from '../decide/proof.ts';
 import { wrongPlug } from '../decide/gates.ts';
 import type { ClusterView, Incarnation, Observation } from '../decide/model.ts';
 import { retirement } from '../decide/retire.ts';
-import { BlockedError } from '../errors.ts';
+import { BlockedError, FailedError } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
 import { observe } from '../observe/observe.ts';
 import type { ActContext } from './context.ts';
@@ -41,18 +41,48 @@ export async function observeClosely(
 
 /**
  * Resolves to the time (epoch ms) until which the start may be asked for on the strength of these reads.
- * Throws BlockedError with every reason when it may not.
+ * Throws with every reason when it may not: FailedError when all of them lie with the copy and its node, else BlockedError.
  */
 export async function startGate(context: ActContext, input: StartGateInput): Promise<number> {
   const observation = await observeClosely(context, input.container);
   const now = context.runtime.clock.now();
   const problems = startProblems({ ...input, observation, now, state: context.state.read() });
-  if (problems.length > 0)
-    throw new BlockedError(
-      `${input.container.name}: CT ${input.copy.vmid} on ${input.copy.node} is not started: ${problems.join('; ')}`,
-    );
+  if (problems.length > 0) {
+    const text = `${input.container.name}: CT ${input.copy.vmid} on ${input.copy.node} is not started: ${problems.join('; ')}`;
+    // Where only the copy itself and its node are to blame, another target may do.
+    const view = observation.clusters[input.copy.cluster];
+    const own = view === undefined || view.via === null ? 0 : copyProblems(view, input.copy).length;
+    throw own === problems.length ? new FailedError(text) : new BlockedError(text);
+  }
   const oldest = Math.min(...Object.values(observation.clusters).map((view) => view.at));
   return oldest + FRESH_MS;
+}
+
+/** Before a running copy is stopped to be started again: what would forbid that start. Throws BlockedError. */
+export async function restartGate(context: ActContext, container: Container, at: Incarnation): Promise<void> {
+  const observation = await observeClosely(context, container);
+  const view = observation.clusters[at.cluster];
+  const seen = incarnationsOf(container, observation, context.state.read().containers[container.name]);
+  const now = context.runtime.clock.now();
+  const problems =
+    view === undefined || view.via === null
+      ? [`there is no quorate view of cluster ${at.cluster}`]
+      : [
+          ...seen.problems,
+          ...[...seen.superseded, ...seen.pending].flatMap((other) =>
+            // Now the copy itself may answer at their addresses, so only its silence after the stop can count.
+            otherProblems(
+              { container, copy: at, from: null, observation: { ...observation, probes: {} } },
+              view,
+              other,
+              now,
+            ),
+          ),
+        ];
+  if (problems.length > 0)
+    throw new BlockedError(
+      `${container.name}: CT ${at.vmid} on ${at.node} is not stopped, because it could not be started again: ${problems.join('; ')}`,
+    );
 }
 
 /** Everything that forbids the start. Pure; empty: it may be asked for. */
@@ -74,6 +104,7 @@ export function startProblems(
   // The original may have left the lists (its config moved away): what the journal knows is looked at all the same.
   if (from !== null && !others.some((i) => i.vmid === from.vmid && i.node === from.node)) others.push(from);
   return [
+    ...seen.problems,
     ...copyProblems(view, copy),
     ...others.filter((i) => i.epoch > copy.epoch).map((i) => `there is a later copy: ${incarnationKey(i)}`),
     ...others.flatMap((other) => otherProblems(input, view, other, now)),

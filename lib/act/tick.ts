@@ -57,8 +57,26 @@ export async function tick(context: ActContext, options: TickOptions): Promise<T
   const failures: string[] = [];
 
   const { busy, cut, problems } = busyContainers(context);
-  const resumed = options.dryRun ? [] : resumeCut(context, cut, options, record, failures);
+  // Operations that go on must not delay the checks of others; their ends are awaited at the end of the run.
+  const resumed = Promise.allSettled(
+    options.dryRun ? [] : resumeCut(context, cut, options, record, failures),
+  );
+  const [seen] = await Promise.allSettled([lookAndAct(context, options, busy, record, failures)]);
+  const broken = (await resumed).find((r) => r.status === 'rejected');
+  // An interrupted operation says more than an interrupted look.
+  if (broken !== undefined) throw broken.reason;
+  if (seen.status === 'rejected') throw seen.reason;
+  const found = [...problems, ...failures, ...viewProblems(seen.value.observation)];
+  return { ...seen.value, state: context.state.read(), outcomes, problems: found };
+}
 
+async function lookAndAct(
+  context: ActContext,
+  options: TickOptions,
+  busy: ReadonlyMap<string, string>,
+  record: (op: Operation, outcome: Outcome) => void,
+  failures: string[],
+): Promise<Pick<TickResult, 'observation' | 'decisions' | 'findings'>> {
   const { inventory, apis, runtime, signal, state } = context;
   const observation = await observe({
     inventory,
@@ -76,18 +94,29 @@ export async function tick(context: ActContext, options: TickOptions): Promise<T
   const now = runtime.clock.now();
   const all = decide({ inventory, observation, state: folded, now, busy });
   const decisions = all.filter((d) => options.only?.has(d.container) ?? true);
-  for (const decision of decisions)
-    if (decision.kind !== 'none') context.teller.tell({ kind: 'decision', decision });
+  await tellDecisions(context, decisions, options);
   if (!options.dryRun) await actOn(context, decisions, options, record, failures);
-  await Promise.all(resumed);
-  return {
-    observation,
-    state: state.read(),
-    decisions,
-    outcomes,
-    findings: left,
-    problems: [...problems, ...failures, ...viewProblems(observation)],
-  };
+  return { observation, decisions, findings: left };
+}
+
+/** Decisions are told in every run, and kept as an event only when they change. */
+async function tellDecisions(
+  context: ActContext,
+  decisions: readonly Decision[],
+  { dryRun }: TickOptions,
+): Promise<void> {
+  const { state, teller } = context;
+  const before = state.read().told;
+  const changed: Record<string, string> = {};
+  for (const decision of decisions) {
+    const key = `decision ${decision.container}`;
+    const essence = [decision.kind, ...decision.gates.filter((g) => !g.ok).map((g) => g.gate)].join(' ');
+    if (decision.kind !== 'none')
+      teller.tell({ kind: 'decision', decision, repeated: before[key] === essence });
+    if (before[key] !== essence) changed[key] = essence;
+  }
+  if (!dryRun && Object.keys(changed).length > 0)
+    await state.update((s) => void Object.assign(s.told, changed));
 }
 
 function resumeCut(
@@ -167,11 +196,13 @@ export function tickExitCode(result: TickResult): ExitCode {
   const kinds = result.decisions.map((d) => d.kind);
   if (kinds.includes('blocked') || outcomes.includes('cancelled') || result.findings.length > 0)
     return EXIT.blocked;
-  return verdictExitCode(
+  const code = verdictExitCode(
     result.decisions.filter(
       (d) => !result.outcomes.some((o) => o.container === d.container && o.outcome.status === 'done'),
     ),
   );
+  // All services answer, but a cluster can't be seen: nobody would be failed over.
+  return code === EXIT.ok && result.problems.length > 0 ? EXIT.inconclusive : code;
 }
 
 /** 3 with unhealthy containers, 5 when something is inconclusive, else 0. */

@@ -1,13 +1,14 @@
 /** The command line: finds the command, loads only that one, turns errors into one line and an exit code. */
 import yargs from 'yargs';
 import { EXIT, messageOf, ProxwardenError, type ExitCode } from '../errors.ts';
-import { redact } from '../redact.ts';
 import type { Invocation, Registered } from './command.ts';
-import { wrapLines } from '../tell/wrap.ts';
 import { formatHelp } from './help.ts';
+import { say } from './say.ts';
 import { rephrase, UsageError } from './usage.ts';
 
-declare const PROXWARDEN_VERSION: string;
+/** Put in by the bundler; the sources that Node runs directly have none. */
+declare const PROXWARDEN_VERSION: string | undefined;
+const VERSION = typeof PROXWARDEN_VERSION === 'string' ? PROXWARDEN_VERSION : 'from source';
 
 /** A command by name: shown in the list of commands, loaded when it runs. */
 export interface CommandEntry {
@@ -31,8 +32,10 @@ export async function main(
     if (wanted === undefined && first !== undefined) throw new UsageError(`there is no command ${first}`);
     let cli = yargs([...argv])
       .scriptName('proxwarden')
-      .usage('$0 <command> [flags]\n\nSafe automatic failover of Proxmox VE containers by backup and restore.')
-      .version('version', 'print the version', PROXWARDEN_VERSION)
+      .usage(
+        '$0 <command> [flags]\n\nSafe automatic failover of Proxmox VE containers by backup and restore.',
+      )
+      .version('version', 'print the version', VERSION)
       .help('help', 'print this help')
       .strict()
       .exitProcess(false)
@@ -78,24 +81,29 @@ function report(
     argv.some(
       (word, i) => word === '--log-level=debug' || (word === '--log-level' && argv[i + 1] === 'debug'),
     ) || runtime.env['PROXWARDEN_DEBUG'] !== undefined;
-  const say = (text: string): void => io.err(io.tty ? wrapLines(redact(text), io.columns) : redact(text));
   if (error instanceof UsageError) {
-    say(`proxwarden: ${error.message} (see \`proxwarden ${command === undefined ? '' : `${command} `}--help\`)`);
+    say(
+      io,
+      `proxwarden: ${error.message} (see \`proxwarden ${command === undefined ? '' : `${command} `}--help\`)`,
+    );
     return EXIT.usage;
   }
   if (error instanceof ProxwardenError) {
-    say(`proxwarden: ${error.message}`);
-    if (error.hint !== undefined) say(`  → ${error.hint}`);
+    say(io, `proxwarden: ${error.message}`);
+    if (error.hint !== undefined) say(io, `  → ${error.hint}`);
     if (debug && error.cause !== undefined)
-      say(error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause));
+      say(
+        io,
+        error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause),
+      );
     return error.exitCode;
   }
   if (signal.aborted) {
-    say('proxwarden: interrupted; nothing was begun that is not in the journal');
+    say(io, 'proxwarden: interrupted; nothing was begun that is not in the journal');
     return EXIT.failed;
   }
-  say(`proxwarden: unexpected: ${messageOf(error)} (a bug; --log-level debug shows where)`);
-  if (debug && error instanceof Error) say(error.stack ?? '');
+  say(io, `proxwarden: unexpected: ${messageOf(error)} (a bug; --log-level debug shows where)`);
+  if (debug && error instanceof Error) say(io, error.stack ?? '');
   return EXIT.failed;
 }
 

@@ -16,7 +16,8 @@ export function commonFlags<T>(yargs: Argv<T>) {
     .option('state', {
       type: 'string',
       requiresArg: true,
-      describe: "folder of the state [$PROXWARDEN_STATE, else ./state; the lab's: .lab/state in its inventory]",
+      describe:
+        "folder of the state [$PROXWARDEN_STATE, else ./state; the lab's: .lab/state in its inventory]",
     })
     .option('json', {
       type: 'boolean',

@@ -61,7 +61,7 @@ export async function openSession(
   const dir = stateDir(args, invocation);
   const state = openState(dir, { clock: runtime.clock });
   state.read();
-  const operations = openOperations(dir, { clock: runtime.clock });
+  const operations = openOperations(dir, { clock: runtime.clock, ...runtime.runner });
   const screen = createTeller({
     io,
     clock: runtime.clock,

@@ -8,7 +8,8 @@ type Rephrase = readonly [RegExp, (found: readonly string[], usage: string) => s
 const REPHRASED: readonly Rephrase[] = [
   [
     /^Unknown arguments?: (.+)$/,
-    ([, names = '']) => `there is no ${names.includes(', ') ? 'such argument or flag' : 'argument or flag'}: ${names}`,
+    ([, names = '']) =>
+      `there is no ${names.includes(', ') ? 'such argument or flag' : 'argument or flag'}: ${names}`,
   ],
   [/^Not enough non-option arguments/, (_, usage) => `something is missing: proxwarden ${usage}`],
   [/^Too many non-option arguments/, (_, usage) => `there are too many words: proxwarden ${usage}`],
@@ -40,7 +41,9 @@ function withDashes(sentence: string, argv: readonly string[]): string {
   const [, names] = /^there is no (?:such )?argument or flag: (.+)$/.exec(sentence) ?? [];
   if (names === undefined) return sentence;
   const typed = names.split(', ').map((name) => {
-    const flag = argv.find((word) => word.replace(/=.*$/, '').replace(/^--?/, '') === name && word.startsWith('-'));
+    const flag = argv.find(
+      (word) => word.replace(/=.*$/, '').replace(/^--?/, '') === name && word.startsWith('-'),
+    );
     return flag?.replace(/=.*$/, '') ?? name;
   });
   return sentence.replace(names, [...new Set(typed)].join(', '));

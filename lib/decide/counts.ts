@@ -16,7 +16,7 @@ export function fold(
   container: Container,
   now: number,
 ): ContainerState {
-  const shown = { ...previous, verdict };
+  const shown = { ...previous, verdict, stoppedByHand: stoppedByHand(previous, verdict) };
   if (verdict.kind === 'inconclusive' || verdict.kind === 'stopped-by-hand') return shown;
   const since = previous.countedAt === null ? null : now - previous.countedAt;
   const broken = since === null || since < 0 || since > GAP_INTERVALS * container.intervalMs;
@@ -50,4 +50,10 @@ function countFailure(base: ContainerState, container: Container, now: number): 
     countedAt: now,
     down: base.down || failures >= container.failureThreshold,
   };
+}
+
+/** It is remembered while nothing can be seen of it: a node that dies takes the task log along, not the wish. */
+function stoppedByHand(previous: ContainerState, verdict: Verdict): string | null {
+  if (verdict.kind === 'inconclusive') return previous.stoppedByHand;
+  return verdict.kind === 'stopped-by-hand' ? (previous.stoppedByHand ?? verdict.reason) : null;
 }

@@ -5,7 +5,7 @@
 import type { Container, Inventory, Target } from '../inventory/types.ts';
 import { emptyContainerState, type ContainerState, type State } from '../state/model.ts';
 import { decideFailover } from './failover.ts';
-import { automaticGates, safetyGates, type GateInput } from './gates.ts';
+import { automaticGates, fail, pass, safetyGates, type GateInput } from './gates.ts';
 import { incarnationsOf, type Incarnations } from './incarnations.ts';
 import type { Decision, Gate, Incarnation, Observation, Verdict } from './model.ts';
 import type { Reservations } from './placement.ts';
@@ -53,7 +53,9 @@ export function assess(inventory: Inventory, observation: Observation, state: St
       pending: [],
       problems: [],
     };
-    return { container, incarnations, verdict: verdictOf(container, observation, incarnations.current, run) };
+    const stopped = state.containers[container.name]?.stoppedByHand ?? null;
+    const verdict = verdictOf(container, observation, incarnations.current, run, stopped);
+    return { container, incarnations, verdict };
   });
 }
 
@@ -87,7 +89,8 @@ function decideOne(one: One): Decision {
   const { container, verdict, incarnations } = assessment;
   const busy = input.busy.get(container.name);
   if (busy !== undefined) return quiet(one, 'none', `operation ${busy} is in hand`);
-  if (input.request !== undefined) return acting(one, safetyGates(one.gateInput), input.request);
+  if (input.request !== undefined)
+    return acting(one, [modeGate(container), ...safetyGates(one.gateInput)], input.request);
   switch (verdict.kind) {
     case 'healthy':
       return quiet(one, 'none', verdict.reason);
@@ -112,6 +115,13 @@ function decideOne(one: One): Decision {
   const inPlace = startInPlace(container, incarnations.current, record, input.observation);
   if (inPlace !== null) return { ...quiet(one, inPlace.kind, inPlace.why), gates };
   return acting(one, gates, undefined);
+}
+
+/** `observe` never acts, a person's wish included: such an entry need not even say where to restore. */
+function modeGate({ name, mode }: Container): Gate {
+  return mode === 'protect'
+    ? pass('mode', 'the inventory says protect')
+    : fail('mode', `the inventory says mode: ${mode}, which never acts`, `set mode: protect for ${name}`);
 }
 
 /** A container that stopped, or whose service hangs, on a living node is started or restarted in place once. */

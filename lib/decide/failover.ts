@@ -5,6 +5,7 @@ import { formatDuration } from '../units.ts';
 import { chooseBackup, type BackupChoice } from './backups.ts';
 import type { Request } from './decide.ts';
 import { fail, pass } from './gates.ts';
+import { fenceable } from './fenceable.ts';
 import { incarnationKey, vmidOfEpoch, type Incarnations } from './incarnations.ts';
 import type {
   BackupView,
@@ -49,7 +50,7 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
       fail(
         'source',
         `${container.name} (vmid ${container.vmid}) is not in cluster ${container.cluster}`,
-        'correct vmid or cluster in the inventory',
+        'correct vmid or cluster in the inventory; the token needs VM.Audit on /vms to see it',
       ),
     );
   const source = sourceGate(input, view, current);
@@ -88,8 +89,8 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
     target === undefined
       ? fail(
           'target',
-          `no node can take it: ${placement.rejected.map((r) => `${r.what} ${r.why}`).join('; ') || 'the inventory names none'}`,
-          'free a node of its list, or name another one under nodes',
+          `no node can take it: ${placement.rejected.map((r) => `${r.what}: ${r.why}`).join('; ') || 'the inventory names none'}`,
+          roomAdvice(placement.rejected.map((r) => r.why)),
         )
       : pass(
           'target',
@@ -227,32 +228,13 @@ function proofGate(
   );
 }
 
-/** Rule 5: why a node may not be powered off automatically, or null when it may. */
-export function fenceable(
-  { inventory, observation }: Pick<FailoverInput, 'inventory' | 'observation'>,
-  view: ClusterView,
-  name: string,
-): string | null {
-  const drivers = (inventory.clusters[view.cluster]?.nodes[name]?.fence ?? []).filter(
-    (f) => f.driver !== 'manual',
-  );
-  if (drivers.length === 0) return `no fence driver is configured for ${name}`;
-  const node = view.nodes.find((n) => n.name === name);
-  if (view.standalone || !view.quorate || node?.online !== false)
-    return `no quorate view says that ${name} is offline, so it is not powered off`;
-  if (node.apiAnswers !== false || view.endpoints.some((e) => e.ok && e.node === name))
-    return `the API of ${name} answers, so it is not powered off`;
-  const guests = new Set(view.guests.filter((g) => g.node === name).map((g) => g.vmid));
-  for (const container of Object.values(inventory.containers)) {
-    if (container.cluster !== view.cluster || !guests.has(container.vmid)) continue;
-    const answering = (observation.probes[container.name] ?? []).find((p) => p.answered);
-    const elsewhere = view.lineages.some(
-      (l) => l.line.container === container.name && l.line.phase === 'live' && l.node !== name,
-    );
-    if (answering !== undefined && !elsewhere)
-      return `${container.name} on ${name} answers (${answering.probe}), so ${name} is not powered off`;
-  }
-  return null;
+/** What would give it a node, by what was said of those that it has. */
+function roomAdvice(reasons: readonly string[]): string {
+  if (reasons.some((why) => /^vmid \d+ is taken/.test(why)))
+    return 'free that vmid, or give the copies others under failover.vmids';
+  if (reasons.some((why) => why.includes('storage')))
+    return 'compare backup.storage and failover.restoreStorage with `pvesm status`; the token needs Datastore.Audit on them';
+  return 'free a node of its list, or name another one under nodes';
 }
 
 function backupGate(
@@ -287,6 +269,16 @@ function backupGate(
       ),
     };
   }
+  const named = request?.backup?.volid;
+  if (named !== undefined && !observation.backups.some((b) => b.volid === named))
+    return {
+      choice,
+      gate: fail(
+        'backup',
+        `there is no backup ${named} of ${container.name} on ${container.backup.storage}`,
+        `\`proxwarden backup list ${container.name}\` shows those that there are`,
+      ),
+    };
   const reasons = choice.rejected.slice(0, 3).map((r) => `${r.what}: ${r.why}`);
   return {
     choice,

@@ -50,11 +50,12 @@ export function automaticGates(input: GateInput): Gate[] {
         ),
   ];
   const since = record.lastFailoverAt === null ? null : now - record.lastFailoverAt;
-  if (since !== null && since >= 0 && since < container.failover.cooldownMs)
+  // Negative: the clock was set back meanwhile. How long ago it really was isn't known, so the cooldown holds.
+  if (since !== null && since < container.failover.cooldownMs)
     gates.push(
       fail(
         'cooldown',
-        `the last failover was ${formatDuration(since)} ago, the cooldown is ${formatDuration(container.failover.cooldownMs)}`,
+        `the last failover was ${since < 0 ? 'in the future (the clock was set back)' : `${formatDuration(since)} ago`}, the cooldown is ${formatDuration(container.failover.cooldownMs)}`,
         `wait, or run \`proxwarden failover ${name}\``,
       ),
     );
@@ -71,7 +72,7 @@ export function safetyGates(input: GateInput): Gate[] {
     gates.push(
       fail(
         'quorum',
-        `there is no quorate view of cluster ${container.cluster}`,
+        [`there is no quorate view of cluster ${container.cluster}`, ...(view?.problems ?? [])].join('; '),
         'restore quorum, or make an endpoint of the quorate side reachable',
       ),
     );
@@ -109,6 +110,23 @@ export function safetyGates(input: GateInput): Gate[] {
         `remove it there (\`ha-manager remove ${ha.sid}\`), or from the inventory`,
       ),
     );
+  else if (view?.haProblem !== undefined)
+    gates.push(
+      fail(
+        'ha',
+        `whether the HA manager runs it can't be said: ${view.haProblem}`,
+        'give the token Sys.Audit on /',
+      ),
+    );
+  const lock = lockOf(input);
+  if (lock !== null)
+    gates.push(
+      fail(
+        'lock',
+        lock,
+        'let the task that holds the lock end; if there is none, `pct unlock` it on its node',
+      ),
+    );
   const wrong = wrongPlug(input);
   if (wrong !== null)
     gates.push(
@@ -121,9 +139,20 @@ export function safetyGates(input: GateInput): Gate[] {
   return gates;
 }
 
+/** A locked container can be neither stopped, backed up nor started: on a living node something is at work on it. */
+function lockOf({ observation, incarnations: { current } }: GateInput): string | null {
+  const view = current === null ? undefined : observation.clusters[current.cluster];
+  const same = (d: { node: string; vmid: number }): boolean =>
+    d.node === current?.node && d.vmid === current.vmid;
+  const lock = view?.details.find(same)?.lock ?? null;
+  return lock === null || current === null
+    ? null
+    : `CT ${current.vmid} on ${current.node} is locked (${lock})`;
+}
+
 function limitGate({ inventory, state, now, decidedNow }: GateInput): Gate {
   const { failoversPerRun, failoversPerHour } = inventory.limits;
-  const recent = state.failovers.filter((at) => now - at < HOUR_MS && at <= now).length;
+  const recent = state.failovers.filter((at) => now - at < HOUR_MS).length;
   if (decidedNow >= failoversPerRun)
     return fail(
       'limits',

@@ -41,8 +41,15 @@ export function incarnationsOf(
   const found: Incarnation[] = [];
   for (const view of Object.values(observation.clusters)) {
     for (const { node, vmid, line } of view.lineages) {
-      if (line.container !== container.name || !isAtHome(line, { cluster: view.cluster, node, vmid }))
+      if (line.container !== container.name) continue;
+      if (!isAtHome(line, { cluster: view.cluster, node, vmid })) {
+        // Under another vmid it is somebody's restore of our copy. Under its own it is the copy itself, migrated.
+        if (line.cluster === view.cluster && line.vmid === vmid)
+          problems.push(
+            `drift: CT ${vmid} (epoch ${line.epoch}) was restored on ${line.node} and is on ${node} now: migrate it back`,
+          );
         continue;
+      }
       found.push({
         cluster: view.cluster,
         node,
@@ -55,9 +62,12 @@ export function incarnationsOf(
     }
   }
   const home = observation.clusters[container.cluster];
+  const drift = driftProblems(container, home, found);
+  problems.push(...drift);
   const taken = found.some((i) => i.cluster === container.cluster && i.vmid === container.vmid);
   const original = home?.guests.find((guest) => guest.vmid === container.vmid && guest.type === 'lxc');
-  if (original !== undefined && !taken) {
+  // Beside copies, a guest that the lineage doesn't know as their original is somebody else's: it is not touched.
+  if (original !== undefined && !taken && (drift.length === 0 || found.length === 0)) {
     found.push({
       cluster: container.cluster,
       node: original.node,
@@ -69,10 +79,10 @@ export function incarnationsOf(
     });
   }
   const known = cached?.current ?? null;
-  problems.push(...driftProblems(container, home, found, taken, known));
   if (known !== null && known.epoch > 0 && !found.some((i) => i.epoch === known.epoch)) {
     addUnread(known, observation.clusters[known.cluster], found, problems, container.name);
   }
+  problems.push(...unreadProblems(container, home, found));
   return arrange(found, problems, container.name);
 }
 
@@ -81,32 +91,70 @@ function driftProblems(
   container: Container,
   view: ClusterView | undefined,
   found: readonly Incarnation[],
-  taken: boolean,
-  known: Incarnation | null,
 ): string[] {
   if (view === undefined) return [];
+  const { name, failover } = container;
   const problems: string[] = [];
-  const mine = new Set(found.map((i) => i.vmid));
+  const copies = found.filter((i) => i.cluster === view.cluster && i.epoch > 0);
+  const taken = found.some((i) => i.cluster === view.cluster && i.vmid === container.vmid);
+  const originals = new Set<number>();
   for (const { node, vmid, line } of view.lineages) {
     if (!isAtHome(line, { cluster: view.cluster, node, vmid })) continue;
     const before = parseIncarnationKey(line.supersedes);
-    if (line.container === container.name && before !== null) mine.add(before.vmid);
-    else if (before?.vmid === container.vmid && !taken)
+    if (line.container === name) {
+      if (before?.epoch === 0) originals.add(before.vmid);
+    } else if (before?.vmid === container.vmid && !taken)
       problems.push(
         `drift: CT ${container.vmid} has been taken over by ${line.container} (${node}/${vmid}, epoch ${line.epoch}); was ${line.container} renamed in the inventory?`,
       );
-  }
-  const epochs = found.filter((i) => i.epoch > 0);
-  if (epochs.length > 0 && !mine.has(container.vmid))
-    problems.push(
-      `drift: the inventory says vmid ${container.vmid}, the lineage of ${container.name} says ${[...mine].join(', ')}`,
-    );
-  for (const { node, vmid } of view.unread)
-    if (known?.vmid !== vmid && epochs.length === 0 && container.failover.vmids.includes(vmid))
+    else if (vmid === container.vmid || failover.vmids.includes(vmid))
       problems.push(
-        `CT ${vmid} on ${node} may be a later copy of ${container.name}, and its config can't be read`,
+        `drift: CT ${vmid} on ${node}, which the inventory gives to ${name}, is ${line.container}, epoch ${line.epoch}; was ${line.container} renamed in the inventory?`,
       );
+  }
+  const said = originals.size > 0 ? [...originals] : copies.map((i) => i.vmid);
+  const ours =
+    originals.size > 0
+      ? originals.has(container.vmid)
+      : said.every((vmid) => vmid === container.vmid || failover.vmids.includes(vmid));
+  if (copies.length > 0 && !ours)
+    problems.push(
+      `drift: the inventory says vmid ${container.vmid}, the lineage of ${name} says ${said.join(', ')}`,
+    );
   return problems;
+}
+
+/**
+ * Containers on vmids that only copies of this one take, and whose description could not be read: perhaps a later copy.
+ * Their tag says nothing: a list drops it when their node has been dead for five minutes, and a person can remove it.
+ */
+function unreadProblems(
+  container: Container,
+  view: ClusterView | undefined,
+  found: readonly Incarnation[],
+): string[] {
+  if (view === undefined) return [];
+  const { vmids } = container.failover;
+  const highest = Math.max(0, ...found.map((i) => i.epoch));
+  const listed = [...view.guests.filter((g) => g.type === 'lxc'), ...view.unread];
+  const unread = new Map(
+    listed
+      .filter((g) => vmids.includes(g.vmid))
+      .filter((g) => ![...found, ...view.details].some((i) => i.node === g.node && i.vmid === g.vmid))
+      .map((g) => [`${g.node}/${g.vmid}`, g]),
+  );
+  return [...unread.values()].flatMap(({ node, vmid }) => {
+    const index = vmids.indexOf(vmid);
+    const superseded = view.lineages.some(({ line }) => {
+      const before = line.container === container.name ? parseIncarnationKey(line.supersedes) : null;
+      return before?.node === node && before.vmid === vmid;
+    });
+    // Its epoch is at least index + 1; after one round through the list the next epoch takes its vmid again.
+    const older = index + 1 <= highest && (index !== highest % vmids.length || superseded);
+    return older
+      ? []
+      : [`CT ${vmid} on ${node} may be a later copy of ${container.name}, and its config can't be read`];
+  });
 }
 
 /** A copy that we know of and whose config can't be read now: kept while its vmid is still listed on its node. */
@@ -143,6 +191,13 @@ function arrange(found: readonly Incarnation[], problems: string[], name: string
     pending: sorted.filter((i) => i.phase === 'restored' && i.epoch > epoch),
     problems,
   };
+}
+
+/** The lowest epoch that the container's copy on `vmid` can have; null: no copy of it takes that vmid. */
+export function leastEpochOf(container: Container, vmid: number): number | null {
+  if (vmid === container.vmid) return 0;
+  const index = container.failover.vmids.indexOf(vmid);
+  return index === -1 ? null : index + 1;
 }
 
 /** The vmid that the copy of `epoch` takes. The same for every runner: PVE refusing a taken vmid is their mutex. */

@@ -99,7 +99,16 @@ export const GuestDetail = z.object({
   /** Something a token cannot restore, or that isn't in a backup: bind mounts, features, raw lxc lines. */
   obstacles: z.array(z.string()),
   /** The last start/stop/shutdown task of it, when it was stopped: who asked for it. Null: not read or none. */
-  lastTask: z.object({ type: z.string(), user: z.string(), endedAt: z.number(), ok: z.boolean() }).nullable(),
+  lastTask: z
+    .object({
+      type: z.string(),
+      user: z.string(),
+      endedAt: z.number(),
+      ok: z.boolean(),
+      /** Asked for with the very token that reads it: our own doing, and no person's wish. */
+      ours: z.boolean().optional(),
+    })
+    .nullable(),
 });
 export type GuestDetail = z.infer<typeof GuestDetail>;
 
@@ -152,6 +161,8 @@ export const ClusterView = z.object({
   storages: z.array(StorageView),
   ha: z.array(HaEntry),
   haGroups: z.array(HaGroup),
+  /** Why the HA entries could not be read, so that their absence says nothing; undefined: they were. */
+  haProblem: z.string().optional(),
   /** Whether the token may write HA entries (Sys.Console on `/`); null: not read. */
   mayGuard: z.boolean().nullable(),
   /** Lineage lines of all guests tagged `proxwarden`, with where they were found. */

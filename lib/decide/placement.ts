@@ -50,6 +50,7 @@ function unfit(target: Target, input: PlacementInput): string | null {
   const node = view.nodes.find((n) => n.name === target.node);
   if (node === undefined) return `there is no node ${target.node} in cluster ${target.cluster}`;
   if (!node.online) return 'it is offline';
+  if (node.apiAnswers !== true) return 'its API does not answer';
   return (
     storageProblem(view, target.node, input) ??
     memoryProblem(node, target, input) ??

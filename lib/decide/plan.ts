@@ -35,7 +35,9 @@ export function sameAction(fresh: Decision, planned: Decision): boolean {
   if (!fence.every((node) => planned.action?.fence.includes(node) ?? false)) return false;
   const strip = (decision: Decision): string =>
     JSON.stringify(
-      essence(decision.action === null ? decision : { ...decision, action: { ...decision.action, fence: [] } }),
+      essence(
+        decision.action === null ? decision : { ...decision, action: { ...decision.action, fence: [] } },
+      ),
     );
   return strip(fresh) === strip(planned);
 }

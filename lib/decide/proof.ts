@@ -49,7 +49,7 @@ export function proofOf(input: ProofInput): Proof {
   const { incarnation, observation, now } = input;
   const view = observation.clusters[incarnation.cluster];
   if (view === undefined) return none('its cluster has not been observed', 'reach the cluster');
-  if (now - view.at > FRESH_MS)
+  if (!isFresh(view.at, now))
     return none(`the reads are ${Math.round((now - view.at) / 1000)} s old`, 'observe again');
   const node = view.nodes.find((n) => n.name === incarnation.node);
   if (believedAlive(view, node, incarnation.node)) return aliveProof(input, view);
@@ -60,6 +60,11 @@ export function proofOf(input: ProofInput): Proof {
       `find out what answers at ${answering.probe}`,
     );
   return deadProof(view, incarnation.node, now);
+}
+
+/** A read from the future was made before the clock was set back: how old it is can't be said. */
+function isFresh(at: number, now: number): boolean {
+  return Math.abs(now - at) <= FRESH_MS;
 }
 
 /** A node counts as alive while anything of it answers: its own API, an endpoint that is it, or corosync. */
@@ -99,7 +104,7 @@ function missingForStopped(
   const missing: string[] = [];
   if (detail === undefined) missing.push(`the state of CT ${vmid} could not be read from its node`);
   else {
-    if (now - detail.readAt > FRESH_MS)
+    if (!isFresh(detail.readAt, now))
       missing.push(`the state of CT ${vmid} was read ${Math.round((now - detail.readAt) / 1000)} s ago`);
     if (detail.status !== 'stopped')
       missing.push(`CT ${vmid} is ${detail.status ?? 'of unknown state'} there`);
@@ -107,6 +112,7 @@ function missingForStopped(
   }
   if (node?.netstat == null) missing.push('its netstat could not be read');
   else if (node.netstat.includes(vmid)) missing.push(`netstat there shows an interface of CT ${vmid}`);
+  if (view.haProblem !== undefined) missing.push(`what HA wants is not known (${view.haProblem})`);
   const ha = view.ha.find((entry) => entry.sid === `ct:${vmid}`);
   if (ha !== undefined && ha.state !== 'disabled' && ha.state !== 'stopped' && ha.state !== 'ignored')
     missing.push(`the HA manager wants ct:${vmid} ${ha.state}`);
@@ -147,7 +153,7 @@ function deadProof(view: ClusterView, name: string, now: number): Proof {
 function offRead(view: ClusterView, node: string, now: number): FenceStatus | null {
   return (
     view.fences.find(
-      (f) => f.node === node && f.power === 'off' && (f.driver === 'manual' || now - f.at <= FRESH_MS),
+      (f) => f.node === node && f.power === 'off' && (f.driver === 'manual' || isFresh(f.at, now)),
     ) ?? null
   );
 }

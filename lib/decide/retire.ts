@@ -59,6 +59,7 @@ function guardObstacle(view: ClusterView, original: Incarnation): string | null 
   if (view.standalone) return 'a stand-alone node has no HA manager elsewhere';
   if (!guardMeasured(view.version))
     return `the HA guard has not been measured on Proxmox VE ${view.version ?? '(unknown version)'}`;
+  if (view.haProblem !== undefined) return view.haProblem;
   const entry = view.ha.find((e) => e.sid === `ct:${original.vmid}`);
   if (entry !== undefined) return `there is an HA entry ct:${original.vmid} (${entry.state}) that isn't ours`;
   if (view.mayGuard === false) return 'the token may not write HA entries';

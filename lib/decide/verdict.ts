@@ -68,8 +68,11 @@ export function verdictOf(
   observation: Observation,
   current: Incarnation | null,
   run: RunHealth,
+  /** Who stopped it, as far as is remembered from when its node could be asked. */
+  stoppedBefore: string | null = null,
 ): Verdict {
-  const probes = observation.probes[container.name] ?? [];
+  const probes = observation.probes[container.name];
+  if (probes === undefined) return { kind: 'inconclusive', reason: 'it was not probed in this run' };
   if (probesPass(container, probes)) return { kind: 'healthy', reason: passReason(probes) };
   const failed = failReason(container, probes);
   const view = observation.clusters[container.cluster];
@@ -88,6 +91,8 @@ export function verdictOf(
       kind: 'inconclusive',
       reason: `${failed}, and vmid ${container.vmid} is not in cluster ${container.cluster}`,
     };
+  if (stoppedBefore !== null && unseen(observation, current))
+    return { kind: 'stopped-by-hand', reason: `${stoppedBefore}; ${current.node} can't be asked now` };
   const offline = knownOffline(observation, current.cluster, current.node);
   if (!offline) {
     const stopped = stoppedByHand(observation, current);
@@ -104,14 +109,23 @@ export function verdictOf(
   return { kind: 'unhealthy', reason: `node ${current.node} is offline; ${failed}` };
 }
 
+/** Its node says nothing of it, and no list has shown it running since. */
+function unseen(observation: Observation, current: Incarnation): boolean {
+  const view = observation.clusters[current.cluster];
+  const at = (one: { vmid: number; node: string }): boolean =>
+    one.vmid === current.vmid && one.node === current.node;
+  return view?.details.find(at) === undefined && view?.guests.find(at)?.status !== 'running';
+}
+
 /** A stop that a person asked for is visible in PVE's task log. Null: not so. */
 function stoppedByHand(observation: Observation, current: Incarnation): string | null {
   const detail = observation.clusters[current.cluster]?.details.find(
     (d) => d.vmid === current.vmid && d.node === current.node,
   );
   if (detail === undefined || detail.status !== 'stopped' || detail.lastTask === null) return null;
-  const { type, user, ok } = detail.lastTask;
-  if (!ok || (type !== 'vzstop' && type !== 'vzshutdown')) return null;
+  const { type, user, ok, ours } = detail.lastTask;
+  // A copy that we have stopped ourselves (its probes never passed) is down, whoever looks at the task log.
+  if (!ok || ours === true || (type !== 'vzstop' && type !== 'vzshutdown')) return null;
   return `stopped by ${user} (${type})`;
 }
 

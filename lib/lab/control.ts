@@ -13,7 +13,7 @@ import { startPlugs } from './plugs.ts';
 import { claimRunFile, labToken, makeLabFolder, refuseSecondLab, releaseRunFile } from './runfile.ts';
 import { startLabServer } from './server.ts';
 import { startNas, startServices } from './services.ts';
-import type { LabControl } from './types.ts';
+import type { LabControl, WorldSpec } from './types.ts';
 
 const EVENTS_SHOWN = 50;
 const PROBLEMS_KEPT = 20;
@@ -26,6 +26,8 @@ export interface LabUpOptions {
   /** All fixed ports follow from it, see `examplePorts`. */
   readonly portBase: number;
   readonly clock?: Clock;
+  /** Another world than the example's, for tests: made from it. */
+  readonly world?: (example: WorldSpec) => WorldSpec;
 }
 
 export interface RunningLab {
@@ -59,7 +61,8 @@ export async function labUp(options: LabUpOptions): Promise<RunningLab> {
   await rm(join(folder, 'state'), { recursive: true, force: true });
 
   const clock = options.clock ?? systemClock;
-  const world = exampleWorld({ portBase, secret: await labToken(folder, EXAMPLE_TOKEN_ID) });
+  const example = exampleWorld({ portBase, secret: await labToken(folder, EXAMPLE_TOKEN_ID) });
+  const world = options.world?.(example) ?? example;
   const tls = await labCertificate(folder, systemClock.now());
   const token = randomBytes(32).toString('hex');
   const startedAt = clock.now();

@@ -152,6 +152,11 @@ export class Lab implements LabControl {
     await succeeded(this.#world.guests.spawnStop(node, vmid, 'root@pam', 'hand'));
   }
 
+  /** A container ends by itself (`poweroff` inside, killed for memory): nobody asked for it, no task shows it. */
+  crash(vmid: number): void {
+    this.#world.guests.ended(this.#ownerOf(vmid), vmid, 'ended by itself');
+  }
+
   running(): readonly RunningCopy[] {
     return this.#world.guests.running();
   }

@@ -97,6 +97,10 @@ async function deepen(
       identity === null ||
       identity.vmid !== incarnations.current?.vmid ||
       runtime.clock.now() - identity.readAt > IDENTITY_STALE_MS;
+    // Whatever their tags: a copy that lost its tag is a copy.
+    for (const guest of observation.clusters[container.cluster]?.guests ?? [])
+      if (guest.type === 'lxc' && container.failover.vmids.includes(guest.vmid))
+        wanted.set(container.cluster, [...(wanted.get(container.cluster) ?? []), guest]);
     for (const one of all) {
       if (trouble || stale || one !== incarnations.current)
         wanted.set(one.cluster, [...(wanted.get(one.cluster) ?? []), one]);

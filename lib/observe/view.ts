@@ -20,6 +20,8 @@ import type { State } from '../state/model.ts';
 const CONCURRENCY = 8;
 /** Short, so that everything read for one decision is young enough for it (proof.ts, FRESH_MS). */
 const NODE_DEADLINE_MS = 3_000;
+/** A cluster lists a node as online for some nine seconds after its death (facts, section 6). */
+const SEEN_LATE_MS = 10_000;
 
 export interface ViewDeps {
   readonly api: PveApi;
@@ -31,7 +33,9 @@ export interface ViewDeps {
 /** The cluster's view through its first quorate endpoint; with `via: null` and the reasons when there is none. */
 export async function clusterView(deps: ViewDeps): Promise<ClusterView> {
   const { api, cluster, runtime, signal } = deps;
-  const seen = await Promise.all(api.endpoints.map((endpoint) => api.endpointView(endpoint, { signal, timeoutMs: NODE_DEADLINE_MS })));
+  const seen = await Promise.all(
+    api.endpoints.map((endpoint) => api.endpointView(endpoint, { signal, timeoutMs: NODE_DEADLINE_MS })),
+  );
   const endpoints: EndpointView[] = seen.map(({ endpoint, ok, error, node, quorate, online }) => ({
     endpoint,
     ok,
@@ -59,7 +63,7 @@ export async function clusterView(deps: ViewDeps): Promise<ClusterView> {
     unread: [],
     details: [],
     fences: [],
-    problems: endpoints.filter((e) => !e.ok).map((e) => `${e.endpoint}: ${e.error ?? 'no answer'}`),
+    problems: endpointProblems(endpoints),
   };
   if (chosen === undefined) {
     if (seen.some((e) => e.ok)) empty.problems.push(`no endpoint of cluster ${cluster.name} has quorum`);
@@ -72,6 +76,18 @@ export async function clusterView(deps: ViewDeps): Promise<ClusterView> {
     if (!(error instanceof PveError)) throw error;
     return { ...empty, problems: [...empty.problems, messageOf(error)] };
   }
+}
+
+/** Why endpoints don't answer, each reason once, with the endpoints that it is about. */
+function endpointProblems(endpoints: readonly EndpointView[]): string[] {
+  const about = new Map<string, string[]>();
+  for (const { ok, endpoint, error } of endpoints) {
+    const reason = error ?? 'no answer';
+    if (!ok) about.set(reason, [...(about.get(reason) ?? []), endpoint]);
+  }
+  return [...about].map(([reason, who]) =>
+    who.every((endpoint) => reason.includes(endpoint)) ? reason : `${who.join(', ')}: ${reason}`,
+  );
 }
 
 async function fullView(
@@ -104,6 +120,7 @@ async function fullView(
     storages: resources.storages,
     ha: ha.entries,
     haGroups: ha.groups,
+    ...(ha.problem === undefined ? {} : { haProblem: ha.problem }),
     lineages: tagged.lineages,
     unread: tagged.unread,
     details: tagged.details,
@@ -116,11 +133,12 @@ async function haView(api: PveApi, problems: string[], signal: AbortSignal | und
     const entries = await api.haResources({ signal });
     // Groups exist up to 8.x only; without entries that name one there is nothing to look up.
     const groups = entries.some((e) => e.group !== null) ? await api.haGroups({ signal }) : [];
-    return { entries, groups };
+    return { entries, groups, problem: undefined };
   } catch (error) {
     if (!(error instanceof PveError)) throw error;
-    problems.push(`HA entries: ${messageOf(error)}`);
-    return { entries: [], groups: [] };
+    const problem = `HA entries: ${messageOf(error)}`;
+    problems.push(problem);
+    return { entries: [], groups: [], problem };
   }
 }
 
@@ -207,7 +225,10 @@ export async function addDetails(
     [...unique.values()].map(({ node, vmid }) =>
       limit(async () => {
         try {
-          view.details.push(await api.guestDetail(node, vmid, { signal }));
+          const detail = await api.guestDetail(node, vmid, { signal });
+          view.details.push(detail);
+          const line = parseLineage(detail.description);
+          if (line !== null) view.lineages.push({ node, vmid, line });
         } catch (error) {
           if (!(error instanceof PveError)) throw error;
           view.problems.push(`CT ${vmid} on ${node}: ${messageOf(error)}`);
@@ -239,9 +260,13 @@ export async function addFences(
         detail: read.detail,
       });
     }
-    const word = state.fenceConfirmed[`${cluster.name}/${node}`];
+    const key = `${cluster.name}/${node}`;
+    const word = state.fenceConfirmed[key];
     const manual = configs.find((c) => c.driver === 'manual');
-    if (word !== undefined && manual?.driver === 'manual' && runtime.clock.now() - word.at < manual.validMs)
+    const age = word === undefined ? NaN : runtime.clock.now() - word.at;
+    // It was said of that outage: a node that has been seen since may be running now, cut off or not.
+    const stillOff = word !== undefined && (state.lastSeenOnline[key] ?? 0) <= word.at + SEEN_LATE_MS;
+    if (stillOff && manual?.driver === 'manual' && age > -SEEN_LATE_MS && age < manual.validMs)
       found.push({ node, driver: 'manual', power: 'off', at: word.at, detail: `confirmed by ${word.by}` });
     return found;
   });

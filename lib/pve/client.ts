@@ -46,6 +46,7 @@ export function createPveClient(options: PveClientOptions): PveApi {
     throw new InputError(`the API token of cluster ${cluster} is not of the form user@realm!name=secret`, {
       hint: 'for example proxwarden@pve!cli=00000000-0000-…; `pveum user token add` shows it once, when it is made',
     });
+  const tokenId = options.token.slice(0, options.token.indexOf('='));
   const transport = createTransport(options);
   const { clock } = runtime;
   const rotation = createRotation({ cluster, endpoints, transport, clock });
@@ -110,7 +111,8 @@ export function createPveClient(options: PveClientOptions): PveApi {
     callOptions?: CallOptions,
   ): Promise<GuestDetail['lastTask']> {
     try {
-      return lastPowerTask(await tasks(node, { vmid, since: 0 }, callOptions));
+      const last = lastPowerTask(await tasks(node, { vmid, since: 0 }, callOptions));
+      return last?.user === tokenId ? { ...last, ours: true } : last;
     } catch (error) {
       if (error instanceof PveError && callOptions?.signal?.aborted !== true) return null;
       throw error;

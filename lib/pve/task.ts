@@ -119,7 +119,17 @@ function ended(name: string, exitstatus: string, log: readonly string[]): TaskRe
       `${name} ended without a result (unexpected status): its worker died or was killed${last === undefined ? '' : ` — ${last}`}`,
     );
   }
-  throw new PveError(`${name} failed: ${line ?? exitstatus}`, { outcome: 'refused' });
+  throw new PveError(`${name} failed: ${shortened(line ?? exitstatus)}${noSpace(log)}`, { outcome: 'refused' });
+}
+
+/** PVE quotes whole pipelines; what they begin with is enough for a person. */
+function shortened(line: string): string {
+  return line.replace(/command '(.{40})[^]{40,}?' failed:/, "command '$1…' failed:");
+}
+
+/** The commonest reason is told by a tool in the middle of the log, and not in the line that says that it failed. */
+function noSpace(log: readonly string[]): string {
+  return log.some((line) => line.includes('No space left on device')) ? ' (no space left on device)' : '';
 }
 
 /**

@@ -12,6 +12,8 @@ export const ContainerState = z.object({
   firstFailureAt: z.number().nullable(),
   lastHealthyAt: z.number().nullable(),
   verdict: Verdict.nullable(),
+  /** Who stopped it, as long as nothing has been seen of a start since; it outlasts its node. Null: nobody. */
+  stoppedByHand: z.string().nullable().default(null),
   /** Reached the failure threshold and has not yet reached the recovery threshold again. */
   down: z.boolean(),
   /** When it was last restarted in place during the present trouble. */
@@ -77,6 +79,7 @@ export function emptyContainerState(): ContainerState {
     firstFailureAt: null,
     lastHealthyAt: null,
     verdict: null,
+    stoppedByHand: null,
     down: false,
     restartedAt: null,
     lastFailoverAt: null,

@@ -21,7 +21,11 @@ export type Event =
       readonly from: Verdict['kind'] | null;
       readonly to: Verdict;
     }
-  | { readonly kind: 'decision'; readonly decision: Decision }
+  | {
+      readonly kind: 'decision';
+      readonly decision: Decision;
+      /** As in the run before. */ readonly repeated: boolean;
+    }
   | {
       readonly kind: 'operation-started';
       readonly operation: string;
@@ -83,7 +87,7 @@ export function isTransition(event: Event): boolean {
     case 'reconciled':
       return true;
     case 'decision':
-      return event.decision.kind !== 'none' && event.decision.kind !== 'wait';
+      return !event.repeated && event.decision.kind !== 'none' && event.decision.kind !== 'wait';
     case 'note':
       return event.level === 'warn';
     case 'counted':

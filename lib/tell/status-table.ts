@@ -52,7 +52,7 @@ function detailOf(
   op: Operation | undefined,
   now: number,
 ): string {
-  if (op !== undefined) return `${op.kind} ${op.id} in hand: ${op.steps.at(-1)?.name ?? 'beginning'}`;
+  if (op !== undefined) return `${op.kind} in hand: ${op.steps.at(-1)?.name ?? 'beginning'} (${op.id})`;
   if (record?.error != null)
     return `HANDS OFF since ${formatDuration(now - record.error.at)} (${record.error.operation}): ${record.error.reason}`;
   if (record?.lastFailoverAt != null && record.verdict?.kind === 'healthy')

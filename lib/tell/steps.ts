@@ -117,7 +117,10 @@ function createDrawing(planned: readonly string[], columns: number): Drawing {
   function skip(names: readonly string[], rest: 'skipped' | 'cut'): void {
     for (const name of names) {
       const slot = slots.get(name);
-      slot?.settle({ kind: rest === 'cut' && slot.begun ? 'cut' : 'skipped', note: '' });
+      slot?.settle({
+        kind: rest === 'cut' && slot.begun ? 'cut' : 'skipped',
+        note: rest === 'cut' ? 'not begun' : 'not needed',
+      });
     }
   }
 
@@ -166,7 +169,7 @@ async function draw(slots: readonly (readonly [string, Slot])[], columns: number
         if (slot.text !== '') slot.show(slot.text);
         const { kind, note } = await slot.result;
         if (kind === 'skipped') {
-          task.skip(`${name} (not needed)`);
+          task.skip(`${name} (${note})`);
           return;
         }
         task.title = kind === 'cut' ? `${name}: interrupted` : fit(`${name}: ${note}`);
@@ -176,6 +179,8 @@ async function draw(slots: readonly (readonly [string, Slot])[], columns: number
     {
       concurrent: false,
       exitOnError: false,
+      // Ctrl-C is ours: the journal is to be written and the way on to be said.
+      registerSignalListeners: false,
       rendererOptions: { showErrorMessage: false, collapseSkips: true },
     },
   );

@@ -36,8 +36,11 @@ export function createTeller(options: TellerOptions): Teller {
 
 function plainTeller({ io, clock, level, json }: TellerOptions): Teller {
   const shown = new Map<string, number>();
+  /** What was told of a failed step, by operation: its end need not repeat it. */
+  const failed = new Map<string, string>();
   return {
     tell(event) {
+      if (event.kind === 'step-failed') failed.set(event.operation, event.note);
       if (RANK[levelOf(event)] > RANK[level]) return;
       const now = clock.now();
       if (event.kind === 'step-progress') {
@@ -47,7 +50,8 @@ function plainTeller({ io, clock, level, json }: TellerOptions): Teller {
         if (last === undefined || now - last < PROGRESS_EVERY_MS) return;
       }
       if (json) return io.err(redact(JSON.stringify({ at: now, ...event })));
-      const text = formatEvent(event);
+      const repeats = event.kind === 'operation-ended' && failed.get(event.operation) === event.text;
+      const text = formatEvent(repeats ? { ...event, text: 'see above' } : event);
       if (text === null) return;
       const line = redact(`${stamp(now)} ${text}`);
       io.err(io.tty ? wrapLines(line, io.columns) : line);

@@ -1,5 +1,5 @@
 /** Powering a node off, and believing it only after a status read says so. Rule 5 is checked right before. */
-import { fenceable } from '../../decide/failover.ts';
+import { fenceable } from '../../decide/fenceable.ts';
 import { BlockedError, messageOf } from '../../errors.ts';
 import type { ActContext } from '../context.ts';
 import { observeClosely } from '../start-gate.ts';

@@ -1,0 +1,14 @@
+import { redact } from '../redact.ts';
+import { wrapLines } from '../tell/wrap.ts';
+import type { Io } from './command.ts';
+
+/** A sentence for people on stderr: without secrets, and on a terminal broken between words. */
+export function say(io: Io, text: string): void {
+  const clean = redact(text);
+  io.err(io.tty ? wrapLines(clean, io.columns) : clean);
+}
+
+/** Warnings that are about the run as a whole. */
+export function warn(io: Io, texts: readonly string[]): void {
+  for (const text of texts) say(io, `warning: ${text}`);
+}

@@ -1,0 +1,41 @@
+/** Rule 5: when a node may be powered off. Pure. */
+import type { Inventory } from '../inventory/types.ts';
+import { leastEpochOf } from './incarnations.ts';
+import { isAtHome } from './lineage.ts';
+import type { ClusterView, Observation } from './model.ts';
+
+/** Why a node may not be powered off automatically, or null when it may. */
+export function fenceable(
+  { inventory, observation }: { readonly inventory: Inventory; readonly observation: Observation },
+  view: ClusterView,
+  name: string,
+): string | null {
+  const drivers = (inventory.clusters[view.cluster]?.nodes[name]?.fence ?? []).filter(
+    (f) => f.driver !== 'manual',
+  );
+  if (drivers.length === 0) return `no fence driver is configured for ${name}`;
+  const node = view.nodes.find((n) => n.name === name);
+  if (view.standalone || !view.quorate || node?.online !== false)
+    return `no quorate view says that ${name} is offline, so it is not powered off`;
+  if (node.apiAnswers !== false || view.endpoints.some((e) => e.ok && e.node === name))
+    return `the API of ${name} answers, so it is not powered off`;
+  const guests = view.guests.filter((g) => g.node === name).map((g) => g.vmid);
+  for (const container of Object.values(inventory.containers)) {
+    if (container.cluster !== view.cluster) continue;
+    const epochs = guests.map((vmid) => leastEpochOf(container, vmid)).filter((epoch) => epoch !== null);
+    if (epochs.length === 0) continue;
+    const answering = (observation.probes[container.name] ?? []).find((p) => p.answered);
+    // A later copy on another node is what answers, then.
+    const elsewhere = view.lineages.some(
+      ({ node: at, vmid, line }) =>
+        line.container === container.name &&
+        line.phase === 'live' &&
+        at !== name &&
+        isAtHome(line, { cluster: view.cluster, node: at, vmid }) &&
+        epochs.every((epoch) => epoch < line.epoch),
+    );
+    if (answering !== undefined && !elsewhere)
+      return `${container.name} on ${name} answers (${answering.probe}), so ${name} is not powered off`;
+  }
+  return null;
+}

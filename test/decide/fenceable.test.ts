@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fenceable } from '../../lib/decide/fenceable.ts';
+import { lineOf } from './parts.ts';
+import { world, type World } from './world.ts';
+
+const dead = (): World => world().dies('pve1').plug('pve1');
+
+function why(w: World): string | null {
+  return fenceable(w, w.view, 'pve1');
+}
+
+/** web (102) is failed over: its copy is CT 1000102. */
+function webCopyOn(node: string, epoch = 1): World {
+  return world()
+    .has({ name: 'web', vmid: 102 }, 'pve2')
+    .copy({ container: 'web', node, vmid: epoch * 1_000_000 + 102, epoch, supersedes: 'pve2/102@0' });
+}
+
+test('offline in a quorate view, API silent, no guest answers: it may be powered off', () => {
+  assert.equal(why(dead()), null);
+});
+
+const forbidden: readonly (readonly [string, RegExp, World])[] = [
+  ['it has no driver', /no fence driver/, world().dies('pve1')],
+  [
+    'its only driver is a person',
+    /no fence driver/,
+    dead().but((w) => void (w.fences['pve1'] = [{ driver: 'manual', validMs: 1 }])),
+  ],
+  ['it is online', /no quorate view says/, world().plug('pve1')],
+  ['the view has no quorum', /no quorate view says/, dead().but((w) => void (w.view.quorate = false))],
+  ['it is a stand-alone node', /no quorate view says/, dead().but((w) => void (w.view.standalone = true))],
+  ['it is in no list', /no quorate view says/, dead().but((w) => void w.view.nodes.shift())],
+  ['its API answers', /API of pve1 answers/, dead().but((w) => void (w.node('pve1').apiAnswers = true))],
+  [
+    'its API was not asked',
+    /API of pve1 answers/,
+    dead().but((w) => void (w.node('pve1').apiAnswers = null)),
+  ],
+  [
+    'its endpoint answers, without quorum',
+    /API of pve1 answers/,
+    dead().but((w) => void Object.assign(w.view.endpoints[0] ?? {}, { ok: true })),
+  ],
+  ['the container itself answers', /dns on pve1 answers/, dead().answers('dns', 'refused')],
+  [
+    'a neighbour on it answers',
+    /web on pve1 answers/,
+    world().has({ name: 'web', vmid: 102 }).dies('pve1').plug('pve1').answers('web', 'ok'),
+  ],
+  [
+    'a copy that had been failed over to it answers',
+    /web on pve1 answers/,
+    webCopyOn('pve1').dies('pve1').plug('pve1').answers('web', 'ok'),
+  ],
+  [
+    'a later copy on it answers, and an earlier one is elsewhere',
+    /web on pve1 answers/,
+    webCopyOn('pve3')
+      .copy({ container: 'web', node: 'pve1', epoch: 2, vmid: 2_000_102 })
+      .dies('pve1')
+      .plug('pve1')
+      .answers('web', 'ok'),
+  ],
+  [
+    'an unstarted copy elsewhere does not explain the answer',
+    /web on pve1 answers/,
+    world()
+      .has({ name: 'web', vmid: 102 })
+      .copy({ container: 'web', node: 'pve3', vmid: 1_000_102, phase: 'restored' }, 'stopped', false)
+      .dies('pve1')
+      .plug('pve1')
+      .answers('web', 'ok'),
+  ],
+  [
+    'a line far from home does not explain the answer',
+    /web on pve1 answers/,
+    world()
+      .has({ name: 'web', vmid: 102 })
+      .but((w) => w.view.lineages.push({ node: 'pve3', vmid: 555, line: lineOf({ container: 'web' }) }))
+      .dies('pve1')
+      .plug('pve1')
+      .answers('web', 'ok'),
+  ],
+];
+for (const [what, reason, w] of forbidden)
+  test(`not powered off: ${what}`, () => assert.match(why(w) ?? '', reason));
+
+test('a live copy elsewhere explains why the superseded original’s address answers', () => {
+  const w = world().copy({ node: 'pve2' }).dies('pve1').plug('pve1').answers('dns', 'ok');
+  assert.equal(why(w), null);
+});
+
+test('a container on another node may answer', () => {
+  assert.equal(why(dead().has({ name: 'web', vmid: 102 }, 'pve2')), null);
+});

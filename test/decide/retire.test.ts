@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { guardInPlace, guardMeasured, retirement } from '../../lib/decide/retire.ts';
+import { incarnationOf } from './parts.ts';
+import { world, type World } from './world.ts';
+
+interface Expected {
+  readonly retire: ReturnType<typeof retirement>['retire'];
+  readonly ok: boolean;
+  readonly settled: boolean;
+}
+const GUARD: Expected = { retire: 'ha-guard', ok: true, settled: false };
+const REFUSED: Expected = { retire: 'nothing-to-do', ok: false, settled: false };
+const ACCEPTED: Expected = { retire: 'risk-accepted', ok: true, settled: true };
+
+const dead = (): World => world().dies('pve1');
+const entry = { sid: 'ct:101', state: 'disabled', group: 'ours', comment: '' };
+
+const obstacles: readonly (readonly [string, RegExp, World])[] = [
+  ['the token may not', /may not write HA entries/, dead().but((w) => void (w.view.mayGuard = false))],
+  [
+    'whether the token may is not known',
+    /not known whether/,
+    dead().but((w) => void (w.view.mayGuard = null)),
+  ],
+  ['HA could not be read', /HA entries: 403/, dead().but((w) => void (w.view.haProblem = 'HA entries: 403'))],
+  [
+    'Proxmox VE 9',
+    /has not been measured on Proxmox VE 9\.0\.3/,
+    dead().but((w) => void (w.view.version = '9.0.3')),
+  ],
+  ['an unknown version', /\(unknown version\)/, dead().but((w) => void (w.view.version = null))],
+  ['a stand-alone node', /no HA manager elsewhere/, dead().but((w) => void (w.view.standalone = true))],
+  [
+    'an entry that isn’t ours',
+    /entry ct:101 \(disabled\) that isn't ours/,
+    dead().but((w) => w.view.ha.push(entry)),
+  ],
+];
+
+for (const [what, why, w] of obstacles) {
+  test(`no guard: ${what}`, () => check(w, REFUSED, why));
+  test(`accepted by name: ${what}`, () =>
+    check(w.entry('dns', { failover: { returnRisk: 'accepted' } }), ACCEPTED, why));
+}
+
+function check(w: World, expected: Expected, evidence: RegExp, alive = false): void {
+  const { retire, gate, settled } = retirement(w.container(), incarnationOf(), w.view, alive);
+  assert.deepEqual({ retire, ok: gate.ok, settled }, expected, gate.evidence);
+  assert.match(gate.evidence, evidence);
+  assert.equal(gate.flip === null, gate.ok);
+}
+
+test('a dead original gets the guard where that is possible', () => check(dead(), GUARD, /will keep CT 101/));
+test('where it is possible, accepting the risk does not replace it', () =>
+  check(dead().entry('dns', { failover: { returnRisk: 'accepted' } }), GUARD, /will keep/));
+test('a guard in place settles it', () =>
+  check(dead().guard('pve1', 101), { retire: 'ha-guard', ok: true, settled: true }, /in place/));
+test('a living original gets onboot=0', () =>
+  check(world(), { retire: 'onboot-off', ok: true, settled: false }, /will be stopped/, true));
+
+const spoilt: readonly (readonly [string, (w: World) => void])[] = [
+  ['its entry is started', (w) => void Object.assign(w.view.ha[0] ?? {}, { state: 'started' })],
+  ['its entry is ignored', (w) => void Object.assign(w.view.ha[0] ?? {}, { state: 'ignored' })],
+  ['its entry is in no group', (w) => void Object.assign(w.view.ha[0] ?? {}, { group: null })],
+  ['its group is not restricted', (w) => void Object.assign(w.view.haGroups[0] ?? {}, { restricted: false })],
+  ['its group holds another node', (w) => void Object.assign(w.view.haGroups[0] ?? {}, { nodes: ['pve2'] })],
+  ['its group holds one more node', (w) => w.view.haGroups[0]?.nodes.push('pve2')],
+  ['its group is gone', (w) => void w.view.haGroups.splice(0)],
+  ['it is another container’s', (w) => void Object.assign(w.view.ha[0] ?? {}, { sid: 'ct:102' })],
+];
+for (const [what, spoil] of spoilt)
+  test(`no inert guard: ${what}`, () => {
+    const w = dead().guard('pve1', 101);
+    assert.equal(guardInPlace(w.view, 'pve1', 101), true);
+    spoil(w);
+    assert.equal(guardInPlace(w.view, 'pve1', 101), false);
+  });
+
+test('the guard is measured on 8.x and nowhere else', () => {
+  assert.deepEqual(['8.0', '8.4.21', '9.0', '18.1', '7.4', null].map(guardMeasured), [
+    true,
+    true,
+    false,
+    false,
+    false,
+    false,
+  ]);
+});

@@ -1,0 +1,60 @@
+/** What a scenario expects of the lab's ground truth, of the state and of the last command. */
+import assert from 'node:assert/strict';
+import * as z from 'zod';
+import type { Stage } from './stage.ts';
+
+type Check = (stage: Stage, ...groups: string[]) => void | Promise<void>;
+
+const checks: readonly (readonly [RegExp, Check])[] = [
+  [/^exit (\d+|killed)$/, (s, code) => assert.equal(String(s.exit ?? 'killed'), code, s.log.recent())],
+  [/^running (\S+) on (.+)$/, (s, name, nodes) => assert.deepEqual(nodesOf(s, name), nodes?.split(' '))],
+  [/^nothing runs of (\S+)$/, (s, name) => assert.deepEqual(nodesOf(s, name), [])],
+  [/^answers (\S+)$/, (s, name) => assert.ok(s.lab.running().some((c) => c.hostname === name && c.services.every((v) => v.up)))],
+  [/^copies (\S+) (\d+)$/, (s, name, n) => assert.equal(s.lab.status().containers.filter((c) => c.hostname === name).length, Number(n))],
+  [/^no vmid (\d+)$/, (s, vmid) => assert.equal(guest(s, vmid), undefined)],
+  [/^vmid (\d+) on (\S+)$/, (s, vmid, node) => assert.equal(guest(s, vmid)?.node, node)],
+  [/^onboot (\d+) (on|off)$/, (s, vmid, how) => assert.equal(guest(s, vmid)?.onboot, how === 'on')],
+  [/^power (\S+) (on|off)$/, (s, node, how) => assert.equal(s.lab.status().nodes.find((n) => n.name === node)?.power, how)],
+  [/^(\d+) calls of \/(.+)\/$/, (s, n, pattern) => assert.equal(callsOf(s, pattern).length, Number(n), s.lab.calls.join('\n'))],
+  [/^no calls$/, (s) => assert.deepEqual(s.lab.calls, [])],
+  [/^said \/(.+)\/$/, (s, pattern) => assert.match(s.log.recent(), new RegExp(pattern ?? ''))],
+  [/^not said \/(.+)\/$/, (s, pattern) => assert.doesNotMatch(s.log.recent(), new RegExp(pattern ?? ''))],
+  [/^failures (\S+) (\d+)$/, (s, name, n) => assert.equal(s.state().containers[name ?? '']?.failures, Number(n))],
+  [/^no error of (\S+)$/, (s, name) => assert.equal(s.state().containers[name ?? '']?.error ?? null, null)],
+  [/^error of (\S+)$/, (s, name) => assert.notEqual(s.state().containers[name ?? '']?.error ?? null, null)],
+  [/^(\d+) protected backups$/, protectedBackups],
+];
+
+export async function expectation(stage: Stage, text: string): Promise<void> {
+  for (const [pattern, check] of checks) {
+    const match = pattern.exec(text);
+    if (match === null) continue;
+    await check(stage, ...match.slice(1).map((group) => group ?? ''));
+    return;
+  }
+  throw new Error(`no such expectation: ${text}`);
+}
+
+function nodesOf({ lab }: Stage, name = ''): string[] {
+  return lab
+    .running()
+    .filter((copy) => copy.hostname === name)
+    .map((copy) => copy.node);
+}
+
+function guest({ lab }: Stage, vmid = '') {
+  return lab.status().containers.find((c) => c.vmid === Number(vmid));
+}
+
+function callsOf({ lab }: Stage, pattern = ''): string[] {
+  return lab.calls.filter((call) => new RegExp(pattern).test(call));
+}
+
+const Content = z.object({ data: z.array(z.looseObject({ protected: z.number().optional() })) });
+
+async function protectedBackups(stage: Stage, count = ''): Promise<void> {
+  const node = stage.lab.status().nodes.find((n) => n.api && n.quorate)?.name ?? '';
+  const body = await stage.run(stage.lab.admin('GET', `/nodes/${node}/storage/nas/content`, []));
+  const found = Content.parse(JSON.parse(body)).data.filter((entry) => entry.protected === 1);
+  assert.equal(found.length, Number(count));
+}

@@ -1,0 +1,127 @@
+/** The rules that never break (design, section 3), as far as the lab's ground truth can tell. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../../../lib/clock.ts';
+import type { Lab } from '../../../lib/lab/lab.ts';
+import type { LabRequest } from '../../../lib/lab/types.ts';
+import { Operation } from '../../../lib/state/model.ts';
+import type { Network } from './prober.ts';
+import type { Runner } from './runner.ts';
+import { SECRET } from './world.ts';
+
+/** Calls that make a task of PVE, with the task's type. */
+const TASKS: readonly (readonly [RegExp, string])[] = [
+  [/^POST .*\/nodes\/[^/]+\/lxc$/, 'vzrestore'],
+  [/^POST .*\/status\/start$/, 'vzstart'],
+  [/^POST .*\/status\/stop$/, 'vzstop'],
+  [/^POST .*\/status\/shutdown$/, 'vzshutdown'],
+  [/^POST .*\/vzdump$/, 'vzdump'],
+  [/^DELETE .*\/nodes\/[^/]+\/lxc\/\d+(\?.*)?$/, 'vzdestroy'],
+];
+
+const FRESH_MS = 10_000;
+
+export class Rules {
+  readonly broken: string[] = [];
+  readonly #lab: Lab;
+  readonly #network: Network;
+  readonly #clock: Clock;
+  readonly #stateOf: (runner: Runner) => string;
+  readonly #originals: ReadonlySet<string>;
+  readonly #backups = new Set<string>();
+  readonly #everRan = new Set<string>();
+  /** When each runner last read the cluster's lists. */
+  readonly #readAt = new Map<Runner, number>();
+
+  constructor(
+    { lab, network, clock }: { lab: Lab; network: Network; clock: Clock },
+    stateOf: (runner: Runner) => string,
+  ) {
+    this.#lab = lab;
+    this.#network = network;
+    this.#clock = clock;
+    this.#stateOf = stateOf;
+    this.#originals = new Set(lab.status().containers.map((c) => `CT ${c.vmid} on ${c.node}`));
+    lab.onChange(() => {
+      for (const copy of lab.running()) this.#everRan.add(`CT ${copy.vmid} on ${copy.node}`);
+      for (const { volid } of lab.status().backups) this.#backups.add(volid);
+    });
+  }
+
+  /** Before a call of a runner is carried out. */
+  before(node: string, request: LabRequest, runner: Runner | undefined): void {
+    const call = `${request.method} ${request.path}`;
+    const now = this.#clock.now();
+    if (runner === undefined) return;
+    if (request.method === 'GET') {
+      if (call.includes('/cluster/resources')) this.#readAt.set(runner, now);
+      return;
+    }
+    const form = new URLSearchParams(request.body);
+    const at = this.#lab.status().nodes.find((n) => n.name === node);
+    // One that dies this very moment is nobody's mistake.
+    if (at?.power === 'on' && at.network === 'up' && !at.quorate) this.#break(`4: ${call} was sent through ${node}, which has no quorum`);
+    if (form.get('force') === '1') this.#break(`2: force=1 in ${call}`);
+    if (form.get('restore') === '1' && (form.get('start') === '1' || form.get('onboot') !== '0'))
+      this.#break(`1: a restore with start=${form.get('start') ?? '0'}, onboot=${form.get('onboot') ?? 'unsaid'}`);
+    if (call.endsWith('/status/start') && now - (this.#readAt.get(runner) ?? 0) > FRESH_MS)
+      this.#break(`1: ${call} on reads that are ${now - (this.#readAt.get(runner) ?? 0)} ms old`);
+    const type = TASKS.find(([pattern]) => pattern.test(call))?.[1];
+    if (type !== undefined && !this.#journalled(runner, type)) this.#break(`6: ${call} is not in any journal`);
+  }
+
+  /** Before a plug is switched by a runner. */
+  plug(node: string, turn: 'on' | 'off'): void {
+    if (turn === 'on') this.#break(`5: ${node} was powered on`);
+    const status = this.#lab.status().nodes.find((n) => n.name === node);
+    if (status?.power !== 'on') return;
+    for (const copy of this.#lab.running().filter((c) => c.node === node))
+      for (const service of copy.services) {
+        const forced = this.#network.forced.get(`${service.host}:${service.port}`);
+        const answers = forced === undefined ? status.network === 'up' && service.up : forced !== 'nothing';
+        if (answers) this.#break(`5: ${node} was powered off although ${copy.hostname} on it answers`);
+      }
+  }
+
+  /** After every step. Throws with all that is broken. */
+  check(log: string): void {
+    const { violations } = this.#lab;
+    for (const { text } of violations) this.#break(`1: ${text}`);
+    const there = new Set(this.#lab.status().containers.map((c) => `CT ${c.vmid} on ${c.node}`));
+    for (const one of [...this.#originals, ...this.#everRan])
+      if (!there.has(one)) this.#break(`2: ${one} is gone`);
+    const backups = new Set(this.#lab.status().backups.map((b) => b.volid));
+    for (const volid of this.#backups) if (!backups.has(volid)) this.#break(`2: backup ${volid} is gone`);
+    if (log.includes(SECRET)) this.#break('10: the secret is in the output');
+    assert.deepEqual(this.broken, [], 'a rule that never breaks is broken');
+  }
+
+  /** At the end: no file holds the secret. */
+  files(folder: string): void {
+    for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue;
+      if (readFileSync(join(entry.parentPath, entry.name), 'utf8').includes(SECRET))
+        this.#break(`10: the secret is in ${entry.name}`);
+    }
+    assert.deepEqual(this.broken, []);
+  }
+
+  #break(text: string): void {
+    if (!this.broken.includes(text)) this.broken.push(text);
+  }
+
+  #journalled(runner: Runner, type: string): boolean {
+    const folder = join(this.#stateOf(runner), 'operations');
+    if (!existsSync(folder)) return false;
+    return readdirSync(folder)
+      .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
+      .map((name) => Operation.parse(JSON.parse(readFileSync(join(folder, name), 'utf8'))))
+      .some(
+        (op) =>
+          op.status === 'running' &&
+          op.lease.pid === runner.pid &&
+          op.steps.some((s) => s.status === 'started' && s.task?.type === type && s.task.upid === null),
+      );
+  }
+}

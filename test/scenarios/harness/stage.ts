@@ -1,0 +1,243 @@
+/** One lab with one runner (or two) in front of it, on virtual time: where a scenario is played. */
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { main } from '../../../lib/cli/main.ts';
+import { labDispatcher } from '../../../lib/lab/dispatcher.ts';
+import { VirtualClock } from '../../../lib/lab/virtual-clock.ts';
+import type { Runtime } from '../../../lib/runtime.ts';
+import { openOperations } from '../../../lib/state/operations.ts';
+import type { State } from '../../../lib/state/model.ts';
+import { openState } from '../../../lib/state/store.ts';
+import { COMMANDS } from '../../../scripts/commands.ts';
+import { Log } from './log.ts';
+import { probeLab, type Network } from './prober.ts';
+import { Rules } from './rules.ts';
+import { Runner, runners, watchFiles } from './runner.ts';
+import { PLUGS, StagedLab } from './staged-lab.ts';
+import { TOKEN, worldOf, type WorldFile } from './world.ts';
+
+const SHM = '/dev/shm';
+
+/** The same digits in every run. */
+function countingHex(seed: number): (bytes: number) => string {
+  let state = seed;
+  return (bytes) =>
+    Array.from({ length: bytes }, () => {
+      state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+      return ((state >> 8) & 0xff).toString(16).padStart(2, '0');
+    }).join('');
+}
+
+export class Stage {
+  readonly clock = new VirtualClock();
+  readonly lab: StagedLab;
+  readonly network: Network;
+  readonly log: Log;
+  readonly rules: Rules;
+  /** Temporary; holds the inventory and the state folders. */
+  readonly folder: string;
+  /** How far the runner's clock is off. */
+  skewMs = 0;
+  /** Whose state folder the next command uses. */
+  who = 'a';
+  /** Exit code of the last command; null: it was killed. */
+  exit: number | null = null;
+  lastRunner: Runner | null = null;
+  /** The next command's runner dies after so many writes or calls. */
+  doom: { writesLeft?: number; callsLeft?: number } = {};
+  readonly hookCodes = new Map<string, number>();
+  #lastCron = -1;
+  readonly #background: Promise<void>[] = [];
+  readonly #hex = countingHex(7);
+  #pids = 100;
+  readonly #sprung: Promise<void>[] = [];
+  readonly #alive = new Set<number>();
+  readonly #scenario: string | null;
+
+  constructor(world: WorldFile, options: { inventory: string; scenario?: string | null }) {
+    watchFiles();
+    // Memory where there is some: every journal write is synced to the disk otherwise, thousands of times.
+    this.folder = mkdtempSync(join(existsSync(SHM) ? SHM : tmpdir(), 'proxwarden-scenario-'));
+    this.#scenario = options.scenario ?? null;
+    mkdirSync(join(this.folder, 'inventory'));
+    if (this.#scenario !== null && existsSync(join(this.#scenario, 'hooks')))
+      cpSync(join(this.#scenario, 'hooks'), join(this.folder, 'inventory', 'hooks'), { recursive: true });
+    this.inventory(options.inventory);
+    this.network = { runnerCut: false, outside: new Set(world.outside), forced: new Map() };
+    this.lab = new StagedLab({ clock: this.clock, world: worldOf(world), randomHex: countingHex(1) }, this.network);
+    this.log = new Log(this.folder);
+    this.rules = new Rules({ lab: this.lab, network: this.network, clock: this.clock }, (runner) => this.stateOf(runner.name));
+    this.lab.rules = this.rules;
+    this.lab.onChange(() => this.log.events(this.lab.events));
+  }
+
+  inventory(text: string): void {
+    writeFileSync(join(this.folder, 'inventory', 'home.yaml'), text);
+  }
+
+  stateOf(who: string): string {
+    return join(this.folder, `state-${who}`);
+  }
+
+  note(who: string, text: string): void {
+    this.log.events(this.lab.events);
+    this.log.add(this.clock.now(), who, text);
+  }
+
+  /** Lets time pass until `promise` has settled. */
+  run<T>(promise: Promise<T>): Promise<T> {
+    return this.clock.run(promise);
+  }
+
+  /** Check-and-failover at the next full minute, as cron would. */
+  async cron(flags: readonly string[]): Promise<void> {
+    const minute = 60_000;
+    let next = Math.ceil(this.clock.now() / minute) * minute;
+    if (next <= this.#lastCron) next += minute;
+    await this.clock.advanceTo(next);
+    this.#lastCron = next;
+    await this.command(['check-and-failover', ...flags]);
+  }
+
+  /** Runs a command line to its end, or to that of its runner. */
+  async command(argv: readonly string[]): Promise<void> {
+    this.log.events(this.lab.events);
+    this.log.blank();
+    this.log.mark();
+    await this.run(this.#launch(argv, ''));
+  }
+
+  /** The same beside what comes next. */
+  background(argv: readonly string[]): void {
+    this.log.events(this.lab.events);
+    this.log.blank();
+    this.log.mark();
+    this.#background.push(this.#launch(argv, '&'));
+  }
+
+  async join(): Promise<void> {
+    await this.run(Promise.all(this.#background.splice(0)));
+  }
+
+  async #launch(argv: readonly string[], how: string): Promise<void> {
+    const name = this.who;
+    const runner = new Runner({ name, pid: (this.#pids += 1), ...this.doom });
+    this.doom = {};
+    this.lastRunner = runner;
+    this.#alive.add(runner.pid);
+    const prefix = name === 'a' ? '' : `${name}:`;
+    const say = (who: string, text: string): void => {
+      if (!runner.dead) this.note(`${prefix}${who}`, text);
+    };
+    say('$', `proxwarden ${argv.join(' ')}${how === '' ? '' : ` ${how}`}`);
+    const places = ['--inventory', join(this.folder, 'inventory'), '--state', this.stateOf(name)];
+    const run = runners.run(runner, () =>
+      main([...argv, ...places], COMMANDS, {
+        runtime: this.#runtime(runner, say),
+        io: {
+          out: (text) => say('out', text),
+          err: (text) => say('err', text),
+          tty: false,
+          columns: 160,
+        },
+        signal: new AbortController().signal,
+        cwd: this.folder,
+      }),
+    );
+    const code = await Promise.race([run, runner.died.then(() => null)]);
+    this.#alive.delete(runner.pid);
+    this.exit = code;
+    this.note(`${prefix}exit`, code === null ? 'killed' : String(code));
+  }
+
+  #runtime(runner: Runner, say: (who: string, text: string) => void): Runtime {
+    const { clock, lab, network } = this;
+    const own = {
+      // Whole milliseconds, as a machine has them.
+      now: () => Math.floor(clock.now()) + this.skewMs,
+      sleep: (ms: number, signal?: AbortSignal) => runner.alive(clock.sleep(Math.ceil(ms), signal)),
+    };
+    const api = labDispatcher(lab, clock, (origin) => lab.nodeAt(new URL(origin).hostname));
+    return {
+      clock: own,
+      env: { PROXWARDEN_TOKEN: TOKEN },
+      randomHex: this.#hex,
+      dispatcher: () => Promise.resolve(api),
+      httpDispatcher: () => Promise.resolve(labDispatcher(lab, clock, () => PLUGS)),
+      probe: (spec, signal) => runner.alive(probeLab(spec, { lab, network, clock, signal })),
+      exec: async ({ file, env }) => {
+        const hook = file.slice(file.lastIndexOf('/') + 1);
+        const code = this.hookCodes.get(hook) ?? 0;
+        say(
+          'hook',
+          `${hook} ${env['PROXWARDEN_HOOK'] ?? ''}: ${env['PROXWARDEN_FROM_NODE'] ?? ''}/${env['PROXWARDEN_FROM_VMID'] ?? ''} → ${env['PROXWARDEN_TO_NODE'] ?? ''}/${env['PROXWARDEN_TO_VMID'] ?? ''}, exits ${code}`,
+        );
+        await runner.alive(clock.sleep(100));
+        return { exitCode: code, stdout: '', stderr: code === 0 ? '' : 'no' };
+      },
+      runner: {
+        self: { host: 'runner', pid: runner.pid, started: String(runner.pid) },
+        liveness: ({ pid }) => (this.#alive.has(pid) ? 'alive' : 'dead'),
+      },
+    };
+  }
+
+  /** Something that happens by itself after `ms`, beside whatever is being done then. */
+  later(ms: number, what: () => Promise<void>): void {
+    this.clock.sleep(ms).then(
+      () => this.sprung(what()),
+      () => undefined,
+    );
+  }
+
+  /** Something that has been set off and may still be going on. */
+  sprung(what: Promise<void>): void {
+    this.#sprung.push(what);
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.#sprung.splice(0));
+  }
+
+  /** The rules that never break, after every step. */
+  check(): void {
+    this.log.events(this.lab.events);
+    this.rules.check(this.log.text());
+  }
+
+  finish(): string {
+    this.log.events(this.lab.events);
+    return this.log.text();
+  }
+
+  state(): State {
+    return openState(this.stateOf(this.who), { clock: this.clock }).read();
+  }
+
+  wipe(): void {
+    rmSync(this.stateOf(this.who), { recursive: true, force: true });
+  }
+
+  lastOperation(): string | null {
+    return openOperations(this.stateOf(this.who), { clock: this.clock }).list().operations.at(-1)?.id ?? null;
+  }
+
+  /** The volid of the n-th newest backup of a vmid, 1 the newest. */
+  backup(vmid: number, n: number): string {
+    const found = this.lab.status().backups.filter((b) => b.vmid === vmid);
+    return found.toSorted((a, b) => b.at - a.at)[n - 1]?.volid ?? 'none';
+  }
+
+  /** The scenario's folder. */
+  get scenario(): string {
+    if (this.#scenario === null) throw new Error('this stage is not a scenario of a folder');
+    return this.#scenario;
+  }
+
+  close(): void {
+    this.lab.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+

@@ -1,0 +1,131 @@
+/** The lab with ears: every API call passes triggers, faults and the rules before and after it is carried out. */
+import { Lab } from '../../../lib/lab/lab.ts';
+import { LabUnreachable, type LabOptions, type LabRequest, type LabResponse } from '../../../lib/lab/types.ts';
+import type { Network } from './prober.ts';
+import type { Rules } from './rules.ts';
+import { runners, type Runner } from './runner.ts';
+import { ADMIN_TOKEN } from './world.ts';
+
+/** What happens to the calls that match: something else in the world, or a wrong answer. Each a number of times. */
+export interface Trap {
+  readonly pattern: RegExp;
+  /** null: for ever. */
+  times: number | null;
+  readonly when: 'before' | 'after';
+  /** Done when it is sprung; a returned answer replaces the lab's. */
+  readonly spring: () => LabResponse | 'lost' | undefined;
+}
+
+/** Where requests to the smart plugs are handed to. */
+export const PLUGS = 'plugs';
+
+export class StagedLab extends Lab {
+  readonly traps: Trap[] = [];
+  /** Writing calls that were carried out, `POST /nodes/pve2/lxc 1000101`, in order. */
+  readonly calls: string[] = [];
+  rules: Rules | null = null;
+  /** The plugs don't answer. */
+  plugsDead = false;
+  /** The plugs take orders and do nothing. */
+  plugsStuck = false;
+  readonly #network: Network;
+  readonly #nodes: ReadonlyMap<string, string>;
+
+  constructor(options: LabOptions, network: Network) {
+    super(options);
+    this.#network = network;
+    this.#nodes = new Map(options.world.nodes.map(({ ip, name }) => [ip, name]));
+  }
+
+  nodeAt(host: string): string {
+    const name = this.#nodes.get(host);
+    if (name === undefined) throw new Error(`no node of the world has the address ${host}`);
+    return name;
+  }
+
+  override async handle(node: string, request: LabRequest): Promise<LabResponse> {
+    const runner = runners.getStore();
+    if (isDead(runner)) return new Promise(() => undefined);
+    if (node === PLUGS) return this.#plug(request);
+    if (this.#network.runnerCut) throw new LabUnreachable(node, 'timeout');
+    const name = nameOf(request);
+    const early = this.#spring('before', name, node);
+    if (early === 'lost') throw new LabUnreachable(node, 'timeout');
+    if (early !== undefined) return early;
+    this.rules?.before(node, request, runner);
+    const response = await super.handle(node, request);
+    if (isDead(runner)) return new Promise(() => undefined);
+    if (request.method !== 'GET') {
+      this.calls.push(`${name} ${response.status}`);
+      runner?.called();
+    }
+    if (isDead(runner)) return new Promise(() => undefined);
+    const late = this.#spring('after', name, node);
+    if (late === 'lost') throw new LabUnreachable(node, 'timeout');
+    return late ?? response;
+  }
+
+  /** One call by somebody who may do everything. */
+  async admin(method: string, path: string, fields: readonly string[]): Promise<string> {
+    const node = /^\/nodes\/([^/]+)/.exec(path)?.[1] ?? [...this.#nodes.values()][0] ?? '';
+    const form = new URLSearchParams(fields.map((field): [string, string] => splitField(field))).toString();
+    const inQuery = method === 'GET' || method === 'DELETE';
+    const response = await super.handle(node, {
+      method,
+      path: `/api2/json${path}${inQuery && form !== '' ? `?${form}` : ''}`,
+      headers: {
+        authorization: `PVEAPIToken=${ADMIN_TOKEN}`,
+        'content-type': 'application/x-www-form-urlencoded',
+      },
+      body: inQuery ? '' : form,
+    });
+    if (response.status !== 200) throw new Error(`${method} ${path}: ${response.status} ${response.statusText}`);
+    return response.body;
+  }
+
+  #spring(when: Trap['when'], name: string, node: string): LabResponse | 'lost' | undefined {
+    for (const trap of this.traps) {
+      if (trap.when !== when || trap.times === 0 || !trap.pattern.test(`${name} @${node}`)) continue;
+      if (trap.times !== null) trap.times -= 1;
+      const answer = trap.spring();
+      if (answer !== undefined) return answer;
+    }
+    return undefined;
+  }
+
+  /** `GET /plug/pve1/relay[?turn=off]` → `{"ison":…}`, as lib/lab/plugs.ts says it. On a network of their own. */
+  #plug(request: LabRequest): LabResponse {
+    if (this.plugsDead || this.#network.runnerCut) throw new LabUnreachable('plugs', 'timeout');
+    const url = new URL(request.path, 'http://plugs');
+    const node = /^\/plug\/([^/]+)\/relay$/.exec(url.pathname)?.[1] ?? '';
+    const turn = url.searchParams.get('turn');
+    if (turn === 'off' || turn === 'on') {
+      this.rules?.plug(node, turn);
+      if (!this.plugsStuck) this.setPlug(node, turn);
+    }
+    return {
+      status: 200,
+      statusText: 'OK',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ ison: this.plug(node) === 'on' }),
+    };
+  }
+}
+
+/** It may die at any time in between. */
+function isDead(runner: Runner | undefined): boolean {
+  return runner?.dead ?? false;
+}
+
+function splitField(field: string): [string, string] {
+  const equals = field.indexOf('=');
+  return [field.slice(0, equals), field.slice(equals + 1)];
+}
+
+/** `POST /nodes/pve2/lxc vmid=1000101 restore=1 …`: what patterns of traps and expectations match. */
+export function nameOf({ method, path, body }: LabRequest): string {
+  const form = new URLSearchParams(body);
+  form.delete('description');
+  const fields = [...form].map(([key, value]) => `${key}=${value}`).join(' ');
+  return `${method} ${path.replace('/api2/json', '')}${fields === '' ? '' : ` ${fields}`}`;
+}

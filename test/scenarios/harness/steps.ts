@@ -1,0 +1,164 @@
+/** The steps of a scenario: short sentences, one per line of steps.yaml, and what each of them does. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseDuration } from '../../../lib/units.ts';
+import { expectation } from './expect.ts';
+import type { Answer } from './prober.ts';
+import type { Stage } from './stage.ts';
+
+type Act = (stage: Stage, ...groups: string[]) => void | Promise<void>;
+interface Sentence {
+  readonly pattern: RegExp;
+  readonly act: Act;
+  /** Shown in the log; the lab's own events and commands show themselves. */
+  readonly shown?: boolean;
+}
+
+const sentences: readonly Sentence[] = [
+  // Commands.
+  { pattern: /^cron(?: (\d+))?(?: (--.*))?$/, act: cron },
+  { pattern: /^run (.+) &$/, act: (s, words) => s.background(split(s, words)) },
+  { pattern: /^run (.+)$/, act: (s, words) => s.command(split(s, words)) },
+  { pattern: /^join$/, act: (s) => s.join() },
+  { pattern: /^wait (\w+)$/, act: (s, time) => s.clock.advance(parseDuration(time)) },
+  { pattern: /^as (\w+)$/, act: (s, who) => void (s.who = who) },
+  // The world.
+  { pattern: /^kill (\S+)$/, act: (s, node) => s.lab.kill(node) },
+  { pattern: /^revive (\S+)$/, act: (s, node) => s.lab.revive(node) },
+  { pattern: /^cut (\S+)$/, act: (s, node) => s.lab.cut(node) },
+  { pattern: /^mend (\S+)$/, act: (s, node) => s.lab.mendNetwork(node) },
+  { pattern: /^break (\S+)$/, act: (s, name) => s.lab.breakService(name) },
+  { pattern: /^fix (\S+)$/, act: (s, name) => s.lab.mendService(name) },
+  { pattern: /^fill (\S+)$/, act: (s, storage) => s.lab.fill(storage), shown: true },
+  { pattern: /^drain (\S+)$/, act: (s, storage) => s.lab.drain(storage), shown: true },
+  { pattern: /^start (\d+) by hand$/, act: (s, vmid) => s.run(s.lab.startByHand(Number(vmid))) },
+  { pattern: /^stop (\d+) by hand$/, act: (s, vmid) => s.run(s.lab.stopByHand(Number(vmid))) },
+  { pattern: /^crash (\d+)$/, act: (s, vmid) => s.lab.crash(Number(vmid)) },
+  { pattern: /^back up (\d+) on (\S+)$/, act: backUp },
+  { pattern: /^plug (\S+) (on|off)$/, act: (s, node, how) => s.lab.setPlug(node, how === 'on' ? 'on' : 'off') },
+  { pattern: /^plugs (silent|stuck|well)$/, act: plugs, shown: true },
+  { pattern: /^api (.+)$/, act: async (s, call) => void (await admin(s, call)), shown: true },
+  { pattern: /^dump (\S+)$/, act: async (s, path) => console.log(await admin(s, `GET ${path}`)) },
+  // The runner.
+  { pattern: /^runner (cut|mended)$/, act: (s, how) => void (s.network.runnerCut = how === 'cut'), shown: true },
+  { pattern: /^canary (\S+) (down|up)$/, act: canary, shown: true },
+  { pattern: /^at (\S+:\d+) (ok|refused|nothing|lab)$/, act: forced, shown: true },
+  { pattern: /^clock ([+-])(\w+)$/, act: skew, shown: true },
+  { pattern: /^inventory (\S+\.yaml)$/, act: inventory, shown: true },
+  { pattern: /^hook (\S+) exits (\d+)$/, act: (s, hook, code) => void s.hookCodes.set(hook, Number(code)), shown: true },
+  { pattern: /^wipe state$/, act: (s) => s.wipe(), shown: true },
+  { pattern: /^doom (\d+) (writes|calls)$/, act: doom, shown: true },
+  // What happens in the middle of things.
+  { pattern: /^in (\w+): (.+)$/, act: later },
+  { pattern: /^(before|after) \/(.+)\/: (.+)$/, act: trap },
+  { pattern: /^(?:(\d+) times|always) \/(.+)\/ answers (.+)$/, act: fault, shown: true },
+  { pattern: /^no faults$/, act: (s) => void s.lab.traps.splice(0), shown: true },
+  { pattern: /^expect (.+)$/, act: (s, what) => expectation(s, what) },
+];
+
+/** Carries one sentence out. Throws for a sentence that nobody understands, and for an expectation that is not met. */
+export async function carryOut(stage: Stage, text: string): Promise<void> {
+  for (const { pattern, act, shown = false } of sentences) {
+    const match = pattern.exec(text);
+    if (match === null) continue;
+    if (shown) stage.note('then', text);
+    await act(stage, ...match.slice(1).map((group) => group ?? ''));
+    return;
+  }
+  throw new Error(`no such step: ${text}`);
+}
+
+async function cron(stage: Stage, times = '', flags = ''): Promise<void> {
+  for (let n = 0; n < Number(times === '' ? '1' : times); n += 1) {
+    await stage.cron(flags === '' ? [] : flags.split(' '));
+    stage.check();
+  }
+}
+
+/** `PLAN` is the plan that was printed last, `OP` the newest operation, `BACKUP(vmid, n)` the n-th newest backup of a vmid. */
+function split(stage: Stage, words: string): string[] {
+  return words
+    .replaceAll('PLAN', () => stage.log.lastPlan() ?? 'none')
+    .replaceAll('OP', () => stage.lastOperation() ?? 'none')
+    .replaceAll(/BACKUP\((\d+),(\d+)\)/g, (_, vmid: string, n: string) => stage.backup(Number(vmid), Number(n)))
+    .split(' ');
+}
+
+async function backUp(stage: Stage, vmid = '', storage = ''): Promise<void> {
+  const node = stage.lab.status().containers.find((c) => c.vmid === Number(vmid))?.node ?? '';
+  await admin(stage, `POST /nodes/${node}/vzdump vmid=${vmid} storage=${storage} mode=snapshot compress=zstd`);
+  await stage.clock.advance(20_000);
+}
+
+/** A person with all rights at some node's API, or Proxmox's own jobs. */
+async function admin(stage: Stage, call = ''): Promise<string> {
+  const [method = 'GET', path = '', ...fields] = call.split(' ');
+  return stage.run(stage.lab.admin(method, path, fields));
+}
+
+function plugs({ lab }: Stage, how = ''): void {
+  lab.plugsDead = how === 'silent';
+  lab.plugsStuck = how === 'stuck';
+}
+
+function canary({ network }: Stage, address = '', how = ''): void {
+  if (how === 'up') network.outside.add(address);
+  else network.outside.delete(address);
+}
+
+const ANSWERS: Readonly<Record<string, Answer>> = { ok: 'ok', refused: 'refused', nothing: 'nothing' };
+
+function forced({ network }: Stage, address = '', how = ''): void {
+  const answer = ANSWERS[how];
+  if (answer === undefined) network.forced.delete(address);
+  else network.forced.set(address, answer);
+}
+
+function skew(stage: Stage, sign = '', by = ''): void {
+  stage.skewMs += parseDuration(by) * (sign === '-' ? -1 : 1);
+}
+
+function inventory(stage: Stage, file: string): void {
+  stage.inventory(readFileSync(join(stage.scenario, file), 'utf8'));
+}
+
+function doom(stage: Stage, count = '', what = ''): void {
+  stage.doom = what === 'writes' ? { writesLeft: Number(count) } : { callsLeft: Number(count) };
+}
+
+/** Something that happens by itself after a while, whatever is being done then. */
+function later(stage: Stage, time = '', what = ''): void {
+  stage.later(parseDuration(time), () => carryOut(stage, what));
+}
+
+/** Something that happens right before or after a certain call, once. */
+function trap(stage: Stage, when = '', pattern = '', what = ''): void {
+  stage.lab.traps.push({
+    pattern: new RegExp(pattern),
+    times: 1,
+    when: when === 'before' ? 'before' : 'after',
+    spring: () => {
+      stage.sprung(carryOut(stage, what));
+      return undefined;
+    },
+  });
+}
+
+/** `500 got timeout`; `lost`: it is carried out, and the answer never comes; `nothing`: it never arrives. */
+function fault(stage: Stage, times = '', pattern = '', answer = ''): void {
+  const status = /^(\d{3}) (.*)$/.exec(answer);
+  stage.lab.traps.push({
+    pattern: new RegExp(pattern),
+    times: times === '' ? null : Number(times),
+    when: answer === 'lost' ? 'after' : 'before',
+    spring: () =>
+      status === null
+        ? 'lost'
+        : {
+            status: Number(status[1]),
+            statusText: status[2] ?? '',
+            headers: { 'content-type': 'application/json' },
+            body: JSON.stringify({ data: null, message: `${status[2] ?? ''}\n` }),
+          },
+  });
+}

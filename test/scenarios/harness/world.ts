@@ -1,0 +1,136 @@
+/** world.yaml: the lab's WorldSpec, with everything that is the same in most scenarios left out. */
+import * as z from 'zod';
+import type { StorageSpec, TokenSpec, WorldSpec } from '../../../lib/lab/types.ts';
+import { parseDuration } from '../../../lib/units.ts';
+
+/** No scenario may ever show it, nor leave it in a file. */
+export const SECRET = 'c0ffee00-5ec2-4e70-8000-000000000000';
+const TOKEN_ID = 'proxwarden@pve!ha';
+export const TOKEN = `${TOKEN_ID}=${SECRET}`;
+/** A person's: may do everything. */
+const ADMIN = { id: 'admin@pve!gui', secret: 'a-persons-own' };
+export const ADMIN_TOKEN = `${ADMIN.id}=${ADMIN.secret}`;
+
+const ALL_MEMORY_MIB = 8192;
+
+/** `http 10.0.0.101:80` */
+const Service = z
+  .string()
+  .regex(/^(tcp|http|dns) [\d.]+:\d+$/)
+  .transform((text) => {
+    const [kind = '', host = '', port = ''] = text.split(/[ :]/);
+    return { kind: z.enum(['tcp', 'http', 'dns']).parse(kind), host, port: Number(port) };
+  });
+
+const Node = z.union([
+  z.string().transform((name) => ({ name, memoryMiB: ALL_MEMORY_MIB })),
+  z.strictObject({ name: z.string(), memoryMiB: z.number() }),
+]);
+
+const Container = z.strictObject({
+  vmid: z.number(),
+  name: z.string(),
+  node: z.string(),
+  running: z.boolean().default(true),
+  onboot: z.boolean().default(true),
+  memoryMiB: z.number().default(512),
+  diskMiB: z.number().default(100),
+  storage: z.string().default('local'),
+  tags: z.array(z.string()).default([]),
+  description: z.string().default(''),
+  template: z.boolean().default(false),
+  serves: z.array(Service).default([]),
+  config: z.record(z.string(), z.string()).default({}),
+});
+
+const Backup = z.strictObject({
+  vmid: z.number(),
+  storage: z.string().default('nas'),
+  age: z.string().transform(parseDuration),
+  notes: z.string().default(''),
+  truncated: z.boolean().default(false),
+});
+
+const Storage = z.strictObject({
+  id: z.string(),
+  content: z.array(z.string()),
+  shared: z.boolean().default(false),
+  nodes: z.array(z.string()).optional(),
+  sizeMiB: z.number().default(102_400),
+});
+
+/** What the token may do on `/`; the rest is what the README tells people to grant. */
+const RootRights = z.array(z.string()).default(['Sys.Audit', 'Sys.Console']);
+
+export const WorldFile = z.strictObject({
+  cluster: z.string().nullable().default('home'),
+  version: z.string().optional(),
+  nodes: z.array(Node).default([1, 2, 3].map((n) => ({ name: `pve${n}`, memoryMiB: ALL_MEMORY_MIB }))),
+  storages: z.array(Storage).default([
+    { id: 'local', content: ['rootdir', 'images'], shared: false, sizeMiB: 102_400 },
+    { id: 'nas', content: ['backup'], shared: true, sizeMiB: 102_400 },
+  ]),
+  containers: z.array(Container).default([]),
+  /** So many containers like the first: `name-1` …, vmids and addresses count on. For fleets. */
+  clones: z.number().default(0),
+  backups: z.array(Backup).default([]),
+  rights: RootRights,
+  throughputMiB: z.number().default(50),
+  /** What answers outside of the cluster: canaries. */
+  outside: z.array(z.string()).default(['10.0.0.1:53', '10.0.0.9:8007']),
+});
+export type WorldFile = z.infer<typeof WorldFile>;
+
+/** pve1 is 10.0.0.11, pve2 is 10.0.0.12 … in the order of the file. */
+export function ipOfNode(index: number): string {
+  return `10.0.0.${11 + index}`;
+}
+
+export function worldOf(file: WorldFile): WorldSpec {
+  const storages: StorageSpec[] = file.storages.map(({ nodes, ...one }) => ({
+    ...one,
+    path: one.shared ? `/mnt/pve/${one.id}` : `/var/lib/${one.id}`,
+    ...(nodes === undefined ? {} : { nodes }),
+  }));
+  return {
+    cluster: file.cluster,
+    ...(file.version === undefined ? {} : { version: file.version }),
+    nodes: file.nodes.map((node, index) => ({ ...node, ip: ipOfNode(index) })),
+    storages,
+    containers: fleet(file).map(({ name, serves, ...one }) => ({
+      ...one,
+      hostname: name,
+      ip: `${serves[0]?.host ?? `10.0.1.${one.vmid % 250}`}/24`,
+      services: serves,
+    })),
+    backups: file.backups.map(({ age, ...one }) => ({ ...one, ageSeconds: age / 1000 })),
+    tokens: [
+      { id: TOKEN_ID, secret: SECRET, privileges: privileges(file.rights, storages) },
+      { ...ADMIN, privileges: { '/': ['*'] } },
+    ],
+    throughputMiB: file.throughputMiB,
+  };
+}
+
+function fleet(file: WorldFile): WorldFile['containers'] {
+  const [first] = file.containers;
+  if (first === undefined || file.clones === 0) return file.containers;
+  const clones = Array.from({ length: file.clones }, (_, n) => ({
+    ...first,
+    vmid: first.vmid + n + 1,
+    name: `${first.name}-${n + 1}`,
+    serves: first.serves.map((s) => ({ ...s, host: s.host.replace(/\d+$/, (d) => String(Number(d) + n + 1)) })),
+  }));
+  return [...file.containers, ...clones];
+}
+
+function privileges(root: readonly string[], storages: readonly StorageSpec[]): TokenSpec['privileges'] {
+  return {
+    '/': root,
+    '/vms': ['VM.Audit', 'VM.Backup', 'VM.PowerMgmt', 'VM.Config.Options', 'VM.Allocate'],
+    ...Object.fromEntries(
+      storages.map(({ id }) => [`/storage/${id}`, ['Datastore.Audit', 'Datastore.AllocateSpace']]),
+    ),
+    '/sdn/zones/localnetwork': ['SDN.Use'],
+  };
+}
