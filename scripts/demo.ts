@@ -17,7 +17,7 @@ const INTERVAL_SECONDS = 2;
 export const demo = defineCommand({
   usage: 'demo',
   describe: 'the whole story in the lab, in under a minute',
-  flags: (y) => y,
+  flags: (y) => y.example('$0 demo', 'needs nothing but this; in a terminal it draws its progress'),
   async run(_args, invocation) {
     const folder = mkdtempSync(join(tmpdir(), 'proxwarden-demo-'));
     const dir = join(folder, 'inventory');

@@ -8,7 +8,7 @@ import { inventoryDir } from '../lib/cli/session.ts';
 import { EXIT, FailedError, InputError, messageOf } from '../lib/errors.ts';
 import { connectLab } from '../lib/lab/client.ts';
 import { LAB_VERBS, type LabReport } from '../lib/lab/control-protocol.ts';
-import { labFolder, readRunFile } from '../lib/lab/runfile.ts';
+import { labFolder, readRunFile, refuseSecondLab } from '../lib/lab/runfile.ts';
 import { table } from '../lib/tell/tables.ts';
 import { stamp } from '../lib/tell/teller.ts';
 
@@ -113,6 +113,7 @@ async function upInBackground(
   { speed, inventory }: { speed: number; inventory: string },
   io: Io,
 ): Promise<typeof EXIT.ok> {
+  await refuseSecondLab(dir);
   const script = process.argv[1];
   if (script === undefined)
     throw new FailedError('the lab can only go to the background from the installed command');
@@ -123,10 +124,8 @@ async function upInBackground(
     detached: true,
     stdio: ['ignore', 'ignore', log],
   });
-  let exit: number | null = null;
-  child.on('exit', (code) => (exit = code ?? 1));
   const until = Date.now() + START_WITHIN_MS;
-  while (Date.now() < until && exit === null) {
+  while (Date.now() < until && child.exitCode === null && child.signalCode === null) {
     const run = await readRunFile(dir);
     if (run !== null && run.pid === child.pid && (await answers(dir))) {
       child.unref();
@@ -137,7 +136,7 @@ async function upInBackground(
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  if (exit === null) child.kill('SIGTERM');
+  if (child.exitCode === null) child.kill('SIGTERM');
   throw new FailedError(
     `the lab did not come up: ${
       readFileSync(logFile, 'utf8')

@@ -35,3 +35,5 @@ process.exitCode = await main(process.argv.slice(2), COMMANDS, {
   signal: controller.signal,
   cwd: process.cwd(),
 });
+// A connection that is still being made would hold an interrupted process for seconds.
+if (signals > 0) process.stdout.write('', () => process.stderr.write('', () => process.exit()));

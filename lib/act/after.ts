@@ -23,6 +23,13 @@ export async function protectBackup(context: OperationContext, action: FailoverA
   op.data.volid = volid;
   op.data.backupAt = entry.at;
   op.data.backupSize = entry.size;
+  // What an operation that ended in error has left protected is ours to lift, too.
+  const earlier = operations
+    .list()
+    .operations.some(
+      (o) => o.id !== op.id && o.status !== 'running' && o.data.weProtected && o.data.volid === volid,
+    );
+  if (entry.protected && earlier) op.data.weProtected = true;
   if (entry.protected && !op.data.weProtected) {
     operations.save(op);
     return `${volid} is protected already`;

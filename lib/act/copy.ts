@@ -40,7 +40,7 @@ function lineageOf(
     operation: op.id,
     source: op.data.volid ?? '',
     phase,
-    at: runtime.clock.now(),
+    at: Math.round(runtime.clock.now()),
   };
 }
 
@@ -90,7 +90,12 @@ export async function restoreCopy(
     const there = await readCopy(context, api, copy);
     if (there === null) throw error;
     const line = parseLineage(there.description);
-    if (line !== null && line.operation !== op.id && line.container === op.container && line.epoch === copy.epoch)
+    if (
+      line !== null &&
+      line.operation !== op.id &&
+      line.container === op.container &&
+      line.epoch === copy.epoch
+    )
       throw new Cancelled(
         `another runner is at it: ${line.operation} has made CT ${copy.vmid} on ${there.node}, epoch ${line.epoch}`,
       );

@@ -118,6 +118,7 @@ function lookAgain(op: Operation): void {
 async function runAttempts(context: OperationContext, action: FailoverAction): Promise<Copy | Outcome> {
   const { op, operations, container, teller } = context;
   const targets = [action.target, ...action.alternatives];
+  if (!op.steps.some((s) => s.name.startsWith('restore'))) await countForLimits(context, action);
   for (;;) {
     const epoch = action.epoch + op.data.started.length;
     const copy = copyOf(action, op.attempt, vmidOfEpoch(container, epoch), epoch);
@@ -144,6 +145,15 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
       operations.save(op);
     }
   }
+}
+
+/** From here on it counts for the limits: before, nothing has been moved, however often it was tried. */
+async function countForLimits({ state, runtime }: OperationContext, action: FailoverAction): Promise<void> {
+  if (action.mode !== 'automatic') return;
+  const now = runtime.clock.now();
+  await state.update((s) => {
+    s.failovers = [...s.failovers.filter((at) => now - at < 3_600_000), now];
+  });
 }
 
 /** What forbids it has nothing to do with the target: another one would only be restored for nothing. */

@@ -35,9 +35,6 @@ export async function preflight(context: OperationContext, action: FailoverActio
     throw new Cancelled(`now a ${decision.kind} in place would do: ${decision.why}`);
   const changed = difference(decision.action, action);
   if (changed !== null) throw new BlockedError(`the world has changed since it was decided: ${changed}`);
-  await state.update((s) => {
-    if (action.mode === 'automatic') s.failovers = [...s.failovers.filter((at) => now - at < 3_600_000), now];
-  });
   op.data.onboot ??= state.read().containers[container.name]?.identity?.onboot ?? null;
   return `still wanted: ${decision.verdict.reason}`;
 }

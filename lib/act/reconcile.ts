@@ -20,8 +20,8 @@ import { stopSource } from './source.ts';
 export interface Finding {
   readonly container: string;
   readonly text: string;
-  /** What is done about it; null: a person has to. */
-  readonly act: ((context: ActContext) => Promise<void>) | null;
+  /** What is done about it, and whether it has worked; null: a person has to. */
+  readonly act: ((context: ActContext) => Promise<boolean>) | null;
 }
 
 /** What there is to reconcile. Reads nothing; `dry-run` prints these. */
@@ -59,9 +59,17 @@ function returned(
   const guard = view.ha.some((e) => e.sid === `ct:${old.vmid}` && e.group === guardGroup(old.node));
   const todo = whatToDo(detail, guard);
   if (todo.length === 0) return null;
+  const what = `the superseded ${incarnationKey(old)} is back on ${old.node} (${incarnationKey(current)} is current)`;
+  // The API can neither stop nor change what is locked, nor take the lock away.
+  if (detail.lock !== null)
+    return {
+      container: container.name,
+      text: `${what}, it is ${detail.status ?? 'of unknown state'} and locked (${detail.lock}): on ${old.node}, \`pct unlock ${old.vmid}\`, then it is kept down`,
+      act: null,
+    };
   return {
     container: container.name,
-    text: `the superseded ${incarnationKey(old)} is back on ${old.node} (${incarnationKey(current)} is current): ${todo.join(', ')}`,
+    text: `${what}: ${todo.join(', ')}`,
     act: (context) => keepDown(context, container, old, current),
   };
 }
@@ -82,8 +90,8 @@ async function keepDown(
   container: Container,
   old: Incarnation,
   current: Incarnation,
-): Promise<void> {
-  await journalled(context, container, `keep ${incarnationKey(old)} down`, (op) => [
+): Promise<boolean> {
+  return journalled(context, container, `keep ${incarnationKey(old)} down`, (op) => [
     // A guard answers a stop with "OK" and lets the container run on (facts, section 9): it goes first.
     { name: 'remove guard of a running original', run: (c) => dropGuardIfRunning(c, old) },
     { name: 'stop original', run: (c, r: StepRecord) => stopSource(c, r, { from: old, hard: true }) },
@@ -127,7 +135,8 @@ async function dropGuard(context: OperationContext, old: Incarnation): Promise<s
 function unfinished(context: ActContext, container: Container, pending: Incarnation): Finding {
   const key = incarnationKey(pending);
   const op = context.operations.list().operations.find((o) => o.id === pending.operation);
-  if (op === undefined || op.status === 'running' || op.data.startAsked)
+  // Its line says `restored`, so its start has never been asked for, wherever that operation was cut.
+  if (op === undefined || op.status === 'running')
     return {
       container: container.name,
       text: `${key} is an unfinished copy of ${pending.operation ?? '?'}, which is not known here`,
@@ -170,7 +179,7 @@ async function journalled(
   container: Container,
   reason: string,
   steps: (op: Operation) => Step[],
-): Promise<void> {
+): Promise<boolean> {
   const { operations, runtime, teller } = context;
   const op = newOperation(context, container, { kind: 'reconcile', reason, action: null });
   try {
@@ -189,18 +198,20 @@ async function journalled(
   }
   op.endedAt = runtime.clock.now();
   operations.save(op);
+  return op.status === 'done';
 }
 
 /** Another runner may be at it already: its business. */
 async function actUnlessHeld(
   context: ActContext,
-  act: (context: ActContext) => Promise<void>,
-): Promise<void> {
+  act: (context: ActContext) => Promise<boolean>,
+): Promise<boolean> {
   try {
-    await act(context);
+    return await act(context);
   } catch (error) {
     if (!(error instanceof LockedError || error instanceof BlockedError)) throw error;
     context.teller.tell({ kind: 'note', level: 'info', container: null, text: messageOf(error) });
+    return true;
   }
 }
 
@@ -214,8 +225,7 @@ export async function reconcile(context: ActContext, found: readonly Finding[]):
       container: finding.container,
       text: finding.text,
     });
-    if (finding.act === null) left.push(finding);
-    else await actUnlessHeld(context, finding.act);
+    if (finding.act === null || !(await actUnlessHeld(context, finding.act))) left.push(finding);
   }
   return left;
 }

@@ -1,6 +1,6 @@
 /** The command line: finds the command, loads only that one, turns errors into one line and an exit code. */
 import yargs from 'yargs';
-import { EXIT, messageOf, ProxwardenError, type ExitCode } from '../errors.ts';
+import { EXIT, messageOf, ProxwardenError, PveError, type ExitCode } from '../errors.ts';
 import type { Invocation, Registered } from './command.ts';
 import { formatHelp } from './help.ts';
 import { say } from './say.ts';
@@ -88,17 +88,19 @@ function report(
     );
     return EXIT.usage;
   }
-  if (error instanceof ProxwardenError) {
+  // A request that was given up says nothing; an operation says itself how far it came.
+  const interrupted = signal.aborted && (error instanceof PveError || !(error instanceof ProxwardenError));
+  if (error instanceof ProxwardenError && !interrupted) {
     say(io, `proxwarden: ${error.message}`);
     if (error.hint !== undefined) say(io, `  → ${error.hint}`);
     if (debug && error.cause !== undefined)
       say(
         io,
-        error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause),
+        error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : messageOf(error.cause),
       );
     return error.exitCode;
   }
-  if (signal.aborted) {
+  if (interrupted) {
     say(io, 'proxwarden: interrupted; nothing was begun that is not in the journal');
     return EXIT.failed;
   }

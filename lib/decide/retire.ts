@@ -51,7 +51,8 @@ export function retirement(
     'nothing-to-do',
     false,
     `${what} would start by itself when its node returns, and it can't be prevented: ${obstacle}`,
-    `give the token Sys.Console on / (propagate=0), or set failover.returnRisk: accepted for ${container.name}`,
+    // A right helps only where the right is what is missing.
+    `${view.mayGuard === false && guardMeasured(view.version) ? 'give the token Sys.Console on / (propagate=0), or ' : ''}set failover.returnRisk: accepted for ${container.name}`,
   );
 }
 

@@ -54,6 +54,8 @@ export async function observe(input: ObserveInput): Promise<Observation> {
     backups: [],
   };
   await deepen(input, observation, deps);
+  // An interrupted read looks like silence, and silence is evidence: nothing may rest on such a look.
+  signal?.throwIfAborted();
   return observation;
 }
 

@@ -119,7 +119,9 @@ function ended(name: string, exitstatus: string, log: readonly string[]): TaskRe
       `${name} ended without a result (unexpected status): its worker died or was killed${last === undefined ? '' : ` — ${last}`}`,
     );
   }
-  throw new PveError(`${name} failed: ${shortened(line ?? exitstatus)}${noSpace(log)}`, { outcome: 'refused' });
+  throw new PveError(`${name} failed: ${shortened(line ?? exitstatus)}${noSpace(log)}`, {
+    outcome: 'refused',
+  });
 }
 
 /** PVE quotes whole pipelines; what they begin with is enough for a person. */

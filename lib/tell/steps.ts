@@ -27,12 +27,14 @@ export function stepsTeller({
       for (const step of event.steps.slice(0, event.steps.indexOf(event.after) + 1))
         drawing.finish(step, { kind: 'done', note: 'done earlier' });
     drawings.set(event.operation, drawing);
-    screen = screen.then(async () => {
+    const above = screen;
+    screen = (async () => {
+      await above;
       line(event);
       await drawing.run();
       drawings.delete(event.operation);
       for (const waiting of held.splice(0)) line(waiting);
-    });
+    })();
   }
 
   function tell(event: Event): void {

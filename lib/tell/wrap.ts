@@ -22,6 +22,7 @@ export function wrapLines(text: string, columns: number): string {
       if (line.length <= columns) return [line];
       // Up to the first break it stays as it is, columns of blanks included.
       const cut = line.lastIndexOf(' ', columns);
+      if (cut < 0) return [line];
       const head = line.slice(0, cut).trimEnd();
       const indent = ' '.repeat(line.length - line.trimStart().length + 4);
       return head.trim() === '' ? [line] : [head, ...fill(line.slice(cut), columns, indent)];

@@ -125,6 +125,8 @@ export interface StageOptions {
   readonly speed?: number;
   /** Changes the example's inventory. */
   readonly edit?: (yaml: string) => string;
+  /** The state folder; default: a new one. */
+  readonly state?: string;
   /** Changes the example's world. */
   readonly world?: (example: WorldSpec) => WorldSpec;
 }
@@ -134,7 +136,7 @@ export async function openStage(t: Ends, options: StageOptions = {}): Promise<St
   assert.ok(existsSync(COMMAND), `${COMMAND} is missing: npm run build`);
   const folder = mkdtempSync(join(tmpdir(), 'proxwarden-e2e-'));
   const dir = join(folder, 'inventory');
-  const state = join(folder, 'state');
+  const state = options.state ?? join(folder, 'state');
   const speed = options.speed ?? 10;
   const edit = options.edit ?? ((yaml) => yaml);
   const yaml = (portBase: number): string => edit(quick(exampleInventory(portBase)));

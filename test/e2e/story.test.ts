@@ -46,10 +46,18 @@ describe('commands as a person uses them, one after the other', () => {
     const { containers } = Rows.parse(json(check));
     assert.deepEqual(
       containers.map((c) => `${c.container} ${c.verdict} ${c.where}`),
-      ['dns healthy pve1/101@0', 'db healthy pve2/103@0', 'web healthy pve1/102@0', 'wiki healthy pve3/104@0'],
+      [
+        'dns healthy pve1/101@0',
+        'db healthy pve2/103@0',
+        'web healthy pve1/102@0',
+        'wiki healthy pve3/104@0',
+      ],
     );
     const table = await stage.run('check', 'dns');
-    assert.match(table.stdout, /^CONTAINER +MODE.*\ndns +protect +healthy +0\/1 +pve1\/101@0 .*probes pass.*\n$/);
+    assert.match(
+      table.stdout,
+      /^CONTAINER +MODE.*\ndns +protect +healthy +0\/1 +pve1\/101@0 .*probes pass.*\n$/,
+    );
     const decide = await stage.run('decide', '--json');
     assert.equal(decide.code, 0, told(decide));
     assert.equal(z.looseObject({ plan: z.null() }).parse(json(decide)).plan, null);
@@ -97,7 +105,10 @@ describe('commands as a person uses them, one after the other', () => {
   test('a living container is moved without loss; --dry-run says so before', async () => {
     const dry = await stage.run('failover', 'db', '--planned', '--to', 'pve3', '--dry-run');
     assert.equal(dry.code, 3, told(dry));
-    assert.match(dry.stdout, /^db: failover: stop and back up CT 103 on pve2, restore it on pve3 as CT 1000103/);
+    assert.match(
+      dry.stdout,
+      /^db: failover: stop and back up CT 103 on pve2, restore it on pve3 as CT 1000103/,
+    );
     const moved = await stage.run('failover', 'db', '--planned', '--to', 'pve3', '--json');
     assert.equal(moved.code, 0, told(moved));
     assert.equal(z.looseObject({ status: z.string() }).parse(json(moved)).status, 'done');
@@ -132,7 +143,9 @@ describe('commands as a person uses them, one after the other', () => {
     assert.equal(run.code, 3, told(run));
     await until(() => stage.running().join() === 'db,dns,web,wiki');
     const journal = (): unknown[] => {
-      const ops = z.looseObject({ operations: z.array(z.looseObject({ container: z.string(), status: z.string() })) });
+      const ops = z.looseObject({
+        operations: z.array(z.looseObject({ container: z.string(), status: z.string() })),
+      });
       return ops
         .parse(JSON.parse(status.stdout))
         .operations.filter((o) => o.container === 'web')

@@ -4,7 +4,9 @@ import * as z from 'zod';
 import { EXAMPLE_TOKEN_ID } from '../../lib/lab/example.ts';
 import type { Stage } from './stage.ts';
 
-const Tasks = z.object({ data: z.array(z.looseObject({ type: z.string(), id: z.string(), upid: z.string() })) });
+const Tasks = z.object({
+  data: z.array(z.looseObject({ type: z.string(), id: z.string(), upid: z.string() })),
+});
 
 /** `vzrestore 1000102`, `vzstart 1000102`, … of all nodes that answer, sorted. */
 export async function tasksOf({ lab, secret }: Pick<Stage, 'lab' | 'secret'>): Promise<string[]> {

@@ -1,33 +1,51 @@
 /**
  * Every folder here is a story: a world, an inventory, what happens, and the log that must come of it, to the letter.
- * `RECORD=1 npm test -- scenarios` writes the logs anew; look at what has changed before it is committed.
+ * `RECORD=1 npm test -- scenarios/scenarios` writes the logs anew; look at what has changed before it is committed.
+ * `SCENARIO=node npm test -- scenarios/scenarios` plays only those with that word in their name.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { play } from './harness/play.ts';
+import { inWorker, serve, Workers } from './harness/workers.ts';
 
 const ROOT = join('test', 'scenarios');
-const record = process.env['RECORD'] !== undefined && process.env['RECORD'] !== '';
-const only = process.env['SCENARIO'];
-const names = readdirSync(ROOT, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && existsSync(join(ROOT, entry.name, 'steps.yaml')))
-  .map((entry) => entry.name)
-  .filter((name) => only === undefined || name.includes(only))
-  .toSorted();
+/** Played twice: two runners at once, a clock that jumps, a run that is killed. */
+const TWICE = ['two-states', 'clock-jumps', 'removed-mid-operation'];
 
-if (record && process.env['CI'] !== undefined) throw new Error('CI never records: RECORD and CI are both set');
+if (inWorker) serve((name) => play(join(ROOT, name)));
+else tell();
 
-for (const name of names)
-  test(`scenario ${name}`, async () => {
-    const folder = join(ROOT, name);
-    const log = await play(folder);
-    const path = join(folder, 'expected.log');
-    if (record) {
-      if (!existsSync(path) || readFileSync(path, 'utf8') !== log) writeFileSync(path, log);
-      return;
-    }
-    assert.ok(existsSync(path), `no ${path}: record it with RECORD=1 npm test -- scenarios`);
-    assert.equal(log, readFileSync(path, 'utf8'));
+function tell(): void {
+  const record = (process.env['RECORD'] ?? '') !== '';
+  const only = process.env['SCENARIO'];
+  if (record && process.env['CI'] !== undefined)
+    throw new Error('CI never records: RECORD and CI are both set');
+  const names = readdirSync(ROOT, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(join(ROOT, entry.name, 'steps.yaml')))
+    .map((entry) => entry.name)
+    .filter((name) => only === undefined || name.includes(only))
+    .toSorted();
+  const workers = new Workers(import.meta.url);
+  after(() => workers.close());
+
+  describe('scenarios', { concurrency: true }, () => {
+    for (const name of names)
+      test(name, async () => {
+        const log = await workers.run(name);
+        const path = join(ROOT, name, 'expected.log');
+        if (record) {
+          if (!existsSync(path) || readFileSync(path, 'utf8') !== log) writeFileSync(path, log);
+          return;
+        }
+        assert.ok(existsSync(path), `no ${path}: record it with RECORD=1 npm test -- scenarios/scenarios`);
+        assert.equal(log, readFileSync(path, 'utf8'));
+      });
+    if (only === undefined)
+      for (const name of TWICE)
+        test(`${name} is the same every time`, async () => {
+          assert.equal(await workers.run(name), await workers.run(name));
+        });
   });
+}

@@ -9,17 +9,33 @@ const checks: readonly (readonly [RegExp, Check])[] = [
   [/^exit (\d+|killed)$/, (s, code) => assert.equal(String(s.exit ?? 'killed'), code, s.log.recent())],
   [/^running (\S+) on (.+)$/, (s, name, nodes) => assert.deepEqual(nodesOf(s, name), nodes?.split(' '))],
   [/^nothing runs of (\S+)$/, (s, name) => assert.deepEqual(nodesOf(s, name), [])],
-  [/^answers (\S+)$/, (s, name) => assert.ok(s.lab.running().some((c) => c.hostname === name && c.services.every((v) => v.up)))],
-  [/^copies (\S+) (\d+)$/, (s, name, n) => assert.equal(s.lab.status().containers.filter((c) => c.hostname === name).length, Number(n))],
+  [
+    /^answers (\S+)$/,
+    (s, name) => assert.ok(s.lab.running().some((c) => c.hostname === name && c.services.every((v) => v.up))),
+  ],
+  [
+    /^copies (\S+) (\d+)$/,
+    (s, name, n) =>
+      assert.equal(s.lab.status().containers.filter((c) => c.hostname === name).length, Number(n)),
+  ],
   [/^no vmid (\d+)$/, (s, vmid) => assert.equal(guest(s, vmid), undefined)],
   [/^vmid (\d+) on (\S+)$/, (s, vmid, node) => assert.equal(guest(s, vmid)?.node, node)],
   [/^onboot (\d+) (on|off)$/, (s, vmid, how) => assert.equal(guest(s, vmid)?.onboot, how === 'on')],
-  [/^power (\S+) (on|off)$/, (s, node, how) => assert.equal(s.lab.status().nodes.find((n) => n.name === node)?.power, how)],
-  [/^(\d+) calls of \/(.+)\/$/, (s, n, pattern) => assert.equal(callsOf(s, pattern).length, Number(n), s.lab.calls.join('\n'))],
+  [
+    /^power (\S+) (on|off)$/,
+    (s, node, how) => assert.equal(s.lab.status().nodes.find((n) => n.name === node)?.power, how),
+  ],
+  [
+    /^(\d+) calls of \/(.+)\/$/,
+    (s, n, pattern) => assert.equal(callsOf(s, pattern).length, Number(n), s.lab.calls.join('\n')),
+  ],
   [/^no calls$/, (s) => assert.deepEqual(s.lab.calls, [])],
   [/^said \/(.+)\/$/, (s, pattern) => assert.match(s.log.recent(), new RegExp(pattern ?? ''))],
   [/^not said \/(.+)\/$/, (s, pattern) => assert.doesNotMatch(s.log.recent(), new RegExp(pattern ?? ''))],
-  [/^failures (\S+) (\d+)$/, (s, name, n) => assert.equal(s.state().containers[name ?? '']?.failures, Number(n))],
+  [
+    /^failures (\S+) (\d+)$/,
+    (s, name, n) => assert.equal(s.state().containers[name ?? '']?.failures, Number(n)),
+  ],
   [/^no error of (\S+)$/, (s, name) => assert.equal(s.state().containers[name ?? '']?.error ?? null, null)],
   [/^error of (\S+)$/, (s, name) => assert.notEqual(s.state().containers[name ?? '']?.error ?? null, null)],
   [/^(\d+) protected backups$/, protectedBackups],

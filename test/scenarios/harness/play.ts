@@ -27,7 +27,9 @@ export async function play(folder: string): Promise<string> {
     return stage.finish();
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`at "${now}": ${why}\n${stage.finish().split('\n').slice(-60).join('\n')}`, { cause: error });
+    throw new Error(`at "${now}": ${why}\n${stage.finish().split('\n').slice(-60).join('\n')}`, {
+      cause: error,
+    });
   } finally {
     stage.close();
   }

@@ -61,14 +61,18 @@ export class Rules {
     const form = new URLSearchParams(request.body);
     const at = this.#lab.status().nodes.find((n) => n.name === node);
     // One that dies this very moment is nobody's mistake.
-    if (at?.power === 'on' && at.network === 'up' && !at.quorate) this.#break(`4: ${call} was sent through ${node}, which has no quorum`);
+    if (at?.power === 'on' && at.network === 'up' && !at.quorate)
+      this.#break(`4: ${call} was sent through ${node}, which has no quorum`);
     if (form.get('force') === '1') this.#break(`2: force=1 in ${call}`);
     if (form.get('restore') === '1' && (form.get('start') === '1' || form.get('onboot') !== '0'))
-      this.#break(`1: a restore with start=${form.get('start') ?? '0'}, onboot=${form.get('onboot') ?? 'unsaid'}`);
+      this.#break(
+        `1: a restore with start=${form.get('start') ?? '0'}, onboot=${form.get('onboot') ?? 'unsaid'}`,
+      );
     if (call.endsWith('/status/start') && now - (this.#readAt.get(runner) ?? 0) > FRESH_MS)
       this.#break(`1: ${call} on reads that are ${now - (this.#readAt.get(runner) ?? 0)} ms old`);
     const type = TASKS.find(([pattern]) => pattern.test(call))?.[1];
-    if (type !== undefined && !this.#journalled(runner, type)) this.#break(`6: ${call} is not in any journal`);
+    if (type !== undefined && !this.#journalled(runner, type))
+      this.#break(`6: ${call} is not in any journal`);
   }
 
   /** Before a plug is switched by a runner. */

@@ -21,7 +21,12 @@ export class Runner {
   calls = 0;
   #bury: () => void = () => undefined;
 
-  constructor(options: { name: string; pid: number; writesLeft?: number | null; callsLeft?: number | null }) {
+  constructor(options: {
+    name: string;
+    pid: number;
+    writesLeft?: number | undefined;
+    callsLeft?: number | undefined;
+  }) {
     this.name = options.name;
     this.pid = options.pid;
     this.writesLeft = options.writesLeft ?? null;
@@ -42,7 +47,8 @@ export class Runner {
     return new Promise((resolve, reject) => {
       promise.then(
         (value) => (this.dead ? undefined : resolve(value)),
-        (error: unknown) => (this.dead ? undefined : reject(error instanceof Error ? error : new Error(String(error)))),
+        (error: unknown) =>
+          this.dead ? undefined : reject(error instanceof Error ? error : new Error(String(error))),
       );
     });
   }
@@ -64,7 +70,8 @@ export const runners = new AsyncLocalStorage<Runner>();
 
 /** Its lock is released by a dead runner, too: for the others it is as free as a dead process leaves it. */
 function refuseDead(path: unknown): void {
-  if (runners.getStore()?.dead === true && !String(path).includes('/lock/')) throw new Error('this runner is dead');
+  if (runners.getStore()?.dead === true && !String(path).includes('/lock/'))
+    throw new Error('this runner is dead');
 }
 
 let patched = false;

@@ -1,4 +1,5 @@
 /** One lab with one runner (or two) in front of it, on virtual time: where a scenario is played. */
+import { setMaxListeners } from 'node:events';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +30,13 @@ function countingHex(seed: number): (bytes: number) => string {
     }).join('');
 }
 
+/** Every request and every probe in flight listens to it. */
+function neverAborted(): AbortSignal {
+  const { signal } = new AbortController();
+  setMaxListeners(0, signal);
+  return signal;
+}
+
 export class Stage {
   readonly clock = new VirtualClock();
   readonly lab: StagedLab;
@@ -45,7 +53,7 @@ export class Stage {
   exit: number | null = null;
   lastRunner: Runner | null = null;
   /** The next command's runner dies after so many writes or calls. */
-  doom: { writesLeft?: number; callsLeft?: number } = {};
+  doom: { writesLeft?: number | undefined; callsLeft?: number | undefined } = {};
   readonly hookCodes = new Map<string, number>();
   #lastCron = -1;
   readonly #background: Promise<void>[] = [];
@@ -65,9 +73,14 @@ export class Stage {
       cpSync(join(this.#scenario, 'hooks'), join(this.folder, 'inventory', 'hooks'), { recursive: true });
     this.inventory(options.inventory);
     this.network = { runnerCut: false, outside: new Set(world.outside), forced: new Map() };
-    this.lab = new StagedLab({ clock: this.clock, world: worldOf(world), randomHex: countingHex(1) }, this.network);
+    this.lab = new StagedLab(
+      { clock: this.clock, world: worldOf(world), randomHex: countingHex(1) },
+      this.network,
+    );
     this.log = new Log(this.folder);
-    this.rules = new Rules({ lab: this.lab, network: this.network, clock: this.clock }, (runner) => this.stateOf(runner.name));
+    this.rules = new Rules({ lab: this.lab, network: this.network, clock: this.clock }, (runner) =>
+      this.stateOf(runner.name),
+    );
     this.lab.rules = this.rules;
     this.lab.onChange(() => this.log.events(this.lab.events));
   }
@@ -141,7 +154,7 @@ export class Stage {
           tty: false,
           columns: 160,
         },
-        signal: new AbortController().signal,
+        signal: neverAborted(),
         cwd: this.folder,
       }),
     );
@@ -240,4 +253,3 @@ export class Stage {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
-

@@ -1,6 +1,11 @@
 /** The lab with ears: every API call passes triggers, faults and the rules before and after it is carried out. */
 import { Lab } from '../../../lib/lab/lab.ts';
-import { LabUnreachable, type LabOptions, type LabRequest, type LabResponse } from '../../../lib/lab/types.ts';
+import {
+  LabUnreachable,
+  type LabOptions,
+  type LabRequest,
+  type LabResponse,
+} from '../../../lib/lab/types.ts';
 import type { Network } from './prober.ts';
 import type { Rules } from './rules.ts';
 import { runners, type Runner } from './runner.ts';
@@ -79,7 +84,8 @@ export class StagedLab extends Lab {
       },
       body: inQuery ? '' : form,
     });
-    if (response.status !== 200) throw new Error(`${method} ${path}: ${response.status} ${response.statusText}`);
+    if (response.status !== 200)
+      throw new Error(`${method} ${path}: ${response.status} ${response.statusText}`);
     return response.body;
   }
 

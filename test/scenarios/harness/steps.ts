@@ -35,17 +35,27 @@ const sentences: readonly Sentence[] = [
   { pattern: /^stop (\d+) by hand$/, act: (s, vmid) => s.run(s.lab.stopByHand(Number(vmid))) },
   { pattern: /^crash (\d+)$/, act: (s, vmid) => s.lab.crash(Number(vmid)) },
   { pattern: /^back up (\d+) on (\S+)$/, act: backUp },
-  { pattern: /^plug (\S+) (on|off)$/, act: (s, node, how) => s.lab.setPlug(node, how === 'on' ? 'on' : 'off') },
+  {
+    pattern: /^plug (\S+) (on|off)$/,
+    act: (s, node, how) => s.lab.setPlug(node, how === 'on' ? 'on' : 'off'),
+  },
   { pattern: /^plugs (silent|stuck|well)$/, act: plugs, shown: true },
   { pattern: /^api (.+)$/, act: async (s, call) => void (await admin(s, call)), shown: true },
-  { pattern: /^dump (\S+)$/, act: async (s, path) => console.log(await admin(s, `GET ${path}`)) },
   // The runner.
-  { pattern: /^runner (cut|mended)$/, act: (s, how) => void (s.network.runnerCut = how === 'cut'), shown: true },
+  {
+    pattern: /^runner (cut|mended)$/,
+    act: (s, how) => void (s.network.runnerCut = how === 'cut'),
+    shown: true,
+  },
   { pattern: /^canary (\S+) (down|up)$/, act: canary, shown: true },
   { pattern: /^at (\S+:\d+) (ok|refused|nothing|lab)$/, act: forced, shown: true },
   { pattern: /^clock ([+-])(\w+)$/, act: skew, shown: true },
   { pattern: /^inventory (\S+\.yaml)$/, act: inventory, shown: true },
-  { pattern: /^hook (\S+) exits (\d+)$/, act: (s, hook, code) => void s.hookCodes.set(hook, Number(code)), shown: true },
+  {
+    pattern: /^hook (\S+) exits (\d+)$/,
+    act: (s, hook, code) => void s.hookCodes.set(hook, Number(code)),
+    shown: true,
+  },
   { pattern: /^wipe state$/, act: (s) => s.wipe(), shown: true },
   { pattern: /^doom (\d+) (writes|calls)$/, act: doom, shown: true },
   // What happens in the middle of things.
@@ -80,13 +90,18 @@ function split(stage: Stage, words: string): string[] {
   return words
     .replaceAll('PLAN', () => stage.log.lastPlan() ?? 'none')
     .replaceAll('OP', () => stage.lastOperation() ?? 'none')
-    .replaceAll(/BACKUP\((\d+),(\d+)\)/g, (_, vmid: string, n: string) => stage.backup(Number(vmid), Number(n)))
+    .replaceAll(/BACKUP\((\d+),(\d+)\)/g, (_, vmid: string, n: string) =>
+      stage.backup(Number(vmid), Number(n)),
+    )
     .split(' ');
 }
 
 async function backUp(stage: Stage, vmid = '', storage = ''): Promise<void> {
   const node = stage.lab.status().containers.find((c) => c.vmid === Number(vmid))?.node ?? '';
-  await admin(stage, `POST /nodes/${node}/vzdump vmid=${vmid} storage=${storage} mode=snapshot compress=zstd`);
+  await admin(
+    stage,
+    `POST /nodes/${node}/vzdump vmid=${vmid} storage=${storage} mode=snapshot compress=zstd`,
+  );
   await stage.clock.advance(20_000);
 }
 

@@ -119,7 +119,10 @@ function fleet(file: WorldFile): WorldFile['containers'] {
     ...first,
     vmid: first.vmid + n + 1,
     name: `${first.name}-${n + 1}`,
-    serves: first.serves.map((s) => ({ ...s, host: s.host.replace(/\d+$/, (d) => String(Number(d) + n + 1)) })),
+    serves: first.serves.map((s) => ({
+      ...s,
+      host: s.host.replace(/\d+$/, (d) => String(Number(d) + n + 1)),
+    })),
   }));
   return [...file.containers, ...clones];
 }

@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseLineage } from '../../lib/decide/lineage.ts';
+import { RETIRED_TAG } from '../../lib/act/retire.ts';
+import { backupOf } from '../decide/parts.ts';
+import { ActBench } from './bench.ts';
+
+const P1 = { failover: { proof: 'offline-accepted' } } as const;
+const PLANNED = { mode: 'planned' } as const;
+
+test('a dead node: guarded, restored, started, verified, and backed up in turn', async (t) => {
+  const bench = new ActBench(t, P1);
+  await bench.look();
+  bench.pve.kill('pve1');
+  await bench.fail();
+  const { op, outcome } = await bench.act();
+  assert.equal(outcome.status, 'done', outcome.text);
+  assert.deepEqual(bench.pve.running(), ['pve2/1000101']);
+  assert.deepEqual(bench.pve.violations, []);
+  assert.deepEqual(
+    op.steps.map((s) => s.name),
+    [
+      'preflight',
+      'hooks before',
+      'prove',
+      'protect backup',
+      'retire',
+      'restore',
+      'start',
+      'verify',
+      'onboot',
+      'hooks after',
+      'backup copy',
+      'lift protection',
+    ],
+  );
+  const line = parseLineage(bench.pve.guest(1_000_101).config.description);
+  assert.deepEqual([line?.epoch, line?.phase, line?.operation], [1, 'live', op.id]);
+  assert.equal(bench.pve.guest(1_000_101).config.onboot, true);
+  assert.equal(bench.context.state.read().containers['dns']?.current?.vmid, 1_000_101);
+  assert.equal(bench.pve.backups.find((b) => b.vmid === 101)?.protected, false);
+});
+
+test('the guarded original stays down when its node returns', async (t) => {
+  const bench = new ActBench(t, P1);
+  await bench.look();
+  bench.pve.kill('pve1');
+  await bench.fail();
+  await bench.act();
+  bench.pve.revive('pve1');
+  assert.deepEqual(bench.pve.running(), ['pve2/1000101']);
+});
+
+test('planned: the source is stopped, backed up, and exactly that is restored', async (t) => {
+  const bench = new ActBench(t);
+  await bench.look();
+  const { op, outcome } = await bench.act(PLANNED);
+  assert.equal(outcome.status, 'done', outcome.text);
+  assert.deepEqual(bench.pve.running(), ['pve2/1000101']);
+  assert.equal(bench.pve.guest(101).config.onboot, false);
+  assert.notEqual(op.data.volid, 'nas:backup/ct101-60min');
+  assert.deepEqual(
+    bench.pve.writes.filter((w) => w.startsWith('vz')),
+    [
+      'vzshutdown pve1/101',
+      'vzdump pve1/101',
+      'vzrestore pve2/1000101',
+      'vzstart pve2/1000101',
+      'vzdump pve2/1000101',
+    ],
+  );
+});
+
+test('undone: the source is started again, with its onboot and without our words', async (t) => {
+  const bench = new ActBench(t);
+  bench.pve.onTask = (type) => (type === 'vzrestore' ? 'no space left on device' : null);
+  await bench.look();
+  const { op, outcome } = await bench.act(PLANNED);
+  assert.equal(outcome.status, 'failed', outcome.text);
+  assert.deepEqual(bench.pve.running(), ['pve1/101']);
+  const { onboot, tags, description } = bench.pve.guest(101).config;
+  assert.equal(onboot, true);
+  assert.deepEqual(tags, []);
+  assert.doesNotMatch(description, /must not be started/);
+  assert.match(bench.context.state.read().containers['dns']?.error?.reason ?? '', /no space left/);
+  assert.equal(bench.pve.guests.size, 1);
+  assert.equal(op.data.weProtected, false);
+});
+
+test('undone: a source that was down before keeps its onboot', async (t) => {
+  const bench = new ActBench(t, { failover: { restart: 0 } });
+  await bench.look();
+  Object.assign(bench.pve.guest(101), { running: false });
+  bench.pve.onTask = (type) => (type === 'vzrestore' ? 'no space left on device' : null);
+  await bench.fail();
+  const { outcome } = await bench.act();
+  assert.equal(outcome.status, 'failed', outcome.text);
+  assert.equal(bench.pve.guest(101).config.onboot, true);
+  assert.deepEqual(bench.pve.running(), [], 'it was not we who stopped it');
+});
+
+test('a first target that fails leaves nothing behind, and the next one is tried', async (t) => {
+  const bench = new ActBench(t);
+  let restores = 0;
+  bench.pve.onTask = (type) => (type === 'vzrestore' && (restores += 1) === 1 ? 'disk full' : null);
+  await bench.look();
+  const { outcome } = await bench.act(PLANNED);
+  assert.equal(outcome.status, 'done', outcome.text);
+  assert.deepEqual(bench.pve.running(), ['pve3/1000101']);
+});
+
+test('a copy that never answers is stopped and kept, and the next one takes the next epoch', async (t) => {
+  const bench = new ActBench(t);
+  bench.pve.onTask = (type, vmid) => {
+    if (type === 'vzstart' && vmid === 1_000_101) bench.pve.guest(vmid).service = false;
+    return null;
+  };
+  await bench.look();
+  const { outcome } = await bench.act(PLANNED);
+  assert.equal(outcome.status, 'done', outcome.text);
+  assert.deepEqual(bench.pve.running(), ['pve3/2000101']);
+  assert.deepEqual([...bench.pve.guests.keys()], [101, 1_000_101, 2_000_101]);
+  assert.equal(bench.context.state.read().containers['dns']?.current?.epoch, 2);
+  assert.deepEqual(bench.pve.violations, []);
+});
+
+test('from a copy: it keeps its lineage line when it is retired, so that it still counts as one', async (t) => {
+  const bench = new ActBench(t);
+  await bench.look();
+  await bench.act(PLANNED);
+  await bench.look();
+  const { outcome } = await bench.act({ ...PLANNED, to: { cluster: 'home', node: 'pve3' } });
+  assert.equal(outcome.status, 'done', outcome.text);
+  const { description, tags } = bench.pve.guest(1_000_101).config;
+  assert.equal(parseLineage(description)?.epoch, 1);
+  assert.ok(tags.includes(RETIRED_TAG));
+  const decision = await bench.decide(PLANNED);
+  assert.equal(decision.action?.epoch, 3);
+  bench.pve.guest(1_000_101).running = true;
+  const blocked = await bench.decide(PLANNED);
+  assert.match(blocked.why, /CT 1000101 is running there/);
+});
+
+/** Failed over to pve2; pve1 came back, was retired there, and is dead once more, without any guard. */
+async function deadAgain(t: ConstructorParameters<typeof ActBench>[0]): Promise<ActBench> {
+  const bench = new ActBench(t, { failover: { ...P1.failover, cooldownMs: 0 } });
+  await bench.look();
+  await bench.act(PLANNED);
+  await bench.look();
+  bench.pve.kill('pve1');
+  await bench.clock.advance(20_000);
+  bench.pve.writes.length = 0;
+  return bench;
+}
+
+test('a superseded original whose node is dead again is guarded before anything is stopped', async (t) => {
+  const bench = await deadAgain(t);
+  const { outcome } = await bench.act(PLANNED);
+  assert.equal(outcome.status, 'done', outcome.text);
+  assert.deepEqual(bench.pve.running(), ['pve3/2000101']);
+  assert.deepEqual(bench.pve.writes.slice(0, 3), [
+    'create group pw-guard-pve1',
+    'create ha ct:101',
+    'vzshutdown pve2/1000101',
+  ]);
+});
+
+test('a hanging copy is not stopped to be restarted while that start would be forbidden', async (t) => {
+  const bench = await deadAgain(t);
+  bench.pve.guest(1_000_101).service = false;
+  await bench.fail();
+  const { op, outcome } = await bench.act();
+  assert.equal(op.kind, 'restart');
+  assert.equal(outcome.status, 'cancelled');
+  assert.match(outcome.text, /is not stopped, because it could not be started again: the guard/);
+  assert.deepEqual(bench.pve.running(), ['pve2/1000101']);
+  await bench.fail();
+  const next = await bench.act();
+  assert.equal(next.op.kind, 'failover');
+  assert.equal(next.outcome.status, 'done', next.outcome.text);
+  assert.deepEqual(bench.pve.violations, []);
+});
+
+test('restarted in place: stopped, started, verified', async (t) => {
+  const bench = new ActBench(t);
+  await bench.look();
+  bench.pve.guest(101).service = false;
+  bench.pve.onTask = (type, vmid) => {
+    if (type === 'vzstart') bench.pve.guest(vmid).service = true;
+    return null;
+  };
+  await bench.fail();
+  const { op, outcome } = await bench.act();
+  assert.equal(outcome.status, 'done', outcome.text);
+  assert.deepEqual(bench.pve.writes, ['vzshutdown pve1/101', 'vzstart pve1/101']);
+  assert.equal(op.kind, 'restart');
+});
+
+test('a dead node whose guests still run somewhere is not failed over: its address answers', async (t) => {
+  const bench = new ActBench(t, P1);
+  await bench.look();
+  bench.pve.kill('pve1');
+  await bench.fail();
+  // Somebody powers it on between the decision and the start: linked for the guests, not yet in the cluster.
+  const decision = await bench.decide();
+  assert.equal(decision.kind, 'failover');
+  bench.pve.onTask = (type) => {
+    if (type === 'vzrestore') bench.pve.revive('pve1');
+    return null;
+  };
+  bench.pve.guest(101).config.onboot = true;
+  bench.pve.ha.length = 0;
+  bench.pve.onWrite = (call) => {
+    if (call.startsWith('vzrestore')) bench.pve.ha.length = 0;
+  };
+  const { outcome } = await bench.act();
+  assert.notEqual(outcome.status, 'done');
+  assert.deepEqual(bench.pve.running(), ['pve1/101']);
+  assert.deepEqual(
+    [...bench.pve.guests.keys()],
+    [101],
+    'the original wins: the unstarted copy is taken away',
+  );
+  assert.deepEqual(bench.pve.violations, []);
+});
+
+test('the vmid is taken by somebody else’s container: it is not touched, and the source runs again', async (t) => {
+  const bench = new ActBench(t, { nodes: [{ cluster: 'home', node: 'pve2' }] });
+  await bench.look();
+  bench.pve.onWrite = (call) => {
+    if (call.startsWith('vzdump'))
+      bench.pve.add('pve3', 1_000_101, { config: { macs: ['AA'] }, running: true });
+  };
+  const { outcome } = await bench.act(PLANNED);
+  assert.notEqual(outcome.status, 'done');
+  assert.deepEqual(bench.pve.running(), ['pve1/101', 'pve3/1000101']);
+});
+
+test('a hook that fails stops it before anything is touched', async (t) => {
+  const hook = { path: '/hooks/notify', args: [], timeoutMs: 1000 };
+  const bench = new ActBench(t, { hooks: { before: [hook] } });
+  bench.execResult = { exitCode: 3, stdout: '', stderr: 'not now\n' };
+  await bench.look();
+  const { outcome } = await bench.act(PLANNED);
+  assert.equal(outcome.status, 'failed');
+  assert.match(outcome.text, /hook \/hooks\/notify ended with 3: not now/);
+  assert.deepEqual(bench.pve.writes, []);
+});
+
+test('what was decided on has changed: cancelled, nothing done', async (t) => {
+  const bench = new ActBench(t, P1);
+  await bench.look();
+  bench.pve.kill('pve1');
+  await bench.fail();
+  const first = await bench.decide();
+  assert.equal(first.action?.volid, 'nas:backup/ct101-60min');
+  const { begin, carryOut } = await import('../../lib/act/operate.ts');
+  const op = await bench.run(begin(bench.context, { container: bench.container, decision: first }));
+  bench.pve.backups.push(backupOf({ minutes: 5 }));
+  const outcome = await bench.run(carryOut(bench.context, op));
+  assert.equal(outcome.status, 'cancelled');
+  assert.match(outcome.text, /the world has changed/);
+  assert.deepEqual(bench.pve.writes, []);
+});

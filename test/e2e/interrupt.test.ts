@@ -1,0 +1,155 @@
+/** Ctrl-C and SIGTERM: the process ends at once, says how far it came, and the next run goes on from there. */
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { describe, test } from 'node:test';
+import { openStage, proxwarden, until, type Ran } from './stage.ts';
+import { tasksOf } from './tasks.ts';
+
+/** Ends within a second; the rest is for a busy machine. */
+const AT_ONCE_MS = 1_500;
+
+interface Stopped extends Ran {
+  /** From the signal to the end. */
+  readonly tookMs: number;
+}
+
+/** Sends the signal as soon as stderr or stdout shows `marker`. */
+function signalAt(marker: RegExp, signal: NodeJS.Signals, sent: { at: number }) {
+  return async (child: ChildProcess): Promise<void> => {
+    let seen = '';
+    child.stdout?.on('data', (text: string) => (seen += text));
+    child.stderr?.on('data', (text: string) => (seen += text));
+    await until(() => marker.test(seen) || child.exitCode !== null);
+    sent.at = performance.now();
+    child.kill(signal);
+  };
+}
+
+async function stopAt(
+  run: (meanwhile: (child: ChildProcess) => Promise<void>) => Promise<Ran>,
+  marker: RegExp,
+  signal: NodeJS.Signals,
+): Promise<Stopped> {
+  const sent = { at: 0 };
+  const ran = await run(signalAt(marker, signal, sent));
+  return { ...ran, tookMs: performance.now() - sent.at };
+}
+
+describe('an interrupted process', { concurrency: 3 }, () => {
+  test('interrupted after any of its steps, a planned failover is resumed to the same end', async (t) => {
+    const stage = await openStage(t, { speed: 15 });
+    const before = await stage.run('check-and-failover');
+    assert.equal(before.code, 0, before.stderr);
+    const steps = ['stop source', 'restore', 'start'];
+    for (const [n, step] of steps.entries()) {
+      const signal = n % 2 === 0 ? 'SIGINT' : 'SIGTERM';
+      const seen = stage.lab.events.length;
+      const stopped = await stopAt(
+        (meanwhile) => stage.runWith({ meanwhile }, 'failover', 'web', '--planned'),
+        new RegExp(`web: ${step}: `),
+        signal,
+      );
+      const told = `${step}, ${signal}:\n${stopped.stdout}${stopped.stderr}`;
+      assert.equal(stopped.code, 1, told);
+      assert.ok(stopped.tookMs < AT_ONCE_MS, `${Math.round(stopped.tookMs)} ms after ${told}`);
+      assert.match(
+        stopped.stderr,
+        /proxwarden: (op-\S+) \(web\) was interrupted after [a-z ]+; its progress is in the journal\n {2}→ the next `proxwarden check-and-failover` goes on with it, or `proxwarden failover web --resume \1`\n$/,
+        told,
+      );
+      const status = await stage.run('status', 'web');
+      assert.match(status.stdout, /failover in hand: /, told);
+      const id = /op-\S+(?= \(web\) was)/.exec(stopped.stderr)?.[0] ?? '';
+      // A second operation is not begun before the first has ended.
+      const second = await stage.run('failover', 'web', '--planned');
+      assert.equal(second.code, 75, second.stderr);
+      const resumed =
+        n % 2 === 0
+          ? await stage.run('check-and-failover')
+          : await stage.run('failover', 'web', '--resume', id);
+      const all = `${told}--- resumed:\n${resumed.stdout}${resumed.stderr}`;
+      assert.match(resumed.stderr, new RegExp(`web: ${id} goes on after `), all);
+      assert.match(resumed.stderr, new RegExp(`web: ${id} done: web runs on `), all);
+      assert.deepEqual(stage.running(), ['db', 'dns', 'web', 'wiki'], all);
+      assert.deepEqual(stage.lab.violations, [], all);
+      const done = stage.lab.events.slice(seen).filter((e) => / (restored|started) /.test(e.text));
+      assert.equal(done.length, 2, `restored once and started once: ${all}`);
+    }
+    const repeated = (await tasksOf(stage)).filter(
+      (task, n, tasks) => task.startsWith('vzrestore') && task === tasks[n - 1],
+    );
+    assert.deepEqual(repeated, []);
+  });
+
+  test('interrupted in an automatic failover that it resumes, it says so again', async (t) => {
+    const stage = await openStage(t, { speed: 10 });
+    await stage.run('check-and-failover');
+    await stage.nodeDies('pve1');
+    const first = await stopAt(
+      (meanwhile) => stage.runWith({ meanwhile }, 'check-and-failover'),
+      /dns: fence home\/pve1: /,
+      'SIGTERM',
+    );
+    assert.equal(first.code, 1, first.stderr);
+    assert.match(first.stderr, /\(dns\) was interrupted after /);
+    const second = await stopAt(
+      (meanwhile) => stage.runWith({ meanwhile }, 'check-and-failover'),
+      /dns: op-\S+ goes on after /,
+      'SIGINT',
+    );
+    assert.equal(second.code, 1, second.stderr);
+    assert.match(second.stderr, /\(dns\) was interrupted after .*; its progress is in the journal\n/);
+    assert.ok(second.tookMs < AT_ONCE_MS, `${second.tookMs}`);
+    for (let n = 0; n < 6 && stage.running().join() !== 'db,dns,web,wiki'; n += 1)
+      await stage.run('check-and-failover');
+    assert.deepEqual(stage.running(), ['db', 'dns', 'web', 'wiki']);
+    assert.deepEqual(stage.lab.violations, []);
+  });
+
+  test('interrupted before anything has begun, it says that, too', async (t) => {
+    const stage = await openStage(t);
+    // An API that accepts the connection and then says nothing.
+    const mute = createServer((socket) => socket.on('error', () => socket.destroy()));
+    mute.listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    t.after(() => void mute.close());
+    const address = mute.address();
+    assert.ok(typeof address === 'object' && address !== null);
+    const dir = stage.inventory('mute', (yaml) =>
+      yaml
+        .replaceAll(/(?<=https:\/\/127\.0\.0\.1:)\d+/g, () => String(address.port))
+        .replace(/( {4}- https:.*\n)\1+/, '$1'),
+    );
+    const connected = once(mute, 'connection');
+    const sent = { at: 0 };
+    const stopped = await proxwarden(['check', '--inventory', dir, '--state', stage.state], {
+      meanwhile: async (child) => {
+        await connected;
+        await signalAt(/^/, 'SIGINT', sent)(child);
+      },
+    });
+    const tookMs = performance.now() - sent.at;
+    assert.equal(stopped.code, 1, stopped.stdout + stopped.stderr);
+    assert.equal(stopped.stderr, 'proxwarden: interrupted; nothing was begun that is not in the journal\n');
+    assert.ok(tookMs < AT_ONCE_MS, `${tookMs}`);
+  });
+
+  test('a demo that is interrupted leaves nothing behind', async () => {
+    const leftovers = (): string[] =>
+      readdirSync(tmpdir()).filter((name) => name.startsWith('proxwarden-demo-'));
+    const before = leftovers();
+    const stopped = await stopAt(
+      (meanwhile) => proxwarden(['demo'], { meanwhile }),
+      /Node pve1 dies/,
+      'SIGINT',
+    );
+    assert.equal(stopped.code, 1, stopped.stderr);
+    assert.match(stopped.stderr, /^proxwarden: interrupted; /m);
+    assert.ok(stopped.tookMs < AT_ONCE_MS, `${stopped.tookMs}`);
+    assert.deepEqual(leftovers(), before);
+  });
+});
