@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { tick, tickExitCode } from '../lib/act/tick.ts';
 import { defineCommand, type Invocation } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag, narrowFlags } from '../lib/cli/options.ts';
-import { warn } from '../lib/cli/say.ts';
+import { show, warn } from '../lib/cli/say.ts';
 import { inventoryDir, narrow, openSession, stateDir, type CommonArgs } from '../lib/cli/session.ts';
 import { HANDOVER_VARIABLE } from '../lib/cli/handover.ts';
 import type { Operation } from '../lib/state/model.ts';
@@ -59,7 +59,7 @@ export const checkAndFailover = defineCommand({
       else {
         if (args.explain)
           for (const d of result.decisions)
-            if (d.kind !== 'none') for (const line of explainDecision(d)) invocation.io.out(line);
+            if (d.kind !== 'none') for (const line of explainDecision(d)) show(invocation.io, line);
         const healthy = rows.filter((r) => r.verdict === 'healthy').length;
         invocation.io.out(
           `${healthy} of ${rows.length} containers healthy${

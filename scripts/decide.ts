@@ -1,7 +1,7 @@
 import { busyContainers, viewProblems } from '../lib/act/tick.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, narrowFlags } from '../lib/cli/options.ts';
-import { warn } from '../lib/cli/say.ts';
+import { show, warn } from '../lib/cli/say.ts';
 import { narrow, openInventory, stateDir } from '../lib/cli/session.ts';
 import { decide } from '../lib/decide/decide.ts';
 import { makePlan, planActs } from '../lib/decide/plan.ts';
@@ -58,8 +58,8 @@ export const decideCommand = defineCommand({
     else {
       for (const decision of decisions)
         for (const line of args.explain ? explainDecision(decision) : explainDecision(decision).slice(0, 1))
-          io.out(line);
-      if (acts) io.out(`plan ${plan.id}, holds for 30 min: \`proxwarden failover NAME --plan ${plan.id}\``);
+          show(io, line);
+      if (acts) show(io, `plan ${plan.id}, holds for 30 min: \`proxwarden failover NAME --plan ${plan.id}\``);
     }
     const unseen = viewProblems(observation);
     warn(io, unseen);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineCommand, type Invocation } from '../lib/cli/command.ts';
 import { main } from '../lib/cli/main.ts';
+import { show } from '../lib/cli/say.ts';
 import { EXIT, FailedError, type ExitCode } from '../lib/errors.ts';
 import { exampleInventory } from '../lib/lab/example.ts';
 import type { RunningLab } from '../lib/lab/control.ts';
@@ -42,7 +43,7 @@ interface Stage {
 async function tellStory({ lab }: RunningLab, stage: Stage): Promise<ExitCode> {
   const { io, runtime, signal } = stage.invocation;
   const scene = (text: string): void =>
-    io.out(`\n── ${text} ${'─'.repeat(Math.max(0, Math.min(io.columns, 100) - text.length - 4))}`);
+    show(io, `\n── ${text} ${'─'.repeat(Math.max(0, Math.min(io.columns, 100) - text.length - 4))}`);
   const run = async (...words: string[]): Promise<ExitCode> => {
     signal.throwIfAborted();
     io.out(`$ proxwarden ${words.join(' ')}`);
@@ -93,7 +94,7 @@ async function tellStory({ lab }: RunningLab, stage: Stage): Promise<ExitCode> {
       ? '\nNever two copies at once: the lab recorded no violation.'
       : violations.map((v) => `VIOLATION: ${v.text}`).join('\n'),
   );
-  io.out('Play yourself: proxwarden lab up --background; the README shows how.');
+  show(io, 'Play yourself: proxwarden lab up --background; the README shows how.');
   return violations.length === 0 ? EXIT.ok : EXIT.failed;
 }
 

@@ -5,6 +5,7 @@ import { busyContainers } from '../lib/act/tick.ts';
 import { foldObservation } from '../lib/act/fold.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
+import { show } from '../lib/cli/say.ts';
 import { takeOverWhenFree } from '../lib/cli/handover.ts';
 import { containerNamed, openSession, type Session } from '../lib/cli/session.ts';
 import { decide, type Request } from '../lib/decide/decide.ts';
@@ -80,8 +81,10 @@ export const failover = defineCommand({
           ? await decideNow(session, requestOf(args, container.cluster))
           : await fromPlan(session, args.plan, container.name);
       const text = explainDecision(decision).join('\n');
-      if (args.dryRun || decision.kind === 'blocked')
-        invocation.io.out(args.json ? JSON.stringify(decision, null, 2) : text);
+      if (args.dryRun || decision.kind === 'blocked') {
+        if (args.json) invocation.io.out(JSON.stringify(decision, null, 2));
+        else show(invocation.io, text);
+      }
       if (decision.kind === 'blocked')
         throw new BlockedError(`${container.name} is not failed over: ${decision.why}`, {
           hint: decision.gates.find((g) => !g.ok)?.flip ?? undefined,

@@ -2,7 +2,7 @@ import { findings, reconcile } from '../lib/act/reconcile.ts';
 import { busyContainers, viewProblems } from '../lib/act/tick.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
-import { warn } from '../lib/cli/say.ts';
+import { show, warn } from '../lib/cli/say.ts';
 import { openSession } from '../lib/cli/session.ts';
 import { EXIT } from '../lib/errors.ts';
 import { observe } from '../lib/observe/observe.ts';
@@ -29,7 +29,8 @@ export const reconcileCommand = defineCommand({
           ),
         );
       else
-        invocation.io.out(
+        show(
+          invocation.io,
           found.length === 0
             ? `nothing is out of place${unseen.length > 0 ? ' in what could be seen' : ''}`
             : found.map((f) => `${f.container}: ${f.text}`).join('\n'),

@@ -90,6 +90,8 @@ export async function restoreCopy(
     const there = await readCopy(context, api, copy);
     if (there === null) throw error;
     const line = parseLineage(there.description);
+    // Whoever has the vmid may be restoring from the very backup that we have protected: it stays so.
+    if (!isOurs(context, there, copy)) op.data.weProtected = false;
     if (
       line !== null &&
       line.operation !== op.id &&

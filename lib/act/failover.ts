@@ -11,11 +11,12 @@ import { destroyCopy, restoreCopy, startCopy, type Copy } from './copy.ts';
 import { fenceNode } from './fence/fence.ts';
 import { runHooks } from './hooks.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
-import { backUpCopy, liftProtection, protectBackup, serviceAnswers, verifyCopy } from './after.ts';
+import { backUpCopy, liftProtection, protectBackup, verifyCopy } from './after.ts';
 import { Cancelled, type Outcome } from './outcome.ts';
 import { preflight, proveSource } from './preflight.ts';
-import { guardSuperseded, removeGuard, retireAlive, setGuard } from './retire.ts';
-import { backUpSource, startSourceAgain, stopSource } from './source.ts';
+import { guardSuperseded, retireAlive, setGuard } from './retire.ts';
+import { backUpSource, stopSource } from './source.ts';
+import { causeOf, undo } from './undo.ts';
 
 /** The steps before the copy, in order. */
 export function firstSteps(action: FailoverAction): Step[] {
@@ -78,16 +79,21 @@ function copyOf(action: FailoverAction, attempt: number, vmid: number, epoch: nu
   return { ...target, vmid, epoch };
 }
 
+/** The copy of an operation that has not yet asked any to start: what an undo takes away. */
+function firstCopy(action: FailoverAction, op: Operation): Copy {
+  return copyOf(action, op.attempt, action.vmid, action.epoch);
+}
+
 /** Runs the failover of `context.op` from wherever its journal stands. Rejects only when the signal aborts, or on a bug. */
 export async function runFailover(context: OperationContext, action: FailoverAction): Promise<Outcome> {
   const { op } = context;
-  if (op.data.undoing !== null) return undo(context, action, new FailedError(op.data.undoing));
+  if (op.data.undoing !== null) return undo(context, action, causeOf(op.data.undoing), firstCopy(action, op));
   lookAgain(op);
   try {
     for (const step of firstSteps(action)) await runStep(context, step);
   } catch (error) {
     if (context.signal?.aborted === true) throw error;
-    return undo(context, action, error);
+    return undo(context, action, error, firstCopy(action, op));
   }
   const copy = await runAttempts(context, action);
   if (!('vmid' in copy)) return copy;
@@ -131,7 +137,8 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
       if (context.signal?.aborted === true) throw error;
       const more =
         !standsElsewhere(error) && op.attempt + 1 < Math.min(targets.length, container.failover.maxAttempts);
-      if (!more && !op.data.startAsked && op.data.started.length === 0) return undo(context, action, error);
+      if (!more && !op.data.startAsked && op.data.started.length === 0)
+        return undo(context, action, error, firstCopy(action, op));
       await clearAway(context, copy);
       op.data.tried.push(`${copy.node}: ${messageOf(error)}`);
       if (!more) return { status: 'error', text: `all targets failed: ${op.data.tried.join('; ')}` };
@@ -218,59 +225,6 @@ async function hooksAfter(context: OperationContext): Promise<string> {
     if (context.signal?.aborted === true) throw error;
     return `warning: ${messageOf(error)}`;
   }
-}
-
-/** Puts back what was done: the original wins as long as the copy's start has not been asked for. */
-async function undo(context: OperationContext, action: FailoverAction, cause: unknown): Promise<Outcome> {
-  const { op, operations } = context;
-  const begun = op.steps.some((s) => s.name.startsWith('restore'));
-  op.data.undoing ??= messageOf(cause);
-  operations.save(op);
-  const copy = copyOf(action, op.attempt, action.vmid, action.epoch);
-  const steps: Step[] = [
-    { name: 'undo: copy', run: (c, r) => destroyCopy(c, r, copy) },
-    { name: 'undo: guard', run: (c) => undoGuard(c, action) },
-    { name: 'undo: source', run: (c, r) => startSourceAgain(c, r, action) },
-    { name: 'undo: protection', run: (c) => liftProtection(c) },
-  ];
-  const retired = action.sourceAlive && op.steps.some((s) => s.name === 'retire');
-  const needed = [begun, op.data.guard !== null, op.data.weStopped || retired, op.data.weProtected];
-  const failures: string[] = [];
-  for (const [index, step] of steps.entries()) {
-    if (needed[index] !== true) continue;
-    try {
-      await runStep(context, step);
-    } catch (error) {
-      if (context.signal?.aborted === true) throw error;
-      failures.push(`${step.name}: ${messageOf(error)}`);
-    }
-  }
-  if (failures.length > 0)
-    return {
-      status: 'error',
-      text: `${messageOf(cause)}; and it could not be undone: ${failures.join('; ')}`,
-    };
-  // What was blocked before anything was restored is decided anew by the next run; a restore is not repeated every minute.
-  if (cause instanceof Cancelled || (cause instanceof BlockedError && !begun && !op.data.weStopped))
-    return { status: 'cancelled', text: cause.message };
-  // The original wins; whether it has to be started is the next run's to decide.
-  if (cause instanceof BlockedError && !action.sourceAlive && (await answersAgain(context, action)))
-    return { status: 'cancelled', text: `${cause.message}; ${action.from.node} is back` };
-  if (cause instanceof BlockedError && (await serviceAnswers(context)))
-    return { status: 'cancelled', text: `${cause.message}; the service answers again` };
-  return { status: 'failed', text: messageOf(cause) };
-}
-
-async function answersAgain({ apis, signal }: OperationContext, { from }: FailoverAction): Promise<boolean> {
-  return (await apis.get(from.cluster)?.nodeAnswers(from.node, { signal, timeoutMs: 3_000 })) ?? false;
-}
-
-async function undoGuard(context: OperationContext, action: FailoverAction): Promise<string> {
-  const api = await quorateApi(context, action.from.cluster);
-  context.operations.assertLease(context.op);
-  return (await removeGuard(context, api, action.from, context.op.id))
-    ? 'our guard is removed'
-    : 'there was no guard of ours';
 }
 
 /** The action of a journal; every failover has one. */

@@ -8,6 +8,11 @@ export function say(io: Io, text: string): void {
   io.err(io.tty ? wrapLines(clean, io.columns) : clean);
 }
 
+/** A result in sentences, on stdout; broken between words on a terminal. Tables and JSON go to `io.out` as they are. */
+export function show(io: Io, text: string): void {
+  io.out(io.tty ? wrapLines(text, io.columns) : text);
+}
+
 /** Warnings that are about the run as a whole. */
 export function warn(io: Io, texts: readonly string[]): void {
   for (const text of texts) say(io, `warning: ${text}`);

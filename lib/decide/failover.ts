@@ -19,6 +19,7 @@ import type {
 import { place, type Reservations } from './placement.ts';
 import { proofOf, requiredLevel } from './proof.ts';
 import { retirement } from './retire.ts';
+import { isAlive, sourceGate } from './source.ts';
 
 export interface FailoverInput {
   readonly container: Container;
@@ -139,64 +140,6 @@ function sentence(
     `restore it on ${to} as CT ${vmid}`,
   ];
   return `${steps.join(', ')}, in place of ${incarnationKey(from)}`;
-}
-
-function isAlive(view: ClusterView, node: string): boolean {
-  return (
-    view.nodes.find((n) => n.name === node)?.apiAnswers === true ||
-    view.endpoints.some((e) => e.ok && e.node === node && e.quorate)
-  );
-}
-
-/** Is the source alive (stop it, back it up), dead (prove it, take a backup), or in between (hands off)? */
-function sourceGate(
-  { container, request, verdict }: FailoverInput,
-  view: ClusterView,
-  current: Incarnation,
-): { gate: Gate; alive: boolean } {
-  const node = view.nodes.find((n) => n.name === current.node);
-  const alive = isAlive(view, current.node);
-  const where = `CT ${current.vmid} on ${current.node}`;
-  if (request?.mode === 'planned' && !alive)
-    return {
-      alive,
-      gate: fail(
-        'source',
-        `--planned needs the source alive, and ${current.node} does not answer`,
-        `run \`proxwarden failover ${container.name}\` without --planned`,
-      ),
-    };
-  if (request?.mode === 'by-hand' && alive && verdict.kind === 'healthy')
-    return {
-      alive,
-      gate: fail(
-        'source',
-        `${where} is healthy (${verdict.reason})`,
-        `move it with \`proxwarden failover ${container.name} --planned\``,
-      ),
-    };
-  if (alive) {
-    if (request === undefined && container.backup.beforeFailover === 'never')
-      return {
-        alive,
-        gate: fail(
-          'source',
-          `${where} is on a living node, and beforeFailover: never rules out a fresh backup; an older one is a person's decision`,
-          `set backup.beforeFailover: when-source-alive, or name a backup: \`proxwarden failover ${container.name} --backup VOLID --accept-data-loss AGE\``,
-        ),
-      };
-    return { alive, gate: pass('source', `${where} is on a living node: it is stopped and backed up first`) };
-  }
-  if (!view.standalone && node?.online === true)
-    return {
-      alive,
-      gate: fail(
-        'source',
-        `node ${current.node} is in the cluster, but its API does not answer`,
-        `restart pveproxy on ${current.node}, or power it off and say \`proxwarden fence confirm ${view.cluster}/${current.node}\``,
-      ),
-    };
-  return { alive, gate: pass('source', `node ${current.node} is silent`) };
 }
 
 function proofGate(

@@ -164,7 +164,7 @@ export const Operation = z.object({
     /** The incarnation that is started or restarted in place. */
     inPlace: Incarnation.nullable(),
     /** Why it is being undone; null: it goes forward. */
-    undoing: z.string().nullable(),
+    undoing: z.object({ cause: z.string(), kind: z.enum(['cancelled', 'blocked', 'failed']) }).nullable(),
     detectedAt: z.number().nullable(),
     verifiedAt: z.number().nullable(),
     tried: z.array(z.string()),

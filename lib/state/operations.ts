@@ -167,10 +167,14 @@ export function openOperations(dir: string, deps: OperationDeps): OperationStore
     },
     load(id) {
       if (!OPERATION_ID.test(id))
-        throw new InputError(`"${id.slice(0, 80)}" is not an operation id; \`proxwarden status\` lists the last ones`);
+        throw new InputError(
+          `"${id.slice(0, 80)}" is not an operation id; \`proxwarden status\` lists the last ones`,
+        );
       const found = readJournal(join(folder, `${id}.json`));
       if (found === null)
-        throw new InputError(`there is no operation ${id} in ${folder}; \`proxwarden status\` lists the last ones`);
+        throw new InputError(
+          `there is no operation ${id} in ${folder}; \`proxwarden status\` lists the last ones`,
+        );
       return found;
     },
     claim(op) {

@@ -7,11 +7,7 @@ import { test } from 'node:test';
 import * as z from 'zod';
 import { examplePorts } from '../../lib/lab/example.ts';
 import { tcp } from '../lab/sockets.ts';
-import { assertRefused, proxwarden, type Ran } from './stage.ts';
-
-function told(ran: Ran): string {
-  return `exit ${ran.code}:\n${ran.stdout}${ran.stderr}`;
-}
+import { assertRefused, proxwarden, told, type Ran } from './stage.ts';
 
 test('the demo tells its story in less than a minute and ends with 0', async () => {
   const ran = await proxwarden(['demo']);

@@ -243,3 +243,18 @@ export function assertRefused(ran: Ran, code: number, says: RegExp): void {
   assert.equal(lines.filter((line) => !line.startsWith('  → ')).length, 1, `not one line: ${told}`);
   assert.match(lines[0] ?? '', /^proxwarden: /, told);
 }
+
+/** How a run ended, for the message of an assertion. */
+export function told(ran: Ran): string {
+  return `exit ${ran.code}:\n${ran.stdout}${ran.stderr}`;
+}
+
+/** Where everybody was in the beginning: the example's four, running, with onboot. */
+export function assertUntouched({ lab }: Stage, others: readonly number[] = []): void {
+  const there = lab
+    .status()
+    .containers.filter((c) => !others.includes(c.vmid))
+    .map((c) => `${c.vmid} ${c.node} ${c.onboot}`);
+  assert.deepEqual(there, ['101 pve1 true', '102 pve1 true', '103 pve2 true', '104 pve3 true']);
+  assert.deepEqual(lab.violations, []);
+}

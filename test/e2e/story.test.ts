@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
-import { openStage, until, type Ran, type Stage } from './stage.ts';
+import { openStage, until, told, type Ran, type Stage } from './stage.ts';
 
 /** Half an interval and a little: the next run may count. */
 const NEXT_RUN_MS = 600;
@@ -19,10 +19,6 @@ function json(ran: Ran): unknown {
 const Rows = z.looseObject({
   containers: z.array(z.looseObject({ container: z.string(), verdict: z.string(), where: z.string() })),
 });
-
-function told(ran: Ran): string {
-  return `exit ${ran.code}:\n${ran.stdout}${ran.stderr}`;
-}
 
 describe('commands as a person uses them, one after the other', () => {
   let stage: Stage;

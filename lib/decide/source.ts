@@ -1,0 +1,75 @@
+/** The first gate of a failover: what is the state of the source? Pure. */
+import type { Container } from '../inventory/types.ts';
+import type { Request } from './decide.ts';
+import { fail, pass } from './gates.ts';
+import type { ClusterView, Gate, Incarnation, Verdict } from './model.ts';
+
+export interface SourceInput {
+  readonly container: Container;
+  readonly verdict: Verdict;
+  readonly request: Request | undefined;
+}
+
+/** Whether the node's own API answers, by a proxied call or by an endpoint that it is. */
+export function isAlive(view: ClusterView, node: string): boolean {
+  return (
+    view.nodes.find((n) => n.name === node)?.apiAnswers === true ||
+    view.endpoints.some((e) => e.ok && e.node === node && e.quorate)
+  );
+}
+
+/** Is the source alive (stop it, back it up), dead (prove it, take a backup), or in between (hands off)? */
+export function sourceGate(
+  input: SourceInput,
+  view: ClusterView,
+  current: Incarnation,
+): { readonly gate: Gate; readonly alive: boolean } {
+  const alive = isAlive(view, current.node);
+  return { alive, gate: alive ? livingSource(input, view, current) : silentSource(input, view, current) };
+}
+
+function livingSource(
+  { container, request, verdict }: SourceInput,
+  view: ClusterView,
+  current: Incarnation,
+): Gate {
+  const { name } = container;
+  const where = `CT ${current.vmid} on ${current.node}`;
+  const detail = view.details.find((d) => d.node === current.node && d.vmid === current.vmid);
+  if (request?.mode === 'planned' && detail?.status === 'stopped')
+    return fail(
+      'source',
+      `${where} is stopped, and a move ends with a container that runs`,
+      `start it first, or make a stopped copy elsewhere: \`proxwarden restore ${name} --to NODE --vmid N\``,
+    );
+  if (request?.mode === 'by-hand' && verdict.kind === 'healthy')
+    return fail(
+      'source',
+      `${where} is healthy (${verdict.reason})`,
+      `move it with \`proxwarden failover ${name} --planned\``,
+    );
+  if (request === undefined && container.backup.beforeFailover === 'never')
+    return fail(
+      'source',
+      `${where} is on a living node, and beforeFailover: never rules out a fresh backup; an older one is a person's decision`,
+      `set backup.beforeFailover: when-source-alive, or name a backup: \`proxwarden failover ${name} --backup VOLID --accept-data-loss AGE\``,
+    );
+  return pass('source', `${where} is on a living node: it is stopped and backed up first`);
+}
+
+function silentSource({ container, request }: SourceInput, view: ClusterView, current: Incarnation): Gate {
+  const { node } = current;
+  if (request?.mode === 'planned')
+    return fail(
+      'source',
+      `--planned needs the source alive, and ${node} does not answer`,
+      `run \`proxwarden failover ${container.name}\` without --planned`,
+    );
+  if (!view.standalone && view.nodes.find((n) => n.name === node)?.online === true)
+    return fail(
+      'source',
+      `node ${node} is in the cluster, but its API does not answer`,
+      `restart pveproxy on ${node}, or power it off and say \`proxwarden fence confirm ${view.cluster}/${node}\``,
+    );
+  return pass('source', `node ${node} is silent`);
+}
