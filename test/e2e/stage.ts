@@ -235,13 +235,13 @@ function assertNotIn(folder: string, secret: string): void {
 
 /** Asserts how a run ended: its code, that stderr is one line (and hints) that matches, and nothing on stdout. */
 export function assertRefused(ran: Ran, code: number, says: RegExp): void {
-  const told = `exit ${ran.code}, printed:\n${ran.stdout}${ran.stderr}`;
-  assert.equal(ran.code, code, told);
-  assert.match(ran.stderr, says, told);
-  assert.equal(ran.stdout, '', told);
+  const said = told(ran);
+  assert.equal(ran.code, code, said);
+  assert.match(ran.stderr, says, said);
+  assert.equal(ran.stdout, '', said);
   const lines = ran.stderr.trimEnd().split('\n');
-  assert.equal(lines.filter((line) => !line.startsWith('  → ')).length, 1, `not one line: ${told}`);
-  assert.match(lines[0] ?? '', /^proxwarden: /, told);
+  assert.equal(lines.filter((line) => !line.startsWith('  → ')).length, 1, `not one line: ${said}`);
+  assert.match(lines[0] ?? '', /^proxwarden: /, said);
 }
 
 /** How a run ended, for the message of an assertion. */

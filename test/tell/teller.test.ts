@@ -28,7 +28,7 @@ test('plain lines carry the time in UTC', () => {
   assert.equal(stamp(0), '1970-01-01 00:00:00');
 });
 
-const levels: readonly (readonly [TellerOptions['level'], readonly Event['kind'][])[] = [
+const levels: readonly (readonly [TellerOptions['level'], readonly Event['kind'][]])[] = [
   ['error', []],
   ['warn', ['note', 'step-failed']],
   [
