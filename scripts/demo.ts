@@ -136,7 +136,7 @@ async function startLab(dir: string, { runtime }: Invocation): Promise<RunningLa
     const portBase = 20_000 + ((first + attempt) % 100) * 100;
     writeFileSync(
       join(dir, 'home.yaml'),
-      exampleInventory(portBase).replace('interval: 60s', `interval: ${INTERVAL_SECONDS}s`),
+      exampleInventory(portBase).replace('interval: 10s', `interval: ${INTERVAL_SECONDS}s`),
     );
     try {
       return await labUp({ dir, speed: SPEED, portBase });

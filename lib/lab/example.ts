@@ -159,7 +159,7 @@ ${nodes
 
 # What holds for every container below, unless it says otherwise itself.
 defaults:
-  interval: 60s # how often \`check-and-failover\` is run, by cron or a timer
+  interval: 10s # how often \`check-and-failover\` is run; 60s with cron, short here for the fun of it
   failureThreshold: 3 # so many runs in a row must fail before anything is done
   recoveryThreshold: 2 # and so many must succeed before it counts as healthy again
   backup:

@@ -45,7 +45,7 @@ try {
     [
       '--enable-source-maps',
       '--test',
-      '--test-concurrency=2',
+      '--test-concurrency=4',
       ...flags,
       ...files.map((f) => join(outdir, f.replace(/\.ts$/, '.js'))),
     ],

@@ -192,7 +192,7 @@ export async function openStage(t: Ends, options: StageOptions = {}): Promise<St
 
 function quick(yaml: string): string {
   return yaml
-    .replace('interval: 60s', 'interval: 1s')
+    .replace('interval: 10s', 'interval: 1s')
     .replace('failureThreshold: 3', 'failureThreshold: 1')
     .replace('cooldown: 1h', 'cooldown: 0s');
 }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Event } from '../../lib/tell/events.ts';
 import { createTeller, stamp, type TellerOptions } from '../../lib/tell/teller.ts';
-import { stepsTeller } from '../../lib/tell/steps.ts';
 import { NOW } from '../decide/parts.ts';
 import { EVENTS, IDLE } from './events.ts';
 
@@ -114,78 +113,4 @@ test('on a terminal what needs no steps is told at once', () => {
   const { teller, lines } = recorder({ tty: true, steps: true });
   teller.tell(EVENTS.note);
   assert.equal(lines.length, 1);
-});
-
-/** What the list of steps lets through as lines, with Listr2 drawing for real. */
-function drawn() {
-  const lines: string[] = [];
-  return { lines, teller: stepsTeller({ columns: 80, line: (event) => void lines.push(event.kind) }) };
-}
-
-test('drawn: what is told meanwhile waits for the end of the list', async () => {
-  const { lines, teller } = drawn();
-  teller.tell(EVENTS['operation-started']);
-  teller.tell(EVENTS['step-started']);
-  teller.tell(EVENTS.note);
-  teller.tell(EVENTS['step-progress']);
-  teller.tell(EVENTS['step-done']);
-  await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual(lines, ['operation-started']);
-  teller.tell({ ...EVENTS['step-started'], step: 'start' });
-  teller.tell({ ...EVENTS['step-done'], step: 'start' });
-  teller.tell(EVENTS['operation-ended']);
-  await teller.end();
-  assert.deepEqual(lines, ['operation-started', 'note', 'operation-ended']);
-  teller.tell(EVENTS.note);
-  assert.equal(lines.at(-1), 'note', 'afterwards it is told at once');
-});
-
-test('drawn: a failed step, and further ones that nobody planned, end the list all the same', async () => {
-  const { lines, teller } = drawn();
-  teller.tell(EVENTS['operation-started']);
-  teller.tell(EVENTS['step-started']);
-  teller.tell(EVENTS['step-failed']);
-  for (const step of ['undo: copy', 'undo: source']) {
-    teller.tell({ ...EVENTS['step-started'], step });
-    teller.tell({ ...EVENTS['step-done'], step });
-  }
-  teller.tell(EVENTS['operation-ended']);
-  await teller.end();
-  assert.deepEqual(lines, ['operation-started', 'operation-ended']);
-});
-
-test('drawn: an interrupted operation does not hang the end', async () => {
-  const { lines, teller } = drawn();
-  teller.tell(EVENTS['operation-started']);
-  teller.tell(EVENTS['step-started']);
-  teller.tell(EVENTS.note);
-  await teller.end();
-  assert.deepEqual(lines, ['operation-started', 'note']);
-});
-
-test('drawn: two operations at a time, one below the other, and a resumed one', async () => {
-  const { lines, teller } = drawn();
-  teller.tell(EVENTS['operation-started']);
-  teller.tell({ ...EVENTS['operation-resumed'], operation: 'op-2' });
-  for (const operation of ['op-2', 'op-1']) {
-    teller.tell({ ...EVENTS['step-started'], operation, step: 'start' });
-    teller.tell({ ...EVENTS['step-done'], operation, step: 'start' });
-    teller.tell({ ...EVENTS['operation-ended'], operation });
-  }
-  await teller.end();
-  assert.deepEqual(lines.toSorted(), [
-    'operation-ended',
-    'operation-ended',
-    'operation-resumed',
-    'operation-started',
-  ]);
-  assert.ok(lines.indexOf('operation-started') < lines.indexOf('operation-resumed'));
-});
-
-test('drawn: events of an operation that nobody has announced are no crash', async () => {
-  const { lines, teller } = drawn();
-  for (const event of Object.values(EVENTS)) if (event.kind.startsWith('step-')) teller.tell(event);
-  teller.tell(EVENTS['operation-ended']);
-  await teller.end();
-  assert.deepEqual(lines, ['operation-ended']);
 });

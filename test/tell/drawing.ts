@@ -1,0 +1,22 @@
+/** Draws operations on a terminal that is none: events as JSON in argv, what is told as lines on stderr. */
+import type { Event } from '../../lib/tell/events.ts';
+import { createTeller } from '../../lib/tell/teller.ts';
+
+const input: unknown = JSON.parse(process.argv[2] ?? '[]');
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- written by the test beside it
+const events = input as readonly Event[];
+Object.assign(process.stdout, { isTTY: true, columns: 80, rows: 24 });
+
+const teller = createTeller({
+  io: { err: (text) => void process.stderr.write(`${text}\n`), tty: true, columns: 80 },
+  clock: { now: () => 0, sleep: () => Promise.resolve() },
+  level: 'info',
+  json: false,
+  steps: true,
+});
+for (const event of events) {
+  teller.tell(event);
+  await new Promise((resolve) => setImmediate(resolve));
+}
+await teller.end();
+process.stderr.write('ended\n');
