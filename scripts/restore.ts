@@ -53,6 +53,10 @@ export const restore = defineCommand({
         throw new BlockedError(
           `${container.name}: ${[...seen.problems, ...seen.pending.map((p) => `CT ${p.vmid} is an unfinished copy`)].join('; ')}`,
         );
+      if (args.start && container.mode !== 'protect')
+        throw new BlockedError(`${container.name} is mode: ${container.mode}, which never starts anything`, {
+          hint: `set mode: protect, or restore it stopped: \`proxwarden restore ${container.name} --vmid N\``,
+        });
       const vmid = args.vmid ?? (args.start ? vmidOfEpoch(container, current.epoch + 1) : undefined);
       if (vmid === undefined)
         throw new InputError('as which vmid? `restore NAME --vmid N`, or --start for the next incarnation');

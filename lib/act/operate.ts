@@ -146,7 +146,11 @@ async function end(context: OperationContext, outcome: Outcome): Promise<void> {
         firstFailureAt: null,
         restartedAt: null,
         lastFailoverAt: now,
-        identity: null,
+        // The copy has the same MACs: known until its own config is read in the next run, in case its node dies first.
+        identity:
+          before.identity === null
+            ? null
+            : { ...before.identity, cluster: copy.cluster, vmid: copy.vmid, readAt: 0 },
       });
     if (op.kind === 'failover' && outcome.status === 'error') after.lastFailoverAt = now;
     // Its probes have just passed: the table need not wait for the next run to say so.

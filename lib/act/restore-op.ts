@@ -96,7 +96,8 @@ export async function restoreByHand(context: ActContext, request: RestoreRequest
           current: { ...copy, phase: 'live', since: runtime.clock.now(), operation: op.id },
           failures: 0,
           lastFailoverAt: runtime.clock.now(),
-          identity: null,
+          identity:
+            record.identity === null ? null : { ...record.identity, cluster: copy.cluster, vmid, readAt: 0 },
         };
     });
   teller.tell({ kind: 'operation-ended', operation: op.id, container: container.name, status: 'done', text });

@@ -23,7 +23,7 @@ export function draftOperation(id: string, container: string, createdAt = 1_000)
       target: null,
       volid: null,
       backupAt: null,
-    backupSize: null,
+      backupSize: null,
       weProtected: false,
       onboot: null,
       weStopped: false,
