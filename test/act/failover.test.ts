@@ -41,6 +41,19 @@ test('a dead node: guarded, restored, started, verified, and backed up in turn',
   assert.equal(bench.pve.backups.find((b) => b.vmid === 101)?.protected, false);
 });
 
+test("the copy's MACs are known at once: its node may die before its config has been read", async (t) => {
+  const bench = new ActBench(t, P1);
+  await bench.look();
+  const before = bench.context.state.read().containers['dns']?.identity;
+  bench.pve.kill('pve1');
+  await bench.fail();
+  await bench.act();
+  const after = bench.context.state.read().containers['dns']?.identity;
+  assert.ok(before !== undefined && before !== null && before.macs.length > 0);
+  assert.deepEqual([after?.vmid, after?.macs], [1_000_101, before.macs]);
+  assert.equal(after?.readAt, 0, 'and they are read anew as soon as that is possible');
+});
+
 test('the guarded original stays down when its node returns', async (t) => {
   const bench = new ActBench(t, P1);
   await bench.look();
