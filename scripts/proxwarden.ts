@@ -17,11 +17,11 @@ for (const name of ['SIGINT', 'SIGTERM'] as const)
     // A second Ctrl-C means it: whatever hangs, the journal is on disk.
     if (signals > 1) process.exit(128 + constants.signals[name]);
   });
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // `proxwarden status | head -1`: the reader has gone, and that is all right.
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // `proxwarden check-and-failover | head -1`: the reader has gone; what is being done goes on.
+    if (error.code !== 'EPIPE') throw error;
+  });
 
 process.exitCode = await main(process.argv.slice(2), COMMANDS, {
   runtime: systemRuntime(),
@@ -35,5 +35,5 @@ process.exitCode = await main(process.argv.slice(2), COMMANDS, {
   signal: controller.signal,
   cwd: process.cwd(),
 });
-// A connection that is still being made would hold an interrupted process for seconds.
-if (signals > 0) process.stdout.write('', () => process.stderr.write('', () => process.exit()));
+// A name look-up or a connection that is still under way can't be cancelled, and would hold the process for seconds.
+process.stdout.write('', () => process.stderr.write('', () => process.exit()));

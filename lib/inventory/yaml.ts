@@ -28,7 +28,8 @@ export interface YamlFile {
 const MOST_ALIASES = 100;
 const MOST_NODES = 100_000;
 const DEEPEST = 32;
-const MOST_SYNTAX_PROBLEMS = 20;
+/** One wrong bracket makes the parser complain of everything behind it. */
+const MOST_SYNTAX_PROBLEMS = 3;
 const MOST_PROBLEMS = 200;
 
 type Report = (offset: number, path: Path, message: string, fix: string) => void;
