@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { tick, tickExitCode } from '../lib/act/tick.ts';
+import { handsOff, tick, tickExitCode } from '../lib/act/tick.ts';
 import { defineCommand, type Invocation } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag, narrowFlags } from '../lib/cli/options.ts';
 import { show, warn } from '../lib/cli/say.ts';
@@ -72,6 +72,10 @@ export const checkAndFailover = defineCommand({
           }`,
         );
       }
+      for (const name of handsOff(result.state, result.decisions))
+        invocation.io.err(
+          `warning: ${name} is not protected: ${result.state.containers[name]?.error?.reason ?? ''}; when that is mended, \`proxwarden ack ${name}\``,
+        );
       return tickExitCode(result);
     } finally {
       await session.close();

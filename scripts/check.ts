@@ -1,5 +1,5 @@
 import { foldObservation } from '../lib/act/fold.ts';
-import { busyContainers, verdictExitCode, viewProblems } from '../lib/act/tick.ts';
+import { busyContainers, handsOff, verdictExitCode, viewProblems } from '../lib/act/tick.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { warn } from '../lib/cli/say.ts';
 import { commonFlags, narrowFlags } from '../lib/cli/options.ts';
@@ -61,7 +61,8 @@ export const check = defineCommand({
           : statusTable(rows, invocation.io.columns),
       );
       warn(invocation.io, problems);
-      const code = verdictExitCode(decisions);
+      const verdicts = verdictExitCode(decisions);
+      const code = verdicts === EXIT.ok && handsOff(folded, decisions).length > 0 ? EXIT.blocked : verdicts;
       return code === EXIT.ok && problems.length > 0 ? EXIT.inconclusive : code;
     } finally {
       await session.close();

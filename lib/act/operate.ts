@@ -146,6 +146,8 @@ async function end(context: OperationContext, outcome: Outcome): Promise<void> {
         firstFailureAt: null,
         restartedAt: null,
         lastFailoverAt: now,
+        // What went wrong before has been settled by this success.
+        error: null,
         // The copy has the same MACs: known until its own config is read in the next run, in case its node dies first.
         identity:
           before.identity === null

@@ -24,6 +24,7 @@ export interface TickResult {
   readonly decisions: readonly Decision[];
   readonly outcomes: readonly {
     readonly operation: string;
+    readonly kind: Operation['kind'];
     readonly container: string;
     readonly outcome: Outcome;
   }[];
@@ -51,9 +52,9 @@ export function busyContainers(context: Pick<ActContext, 'operations' | 'invento
 
 /** One run. Rejects only for what keeps it from saying anything at all. */
 export async function tick(context: ActContext, options: TickOptions): Promise<TickResult> {
-  const outcomes: { operation: string; container: string; outcome: Outcome }[] = [];
+  const outcomes: { operation: string; kind: Operation['kind']; container: string; outcome: Outcome }[] = [];
   const record = (op: Operation, outcome: Outcome): void =>
-    void outcomes.push({ operation: op.id, container: op.container, outcome });
+    void outcomes.push({ operation: op.id, kind: op.kind, container: op.container, outcome });
   const failures: string[] = [];
 
   const { busy, cut, problems } = busyContainers(context);
@@ -194,7 +195,10 @@ export function tickExitCode(result: TickResult): ExitCode {
     return EXIT.failed;
   if (outcomes.includes('failed') || outcomes.includes('error')) return EXIT.failed;
   const kinds = result.decisions.map((d) => d.kind);
-  if (kinds.includes('blocked') || outcomes.includes('cancelled') || result.findings.length > 0)
+  // A restart in place that did not help is no person's business yet: the counts go on.
+  const stopped = result.outcomes.some((o) => o.kind === 'failover' && o.outcome.status === 'cancelled');
+  const held = handsOff(result.state, result.decisions);
+  if (kinds.includes('blocked') || stopped || held.length > 0 || result.findings.length > 0)
     return EXIT.blocked;
   const code = verdictExitCode(
     result.decisions.filter(
@@ -203,6 +207,11 @@ export function tickExitCode(result: TickResult): ExitCode {
   );
   // All services answer, but a cluster can't be seen: nobody would be failed over.
   return code === EXIT.ok && result.problems.length > 0 ? EXIT.inconclusive : code;
+}
+
+/** Containers that an earlier failure keeps unprotected until somebody has said `ack`, however healthy they are. */
+export function handsOff(state: State, decisions: readonly Decision[]): string[] {
+  return decisions.map((d) => d.container).filter((name) => state.containers[name]?.error != null);
 }
 
 /** 3 with unhealthy containers, 5 when something is inconclusive, else 0. */

@@ -54,6 +54,18 @@ test("the copy's MACs are known at once: its node may die before its config has 
   assert.equal(after?.readAt, 0, 'and they are read anew as soon as that is possible');
 });
 
+test('a move that ends well settles an earlier error', async (t) => {
+  const bench = new ActBench(t);
+  await bench.look();
+  await bench.context.state.update((s) => {
+    const dns = s.containers['dns'];
+    if (dns !== undefined) dns.error = { at: 0, reason: 'the storage was full', operation: 'op-earlier' };
+  });
+  const { outcome } = await bench.act(PLANNED);
+  assert.equal(outcome.status, 'done', outcome.text);
+  assert.equal(bench.context.state.read().containers['dns']?.error, null);
+});
+
 test('the guarded original stays down when its node returns', async (t) => {
   const bench = new ActBench(t, P1);
   await bench.look();
