@@ -29,8 +29,8 @@ process.exitCode = await main(process.argv.slice(2), COMMANDS, {
     out: (text) => void process.stdout.write(`${text}\n`),
     err: (text) => void process.stderr.write(`${text}\n`),
     tty: process.stdout.isTTY && process.stderr.isTTY,
-    // 0: a terminal that does not know its width.
-    columns: process.stdout.columns || 160,
+    // 0: a terminal that does not know its width. A file or a pipe has none: nothing is cut there.
+    columns: process.stdout.isTTY ? process.stdout.columns || 160 : 1000,
   },
   signal: controller.signal,
   cwd: process.cwd(),
