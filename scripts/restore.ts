@@ -53,6 +53,17 @@ export const restore = defineCommand({
         throw new BlockedError(
           `${container.name}: ${[...seen.problems, ...seen.pending.map((p) => `CT ${p.vmid} is an unfinished copy`)].join('; ')}`,
         );
+      const where = observation.clusters[current.cluster]?.details.find(
+        (d) => d.node === current.node && d.vmid === current.vmid,
+      );
+      // Rule 1 is proven right before the start; what is plain to see already needs no restore first.
+      if (args.start && where?.status === 'running')
+        throw new BlockedError(
+          `${container.name}: CT ${current.vmid} runs on ${current.node}, so no copy is started`,
+          {
+            hint: `move it: \`proxwarden failover ${container.name} --planned\``,
+          },
+        );
       if (args.start && container.mode !== 'protect')
         throw new BlockedError(`${container.name} is mode: ${container.mode}, which never starts anything`, {
           hint: `set mode: protect, or restore it stopped: \`proxwarden restore ${container.name} --vmid N\``,

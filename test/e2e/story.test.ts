@@ -84,6 +84,10 @@ describe('commands as a person uses them, one after the other', () => {
     assert.equal(await list(), 'true would be used');
     assert.equal((await stage.run('backup', 'unprotect', 'db', '--volid', volid)).code, 0);
     assert.equal(await list(), 'false would be used');
+    const second = await stage.run('restore', 'db', '--to', 'pve3', '--start');
+    assert.equal(second.code, 4, told(second));
+    assert.match(second.stderr, /CT 103 runs on pve2, so no copy is started/);
+    assert.ok(!stage.lab.status().containers.some((c) => c.vmid === 1_000_103), 'and none was restored');
     const restored = await stage.run('restore', 'db', '--to', 'pve3', '--vmid', '901', '--json');
     assert.equal(restored.code, 0, told(restored));
     assert.deepEqual(json(restored), {
