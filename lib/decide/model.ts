@@ -13,6 +13,11 @@ export const ProbeResult = z.object({
    * believed dead from being taken for dead. (A refusal from a loopback address is the runner's own kernel: no sign.)
    */
   answered: z.boolean(),
+  /**
+   * It failed without having asked the service: no name server, no network on this side, a plugin that says UNKNOWN.
+   * That is no word about the service, and no silence of its address.
+   */
+  unknown: z.boolean().optional(),
   /** Of the last attempt; null when nothing answered. */
   latencyMs: z.number().nullable(),
   /** What a person understands: `answered in 3 ms`, `connection refused`, `status 502, wanted 200-399`. */

@@ -4,7 +4,7 @@
  * | level | rests on |
  * | --- | --- |
  * | P0 | nothing, or something at its addresses answers while its node is believed dead |
- * | P1 | node offline in a quorate view of two other votes or more; its API and its guests are silent; not stand-alone |
+ * | P1 | node offline in a quorate view of two other votes or more; its API and its guests are silent (not: unasked); not stand-alone |
  * | P2 | read from its node itself: stopped, no interface of the vmid in netstat, onboot=0, HA doesn't want it started |
  * | P3 | a fence driver has read back "off" (or a person has confirmed it, for a limited time) since the node fell silent |
  */
@@ -59,7 +59,7 @@ export function proofOf(input: ProofInput): Proof {
       `node ${incarnation.node} is believed dead, but something answers: ${answering.probe} (${answering.reason})`,
       `find out what answers at ${answering.probe}`,
     );
-  return deadProof(view, incarnation.node, now);
+  return deadProof(view, input);
 }
 
 /** A read from the future was made before the clock was set back: how old it is can't be said. */
@@ -119,7 +119,8 @@ function missingForStopped(
   return missing;
 }
 
-function deadProof(view: ClusterView, name: string, now: number): Proof {
+function deadProof(view: ClusterView, { incarnation, probes, now }: ProofInput): Proof {
+  const name = incarnation.node;
   const fence = offRead(view, name, now);
   if (fence !== null)
     return {
@@ -140,6 +141,13 @@ function deadProof(view: ClusterView, name: string, now: number): Proof {
     return { level: 0, rests: [`whether the API of ${name} answers has not been asked`], raise };
   if (others < 2)
     return { level: 0, rests: [`node ${name} is offline, but only ${others} other vote says so`], raise };
+  const unasked = probes.find((p) => p.unknown === true);
+  if (unasked !== undefined && probes.every((p) => p.unknown === true))
+    return {
+      level: 0,
+      rests: [`node ${name} is offline, but none of its guest's addresses could be asked: ${unasked.reason}`],
+      raise: [...raise, 'give a check that goes to its IP address'],
+    };
   return {
     level: 1,
     rests: [

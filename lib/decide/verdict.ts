@@ -19,6 +19,13 @@ export function probesPass(container: Pick<Container, 'require'>, probes: readon
   return container.require === 'all' ? probes.every((p) => p.ok) : probes.some((p) => p.ok);
 }
 
+/** Whether they say that it doesn't: a probe that could not ask says neither. */
+function probesFail(container: Pick<Container, 'require'>, probes: readonly ProbeResult[]): boolean {
+  const said = probes.filter((p) => p.unknown !== true);
+  if (said.length === probes.length) return !probesPass(container, probes);
+  return container.require === 'all' && said.some((p) => !p.ok);
+}
+
 /** Whether a quorate view lists the node as offline. */
 export function knownOffline(observation: Observation, cluster: string, node: string): boolean {
   const view = observation.clusters[cluster];
@@ -97,13 +104,15 @@ export function verdictOf(
   if (!offline) {
     const stopped = stoppedByHand(observation, current);
     if (stopped !== null) return { kind: 'stopped-by-hand', reason: stopped };
-    if (run.massFailure && !isStopped(observation, current))
+    if (isStopped(observation, current))
+      return { kind: 'unhealthy', reason: `the container is stopped on ${current.node} (${failed})` };
+    if (!probesFail(container, probes))
+      return { kind: 'inconclusive', reason: `${failed}: that says nothing of the service` };
+    if (run.massFailure)
       return {
         kind: 'inconclusive',
         reason: `${failed}, but so do ${run.failingOnLiveNodes} of ${run.onLiveNodes} containers on live nodes: more likely the runner's trouble`,
       };
-    if (isStopped(observation, current))
-      return { kind: 'unhealthy', reason: `the container is stopped on ${current.node} (${failed})` };
     return { kind: 'unhealthy', reason: failed };
   }
   return { kind: 'unhealthy', reason: `node ${current.node} is offline; ${failed}` };
@@ -137,7 +146,7 @@ function passReason(probes: readonly ProbeResult[]): string {
 
 function failReason(container: Container, probes: readonly ProbeResult[]): string {
   const bad = probes.filter((p) => !p.ok);
-  const first = bad[0];
+  const first = bad.find((p) => p.unknown !== true) ?? bad[0];
   if (first === undefined) return container.checks.length === 0 ? 'it has no checks' : 'no probe was run';
   const more = bad.length > 1 ? ` (and ${bad.length - 1} more)` : '';
   return `${first.probe}: ${first.reason}${more}`;

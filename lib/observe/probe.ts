@@ -8,6 +8,7 @@ import { formatDuration } from '../units.ts';
 import { ProbeError, type Attempt, type Outcome, type ProbeDeps } from './probes/attempt.ts';
 import { dnsAttempt } from './probes/dns.ts';
 import { execAttempt } from './probes/exec.ts';
+import { addressesOf } from './probes/lookup.ts';
 import { tcpAttempt } from './probes/tcp.ts';
 
 export type { ProbeDeps } from './probes/attempt.ts';
@@ -17,6 +18,7 @@ const PAUSE_BETWEEN_ATTEMPTS_MS = 200;
 interface Tried {
   readonly ok: boolean;
   readonly alive: boolean;
+  readonly unknown: boolean;
   readonly latencyMs: number | null;
   readonly reason: string;
 }
@@ -32,7 +34,8 @@ export async function runProbe(spec: ProbeSpec, deps: ProbeDeps, signal?: AbortS
     answered ||= tried.alive;
     if (tried.ok || attempts >= spec.attempts) {
       const { ok, latencyMs, reason } = tried;
-      return { probe: spec.label, ok, answered, latencyMs, reason, attempts };
+      const unknown = tried.unknown && !answered ? { unknown: true } : {};
+      return { probe: spec.label, ok, answered, latencyMs, reason, attempts, ...unknown };
     }
     await deps.clock.sleep(PAUSE_BETWEEN_ATTEMPTS_MS, signal);
   }
@@ -42,27 +45,55 @@ async function tryOnce(spec: ProbeSpec, deps: ProbeDeps, outer: AbortSignal | un
   const { timeoutMs } = spec;
   const start = deps.clock.now();
   let alive = false;
+  let lookingUp: string | undefined;
   try {
     const outcome = await withDeadline(deps.clock, timeoutMs, outer, (signal) =>
-      attemptOf(spec, { deps, signal, timeoutMs, alive: () => (alive = true) }),
+      attemptOf(spec, {
+        deps,
+        signal,
+        timeoutMs,
+        alive: () => (alive = true),
+        async lookUp(name) {
+          lookingUp = name;
+          const found = await addressesOf(name);
+          lookingUp = undefined;
+          return found;
+        },
+      }),
     );
     const latencyMs = alive ? (outcome.latencyMs ?? elapsed(deps, start)) : null;
     return {
       ok: outcome.ok,
       alive,
+      unknown: outcome.unknown === true,
       latencyMs,
       reason: outcome.reason ?? answeredIn(latencyMs),
     };
   } catch (error) {
     if (outer?.aborted === true) throw abortReason(outer);
     if (error instanceof DeadlineError) {
+      if (lookingUp !== undefined)
+        return {
+          ok: false,
+          alive,
+          unknown: true,
+          latencyMs: null,
+          reason: `no name server has answered for ${plainText(lookingUp)} within ${formatDuration(timeoutMs)}`,
+        };
       const silence = `no answer within ${formatDuration(timeoutMs)}`;
-      return { ok: false, alive, latencyMs: null, reason: alive ? `connected, but ${silence}` : silence };
+      return {
+        ok: false,
+        alive,
+        unknown: false,
+        latencyMs: null,
+        reason: alive ? `connected, but ${silence}` : silence,
+      };
     }
     alive ||= error instanceof ProbeError && error.alive;
     const latencyMs = alive ? elapsed(deps, start) : null;
     // Anything but a ProbeError has not been foreseen; it still must not keep the others from being probed.
-    return { ok: false, alive, latencyMs, reason: plainText(messageOf(error), 200) };
+    const unknown = error instanceof ProbeError && error.unknown;
+    return { ok: false, alive, unknown, latencyMs, reason: plainText(messageOf(error), 200) };
   }
 }
 

@@ -189,12 +189,17 @@ export function archivedOf(patch: Partial<NonNullable<BackupView['archived']>>):
   return archived === null ? null : { ...archived, ...patch };
 }
 
-export function probeOf(how: 'ok' | 'silent' | 'refused', probe = 'tcp 10.0.0.53:53'): ProbeResult {
+export function probeOf(
+  how: 'ok' | 'silent' | 'refused' | 'unasked',
+  probe = 'tcp 10.0.0.53:53',
+): ProbeResult {
   switch (how) {
     case 'ok':
       return { probe, ok: true, answered: true, latencyMs: 3, reason: 'answered in 3 ms', attempts: 1 };
     case 'refused':
       return { probe, ok: false, answered: true, latencyMs: 1, reason: 'connection refused', attempts: 1 };
+    case 'unasked':
+      return { ...probeOf('silent', probe), reason: 'name not found: dns.home', unknown: true };
     case 'silent':
       return {
         probe,

@@ -97,6 +97,19 @@ const rows: readonly (readonly [string, ProofLevel, RegExp, World])[] = [
     fenced().but((w) => void Object.assign(w.view.endpoints[0] ?? {}, { ok: true })),
   ],
   // P1: offline, in a quorate view of two others, silent.
+  [
+    'its addresses could not be asked',
+    0,
+    /could be asked: name not found: dns\.home/,
+    dead().answers('dns', 'unasked'),
+  ],
+  [
+    'one of its addresses was asked and is silent',
+    1,
+    /offline in a quorate view/,
+    dead().but((w) => (w.observation.probes['dns'] ??= []).push(probeOf('unasked'))),
+  ],
+  ['a fence needs no silence', 3, /says off/, fenced().answers('dns', 'unasked')],
   ['the node is offline and silent', 1, /offline in a quorate view of 2 other nodes/, dead()],
   ['something answers at its address', 0, /something answers/, dead().answers('dns', 'refused')],
   ['only one other vote', 0, /only 1 other vote/, dead().dies('pve3')],

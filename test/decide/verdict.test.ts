@@ -25,6 +25,13 @@ function neighbours(w: World, failing: number): World {
   return w;
 }
 
+/** Two checks of one container. */
+function asked(require: 'all' | 'any', ...how: readonly Parameters<typeof probeOf>[0][]): World {
+  return world()
+    .entry('dns', { require })
+    .but((w) => void (w.observation.probes['dns'] = how.map((each) => probeOf(each))));
+}
+
 const rows: readonly (readonly [string, Verdict['kind'], RegExp, World])[] = [
   ['all probes pass', 'healthy', /1 of 1 probes pass, slowest 3 ms/, world()],
   ['a probe is refused', 'unhealthy', /connection refused/, world().answers('dns', 'refused')],
@@ -171,6 +178,42 @@ const rows: readonly (readonly [string, Verdict['kind'], RegExp, World])[] = [
     'unhealthy',
     /stopped on pve1/,
     neighbours(world().answers('dns', 'silent').stops('pve1', 101), 3),
+  ],
+  [
+    'its name cannot be looked up',
+    'inconclusive',
+    /name not found: dns\.home: that says nothing of the service/,
+    world().answers('dns', 'unasked'),
+  ],
+  [
+    'one check could not ask, the other was refused',
+    'unhealthy',
+    /connection refused \(and 1 more\)/,
+    asked('all', 'unasked', 'refused'),
+  ],
+  [
+    'any of two is wanted: one was refused, the other could not ask',
+    'inconclusive',
+    /refused \(and 1 more\): that says nothing/,
+    asked('any', 'refused', 'unasked'),
+  ],
+  [
+    'one check passes, the other could not ask',
+    'inconclusive',
+    /name not found/,
+    asked('all', 'ok', 'unasked'),
+  ],
+  [
+    'its name cannot be looked up, and its node is known offline',
+    'unhealthy',
+    /node pve1 is offline/,
+    world().dies('pve1').answers('dns', 'unasked'),
+  ],
+  [
+    'its name cannot be looked up, and it is stopped',
+    'unhealthy',
+    /stopped on pve1/,
+    world().stops('pve1', 101).answers('dns', 'unasked'),
   ],
   ['it is the only one, and fails', 'unhealthy', /refused/, world().answers('dns', 'refused')],
 ];

@@ -180,7 +180,7 @@ export class World {
     return this;
   }
 
-  answers(name: string, how: 'ok' | 'silent' | 'refused'): this {
+  answers(name: string, how: 'ok' | 'silent' | 'refused' | 'unasked'): this {
     this.observation.probes[name] = [probeOf(how, this.containers[name]?.checks[0]?.label)];
     return this;
   }

@@ -1,6 +1,7 @@
 /** What one attempt of one probe gets and gives. probe.ts runs attempts; the other files here make one each. */
 import type { Clock } from '../../clock.ts';
 import type { Runtime } from '../../runtime.ts';
+import type { addressesOf } from './lookup.ts';
 
 export interface ProbeDeps {
   readonly clock: Clock;
@@ -16,10 +17,14 @@ export interface Attempt {
   readonly timeoutMs: number;
   /** To be called at the first sign of life from the probed address, even if the attempt fails later. */
   readonly alive: () => void;
+  /** Looks a name up. An attempt that ends in here has asked nobody. */
+  readonly lookUp: typeof addressesOf;
 }
 
 export interface Outcome {
   readonly ok: boolean;
+  /** It failed, but says nothing of the service. */
+  readonly unknown?: boolean | undefined;
   /** Undefined: `answered in N ms`. */
   readonly reason?: string | undefined;
   /** When the probe measures better than the stop watch around it. */
@@ -30,9 +35,12 @@ export interface Outcome {
 export class ProbeError extends Error {
   /** Whether what happened shows that something lives at that address. */
   readonly alive: boolean;
-  constructor(reason: string, alive: boolean) {
+  /** Nothing could be asked, for reasons on this side: no name server, no network, no program. */
+  readonly unknown: boolean;
+  constructor(reason: string, alive: boolean, unknown = false) {
     super(reason);
     this.name = 'ProbeError';
     this.alive = alive;
+    this.unknown = unknown;
   }
 }

@@ -6,8 +6,7 @@ import { messageOf } from '../../errors.ts';
 import { plainText } from '../../text.ts';
 import { formatDuration } from '../../units.ts';
 import { ProbeError, type Attempt, type Outcome } from './attempt.ts';
-import { addressesOf } from './lookup.ts';
-import { codeOf, connectionFailure } from './reasons.ts';
+import { codeOf, connectionFailure, nameFailure } from './reasons.ts';
 import { tcpAttempt } from './tcp.ts';
 
 /** Asks once, by UDP (TCP when the answer is too long for it). Rejects with ProbeError. */
@@ -15,7 +14,7 @@ export async function dnsAttempt(
   spec: Extract<ProbeSpec, { kind: 'dns' }>,
   attempt: Attempt,
 ): Promise<Outcome> {
-  const address = await serverAddress(spec.server);
+  const address = await serverAddress(spec.server, attempt);
   const { signal, timeoutMs } = attempt;
   const resolver = new Resolver({ timeout: timeoutMs, tries: 1 });
   resolver.setServers([isIPv6(address) ? `[${address}]:${spec.port}` : `${address}:${spec.port}`]);
@@ -34,14 +33,14 @@ export async function dnsAttempt(
   }
 }
 
-async function serverAddress(server: string): Promise<string> {
+async function serverAddress(server: string, attempt: Attempt): Promise<string> {
   try {
-    const [first] = await addressesOf(server);
+    const [first] = await attempt.lookUp(server);
     if (first !== undefined) return first.address;
   } catch (error) {
     throw connectionFailure(error, server);
   }
-  throw new ProbeError(`name not found: ${plainText(server)}`, false);
+  throw nameFailure(server);
 }
 
 function dnsFailure(error: unknown, spec: { name: string; type: string }, timeoutMs: number): ProbeError {
@@ -66,7 +65,7 @@ function dnsFailure(error: unknown, spec: { name: string; type: string }, timeou
     case 'ECANCELLED':
       return new ProbeError(`no answer within ${formatDuration(timeoutMs)}`, false);
     case 'EBADNAME':
-      return new ProbeError(`${name} is not a name that can be asked for`, false);
+      return new ProbeError(`${name} is not a name that can be asked for`, false, true);
     default:
       return new ProbeError(plainText(messageOf(error)), false);
   }

@@ -6,6 +6,7 @@ import { ProbeError, type Attempt, type Outcome } from './attempt.ts';
 /**
  * Runs the plugin. A warning counts as ok: the service answers, and being slow is no reason to move a container.
  * Its exit code alone is no sign of life except for 0 and 1. Rejects with ProbeError when it gives no exit code.
+ * Unknown says nothing of the service, be it up or down.
  */
 export async function execAttempt(
   spec: Extract<ProbeSpec, { kind: 'exec' }>,
@@ -21,12 +22,13 @@ export async function execAttempt(
     timeoutMs: timeoutMs * 2,
     signal,
   });
-  if (result.exitCode === null) throw new ProbeError(result.failure ?? 'it gave no exit code', false);
+  if (result.exitCode === null) throw new ProbeError(result.failure ?? 'it gave no exit code', false, true);
   const line = firstLine(result.stdout) || firstLine(result.stderr);
   const ok = result.exitCode === 0 || result.exitCode === 1;
   if (ok) attempt.alive();
   if (result.exitCode === 0 && line === '') return { ok };
-  return { ok, reason: `exit ${result.exitCode}${line === '' ? '' : `: ${line}`}` };
+  const unknown = !ok && result.exitCode !== 2;
+  return { ok, unknown, reason: `exit ${result.exitCode}${line === '' ? '' : `: ${line}`}` };
 }
 
 /** The first line that has anything on it. */

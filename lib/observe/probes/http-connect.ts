@@ -20,7 +20,7 @@ export function probeConnector(probe: { insecure: boolean; attempt: Attempt }): 
       done = true;
       callback(...args);
     };
-    const socket = open(options);
+    const socket = open(options, attempt);
     const abort = (): void => {
       socket.destroy();
     };
@@ -46,14 +46,14 @@ export function probeConnector(probe: { insecure: boolean; attempt: Attempt }): 
   };
 }
 
-function open(options: buildConnector.Options): Socket | TLSSocket {
+function open(options: buildConnector.Options, attempt: Attempt): Socket | TLSSocket {
   const host = options.hostname;
-  if (options.protocol !== 'https:')
-    return connectTcp({ host, port: Number(options.port) || 80, lookup: socketLookup });
+  const lookup = socketLookup(attempt.lookUp);
+  if (options.protocol !== 'https:') return connectTcp({ host, port: Number(options.port) || 80, lookup });
   return connectTls({
     host,
     port: Number(options.port) || 443,
-    lookup: socketLookup,
+    lookup,
     ...(isIP(host) === 0 ? { servername: host } : {}),
     ALPNProtocols: ['http/1.1'],
     // Checked by certificateFlaw, while the certificate can still be read; Node would destroy the socket first.

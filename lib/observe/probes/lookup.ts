@@ -51,16 +51,16 @@ export function inHosts(text: string, name: string): LookupAddress[] {
   });
 }
 
-/** `addressesOf` in the form that net.connect and tls.connect take. */
-export const socketLookup: LookupFunction = (name, options, callback) => {
-  void answer(name, options, callback);
-};
+/** A look-up in the form that net.connect and tls.connect take. */
+export function socketLookup(lookUp: typeof addressesOf): LookupFunction {
+  return (name, options, callback) => void answer(lookUp, name, options, callback);
+}
 
-async function answer(name: string, ...rest: LookupTail): Promise<void> {
+async function answer(lookUp: typeof addressesOf, name: string, ...rest: LookupTail): Promise<void> {
   const [options, callback] = rest;
   let fitting: LookupAddress[];
   try {
-    const all = await addressesOf(name);
+    const all = await lookUp(name);
     fitting = all.filter(({ family }) => wantsFamily(options.family, family));
   } catch (error) {
     callback(error instanceof Error ? error : new Error(String(error)), '', 0);

@@ -42,9 +42,13 @@ function addressOf(error: unknown): string | undefined {
   return addressOf(error.cause);
 }
 
-const NO_SIGN: Readonly<Record<string, string>> = {
+/** The network has looked for the host, and there was nothing. */
+const SILENT: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'no route to host',
   EHOSTDOWN: 'no route to host',
+};
+/** It never left this machine. */
+const NOT_SENT: Readonly<Record<string, string>> = {
   ENETUNREACH: 'network unreachable',
   ENETDOWN: 'network is down',
   EADDRNOTAVAIL: 'network unreachable',
@@ -61,8 +65,10 @@ const NO_SIGN: Readonly<Record<string, string>> = {
 export function connectionFailure(error: unknown, host: string): ProbeError {
   if (error instanceof ProbeError) return error;
   const code = codeOf(error) ?? '';
-  const none = NO_SIGN[code];
-  if (none !== undefined) return new ProbeError(none, false);
+  const silent = SILENT[code];
+  if (silent !== undefined) return new ProbeError(silent, false);
+  const notSent = NOT_SENT[code];
+  if (notSent !== undefined) return new ProbeError(notSent, false, true);
   switch (code) {
     case 'ECONNREFUSED':
       return new ProbeError('connection refused', !isLoopback(addressOf(error) ?? host));
@@ -71,9 +77,9 @@ export function connectionFailure(error: unknown, host: string): ProbeError {
     case 'UND_ERR_SOCKET':
       return new ProbeError('connection closed before an answer', true);
     case 'ENOTFOUND':
-      return new ProbeError(`name not found: ${plainText(host)}`, false);
+      return nameFailure(host);
     case 'EAI_AGAIN':
-      return new ProbeError(`name not found: ${plainText(host)} (no name server answers)`, false);
+      return nameFailure(host, ' (no name server answers)');
     case 'UND_ERR_HEADERS_OVERFLOW':
       return new ProbeError('the answer has endless headers', true);
   }
@@ -82,6 +88,11 @@ export function connectionFailure(error: unknown, host: string): ProbeError {
     return new ProbeError('the answer is not HTTP', true);
   if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) return tlsFailure(code);
   return new ProbeError(plainText(messageOf(error)), false);
+}
+
+/** Whatever the reason, the host itself has not been asked. */
+export function nameFailure(host: string, more = ''): ProbeError {
+  return new ProbeError(`name not found: ${plainText(host)}${more}`, false, true);
 }
 
 /** A handshake that failed: whatever it was, something sent it. */

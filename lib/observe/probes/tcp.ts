@@ -7,7 +7,7 @@ import { connectionFailure } from './reasons.ts';
 /** Connects to `host:port` and closes. Rejects with ProbeError. */
 export function tcpAttempt(target: { host: string; port: number }, attempt: Attempt): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: target.host, port: target.port, lookup: socketLookup });
+    const socket = connect({ host: target.host, port: target.port, lookup: socketLookup(attempt.lookUp) });
     const abort = (): void => {
       socket.destroy();
     };
