@@ -48,10 +48,10 @@ async function endpointConnector(url: URL, tls: Tls): Promise<buildConnector.con
 }
 
 /**
- * Accepts exactly one certificate, whoever signed it. A resumed session has no certificate to compare, so none is
+ * Accepts exactly these certificates, whoever signed them. A resumed session has no certificate to compare, so none is
  * kept; and one without a certificate never fits.
  */
-function pinned(url: URL, sha256: string): buildConnector.connector {
+function pinned(url: URL, sha256: readonly string[]): buildConnector.connector {
   const connect = buildConnector({
     timeout: CONNECT_TIMEOUT_MS,
     rejectUnauthorized: false,
@@ -62,14 +62,15 @@ function pinned(url: URL, sha256: string): buildConnector.connector {
       const [error, socket] = args;
       if (error !== null) return callback(error, null);
       const presented = fingerprintOf(socket);
-      if (presented === sha256.toUpperCase()) return callback(null, socket);
+      if (presented !== undefined && sha256.some((pin) => pin.toUpperCase() === presented))
+        return callback(null, socket);
       socket.destroy();
       return callback(
         new PveError(
-          `${url.origin}: its certificate fingerprint is ${presented ?? 'missing'}, the inventory pins ${sha256}.`,
+          `${url.origin}: its certificate fingerprint is ${presented ?? 'missing'}, the inventory pins ${sha256.join(' and ')}.`,
           {
             outcome: 'not-sent',
-            hint: 'If its certificate was renewed, compare the new fingerprint on the node and put it into the inventory.',
+            hint: 'If its certificate was renewed, compare the new fingerprint on the node and put it into the inventory in place of the old one.',
           },
         ),
         null,

@@ -64,7 +64,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   test(`fingerprint, ${version}: the pinned certificate is accepted over many connections`, async (t) => {
     const id = await identity();
     const server = await api(t, id, version, true);
-    const get = await connectionTo(t, server.endpoint, { kind: 'fingerprint', sha256: fingerprint(id) });
+    const get = await connectionTo(t, server.endpoint, { kind: 'fingerprint', sha256: [fingerprint(id)] });
     for (let round = 0; round < 4; round += 1) assert.equal(await get(), 'ok');
     assert.ok(server.handshakes() >= 4);
   });
@@ -72,7 +72,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   test(`fingerprint, ${version}: another certificate gets not a byte, also after a session with the right one`, async (t) => {
     const [right, wrong] = [await identity(), await identity()];
     const server = await api(t, right, version, true);
-    const get = await connectionTo(t, server.endpoint, { kind: 'fingerprint', sha256: fingerprint(right) });
+    const get = await connectionTo(t, server.endpoint, { kind: 'fingerprint', sha256: [fingerprint(right)] });
     assert.equal(await get(), 'ok');
     assert.equal(await get(), 'ok');
     server.server.setSecureContext(wrong);
@@ -95,6 +95,18 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     assert.equal(await get(), 'ok');
   });
 }
+
+test('fingerprint: of several pinned certificates each is accepted, others are not', async (t) => {
+  const [one, two, stranger] = [await identity(), await identity(), await identity()];
+  const tls: Tls = { kind: 'fingerprint', sha256: [fingerprint(one), fingerprint(two).toLowerCase()] };
+  for (const id of [one, two]) {
+    const server = await api(t, id);
+    assert.equal(await (await connectionTo(t, server.endpoint, tls))(), 'ok');
+  }
+  const foreign = await api(t, stranger);
+  await assert.rejects((await connectionTo(t, foreign.endpoint, tls))(), PveError);
+  assert.equal(foreign.bytes(), 0);
+});
 
 test('ca: a certificate of that authority for that address, and no other', async (t) => {
   const authority = await identity({ isCa: true, common: 'authority' });
@@ -150,7 +162,7 @@ test('an endpoint without TLS is refused whatever the inventory says about certi
 test('connections are kept for the next request, at most eight at a time', async (t) => {
   const id = await identity();
   const server = await api(t, id);
-  const get = await connectionTo(t, server.endpoint, { kind: 'fingerprint', sha256: fingerprint(id) });
+  const get = await connectionTo(t, server.endpoint, { kind: 'fingerprint', sha256: [fingerprint(id)] });
   await get();
   // The connection is free again one turn after the body has ended.
   await new Promise((resolve) => setImmediate(resolve));

@@ -35,9 +35,18 @@ const fingerprint = z
     return (digits.match(/../g) ?? []).join(':');
   });
 
+const fingerprints = z.union([
+  fingerprint.transform((one): string[] => [one]),
+  z.array(fingerprint).min(1).max(64),
+]);
+
 const tls = f
   .strict({
-    fingerprint: fingerprint.optional().describe("SHA-256 of the node's certificate; the safest choice."),
+    fingerprint: fingerprints
+      .optional()
+      .describe(
+        'SHA-256 of the certificate, or a list with that of each node: an endpoint must show one of them. The safest choice.',
+      ),
     ca: z
       .string()
       .min(1)

@@ -8,11 +8,14 @@ export type SecretRef =
   | { readonly kind: 'env'; readonly name: string }
   | { readonly kind: 'file'; readonly path: string };
 
-/** How an API endpoint's certificate is checked. `fingerprint` is SHA-256, upper case with colons; `ca` a PEM file. */
+/**
+ * How an API endpoint's certificate is checked. `fingerprint`: it is one of these (SHA-256, upper case with colons; each
+ * node has a certificate of its own); `ca`: a PEM file.
+ */
 export type Tls =
   | { readonly kind: 'system' }
   | { readonly kind: 'ca'; readonly path: string }
-  | { readonly kind: 'fingerprint'; readonly sha256: string }
+  | { readonly kind: 'fingerprint'; readonly sha256: readonly string[] }
   | { readonly kind: 'insecure' };
 
 interface ProbeCommon {

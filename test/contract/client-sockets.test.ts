@@ -203,7 +203,7 @@ test('a certificate that is not trusted: nothing was sent', async () => {
 test('a pinned fingerprint: the right one works, another one sends nothing', async () => {
   answer = (_, response) => json(response, { version: '8.4.21' });
   tls.seen.length = 0;
-  const sha256 = new X509Certificate(tls.ca).fingerprint256;
+  const sha256 = [new X509Certificate(tls.ca).fingerprint256];
   const right = client([tls.endpoint], {
     tls: { kind: 'fingerprint', sha256 },
     dispatcher: endpointDispatcher,
@@ -211,7 +211,7 @@ test('a pinned fingerprint: the right one works, another one sends nothing', asy
   assert.equal(await right.version(), '8.4.21');
   await right.close();
   const wrong = client([tls.endpoint], {
-    tls: { kind: 'fingerprint', sha256: 'AB'.repeat(32) },
+    tls: { kind: 'fingerprint', sha256: ['AB'.repeat(32)] },
     dispatcher: endpointDispatcher,
   });
   const error = await rejected(start(wrong));

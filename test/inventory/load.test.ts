@@ -58,6 +58,19 @@ const PROGRAM = '#!/bin/sh\nexit 0\n';
 const HOOKS = { 'hooks/notify': PROGRAM, 'hooks/check_dns': PROGRAM };
 const LAB = 'cluster: lab\napi:\n  endpoints: [https://10.9.0.1]\n  token: env:LAB\n';
 
+test('several certificates may be pinned: each node has its own', (t) => {
+  const pins = ['ab', 'cd'].map((pair) => `${`${pair}:`.repeat(31)}ef`);
+  const text = LAB.replace(
+    '  token:',
+    `  tls: { fingerprint: [${pins.map((pin) => `"${pin}"`).join(', ')}] }\n  token:`,
+  );
+  const inventory = loadInventory(folder(t, { 'lab.yml': text }));
+  assert.deepEqual(inventory.clusters['lab']?.tls, {
+    kind: 'fingerprint',
+    sha256: pins.map((pin) => pin.toUpperCase()),
+  });
+});
+
 test('a full inventory is resolved', (t) => {
   const dir = folder(t, { 'home.yaml': FULL, 'lab.yml': LAB, ...HOOKS });
   const inventory = loadInventory(dir);
@@ -70,7 +83,7 @@ test('a full inventory is resolved', (t) => {
     'https://[fd00::13]:443',
   ]);
   assert.deepEqual(home.token, { kind: 'file', path: '/etc/proxwarden/home.token' });
-  assert.deepEqual(home.tls, { kind: 'fingerprint', sha256: `${'AB:'.repeat(31)}CD` });
+  assert.deepEqual(home.tls, { kind: 'fingerprint', sha256: [`${'AB:'.repeat(31)}CD`] });
   assert.equal(home.timeoutMs, 10_000);
   assert.deepEqual(
     home.canaries.map((canary) => [canary.label, canary.timeoutMs, canary.attempts]),

@@ -259,6 +259,12 @@ test('tls: one way only, and a real fingerprint', (t) => {
     tls('{ fingerprint: "AB:CD" }'),
     /^4:23 {2}api\.tls\.fingerprint {2}is not a SHA-256 fingerprint/,
   );
+  assert.match(
+    tls(`{ fingerprint: ["${'AB:'.repeat(31)}CD", "AB:CD"] }`),
+    /^4:\d+ {2}api\.tls\.fingerprint\[1\] {2}is not a SHA-256 fingerprint/,
+  );
+  assert.match(tls('{ fingerprint: [] }'), /api\.tls\.fingerprint {2}must have at least 1 /);
+  assert.match(tls('{ fingerprint: 7 }'), /api\.tls\.fingerprint {2}must be text or a list, /);
   assert.match(tls('{ ca: /etc/ca.pem, insecure: true }'), /^4:3 {2}api\.tls {2}says several ways/);
   assert.match(tls('{ ca: ../ca.pem }'), /api\.tls\.ca {2}is outside of the inventory folder/);
 });
