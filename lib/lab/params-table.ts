@@ -1,6 +1,6 @@
 /**
- * The parameters of every endpoint that the lab has, taken from the API schema of Proxmox VE 8.4: `name:type`, a `!`
- * after the name when it must be given. Types: int(min,max), num(min,max), bool, list, enum(a|b), props (a property
+ * The parameters of every endpoint that the lab has, taken from the API schema of Proxmox VE 9.1: `name:type`, a `!`
+ * after the name when it must be given, `@9` where 8.4 doesn't know it yet (Proxmox's release notes; unmeasured), `^storage` where storage must come with it. Types: int(min,max), num(min,max), bool, list, enum(a|b), props (a property
  * string such as net0's), or a format of Proxmox; `<N` is the longest length. `net[n]` stands for net0, net1, …
  */
 export const PARAMETERS: Readonly<Record<string, string>> = {
@@ -19,8 +19,8 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
   'PUT /nodes/{node}/lxc/{vmid}/config': `
     arch:enum(amd64|i386|arm64|armhf|riscv32|riscv64) cmode:enum(shell|console|tty)
     console:bool cores:int(1,8192) cpulimit:num(0,8192) cpuunits:int(0,500000) debug:bool
-    delete:pve-configid-list description:str<8192 dev[n]:props digest:str<40 entrypoint:str
-    env:str features:props hookscript:pve-volume-id hostname:dns-name<255
+    delete:pve-configid-list description:str<8192 dev[n]:props digest:str<40 entrypoint@9:str
+    env@9:str features:props hookscript:pve-volume-id hostname:dns-name<255
     lock:enum(backup|create|destroyed|disk|fstrim|migrate|mounted|rollback|snapshot|snapshot-delete)
     memory:int(16,) mp[n]:props nameserver:lxc-ip-with-ll-iface-list net[n]:props
     node!:pve-node onboot:bool
@@ -40,8 +40,8 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
   'POST /nodes/{node}/lxc': `
     arch:enum(amd64|i386|arm64|armhf|riscv32|riscv64) bwlimit:num(0,)
     cmode:enum(shell|console|tty) console:bool cores:int(1,8192) cpulimit:num(0,8192)
-    cpuunits:int(0,500000) debug:bool description:str<8192 dev[n]:props entrypoint:str
-    env:str features:props force:bool ha-managed:bool hookscript:pve-volume-id
+    cpuunits:int(0,500000) debug:bool description:str<8192 dev[n]:props entrypoint@9:str
+    env@9:str features:props force:bool ha-managed:bool hookscript:pve-volume-id
     hostname:dns-name<255 ignore-unpack-errors:bool
     lock:enum(backup|create|destroyed|disk|fstrim|migrate|mounted|rollback|snapshot|snapshot-delete)
     memory:int(16,) mp[n]:props nameserver:lxc-ip-with-ll-iface-list net[n]:props
@@ -50,7 +50,7 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
     password:str pool:pve-poolid protection:bool restore:bool rootfs:props
     searchdomain:dns-name-list ssh-public-keys:str start:bool startup:pve-startup-order
     storage:pve-storage-id swap:int(0,) tags:pve-tag-list template:bool
-    timezone:pve-ct-timezone tty:int(0,6) unique:bool unprivileged:bool unused[n]:props
+    timezone:pve-ct-timezone tty:int(0,6) unique^restore:bool unprivileged:bool unused[n]:props
     vmid!:int(100,999999999)`,
   'DELETE /nodes/{node}/lxc/{vmid}': `
     destroy-unreferenced-disks:bool force:bool node!:pve-node purge:bool
@@ -60,10 +60,10 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
     exclude:pve-vmid-list exclude-path:list fleecing:backup-fleecing ionice:int(0,8)
     job-id:str<50 lockwait:int(0,) mailnotification:enum(always|failure)
     mailto:email-or-username-list maxfiles:int(1,) mode:enum(snapshot|suspend|stop)
-    node:pve-node notes-template:str<1024
+    node:pve-node notes-template^storage:str<1024
     notification-mode:enum(auto|legacy-sendmail|notification-system)
     pbs-change-detection-mode:enum(legacy|data|metadata) performance:backup-performance
-    pigz:int pool:str protected:bool prune-backups:prune-backups quiet:bool remove:bool
+    pigz:int pool:str protected^storage:bool prune-backups:prune-backups quiet:bool remove:bool
     script:str stdexcludes:bool stdout:bool stop:bool stopwait:int(0,)
     storage:pve-storage-id tmpdir:str vmid:pve-vmid-list zstd:int`,
   'GET /nodes/{node}/vzdump/extractconfig': 'node!:pve-node volume!:str',
@@ -90,15 +90,15 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
     type:enum(btrfs|cephfs|cifs|dir|esxi|iscsi|iscsidirect|lvm|lvmthin|nfs|pbs|rbd|zfs|zfspool)`,
   'GET /cluster/ha/resources': 'type:enum(ct|vm)',
   'POST /cluster/ha/resources': `
-    comment:str<4096 failback:bool group:pve-configid max_relocate:int(0,)
+    comment:str<4096 failback@9:bool group:pve-configid max_relocate:int(0,)
     max_restart:int(0,) sid!:pve-ha-resource-or-vm-id
     state:enum(started|stopped|enabled|disabled|ignored) type:enum(ct|vm)`,
   'GET /cluster/ha/resources/{sid}': 'sid!:pve-ha-resource-or-vm-id',
   'PUT /cluster/ha/resources/{sid}': `
-    comment:str<4096 delete:pve-configid-list<4096 digest:str<64 failback:bool
+    comment:str<4096 delete:pve-configid-list<4096 digest:str<64 failback@9:bool
     group:pve-configid max_relocate:int(0,) max_restart:int(0,)
     sid!:pve-ha-resource-or-vm-id state:enum(started|stopped|enabled|disabled|ignored)`,
-  'DELETE /cluster/ha/resources/{sid}': 'purge:bool sid!:pve-ha-resource-or-vm-id',
+  'DELETE /cluster/ha/resources/{sid}': 'purge@9:bool sid!:pve-ha-resource-or-vm-id',
   'GET /cluster/ha/groups': '',
   'POST /cluster/ha/groups': `
     comment:str<4096 group!:pve-configid nodes!:pve-ha-node-list nofailback:bool

@@ -5,6 +5,10 @@ import { PARAMETERS } from './params-table.ts';
 interface Rule {
   readonly name: string;
   readonly required: boolean;
+  /** Only from this major version of Proxmox VE on; 0: always. */
+  readonly since: number;
+  /** Another parameter that must be given with it. */
+  readonly requires: string | undefined;
   readonly type: string;
   readonly args: readonly string[];
   readonly maxLength: number | undefined;
@@ -45,9 +49,12 @@ export class Params {
 
 const rulesOf = new Map<string, readonly Rule[]>();
 
-/** Checks `given` against the endpoint's description; throws a 400 that names every wrong parameter. */
-export function verify(endpoint: string, given: ReadonlyMap<string, string>): Params {
-  const rules = parsedRules(endpoint);
+/**
+ * Checks `given` against the endpoint's description in that major version of Proxmox VE; throws a 400 that names every
+ * wrong parameter.
+ */
+export function verify(endpoint: string, given: ReadonlyMap<string, string>, major: number): Params {
+  const rules = parsedRules(endpoint).filter((rule) => rule.since <= major);
   const errors: Record<string, string> = {};
   for (const rule of rules)
     if (rule.required && !given.has(rule.name))
@@ -60,6 +67,8 @@ export function verify(endpoint: string, given: ReadonlyMap<string, string>): Pa
         ? 'property is not defined in schema and the schema does not allow additional properties'
         : problemOf(rule, value);
     if (problem !== null) errors[name] = problem;
+    else if (rule?.requires !== undefined && !given.has(rule.requires))
+      errors[rule.requires] = `missing property - '${name}' requires this property`;
   }
   if (Object.keys(errors).length > 0) throw parameterError(errors);
   return new Params(given);
@@ -82,8 +91,10 @@ function parsedRule(word: string): Rule {
   const [type = 'str', length] = word.slice(at + 1).split('<');
   const match = /^(\w+)\((.*)\)$/.exec(type);
   return {
-    name: name.replace('!', ''),
-    required: name.endsWith('!'),
+    name: name.replace(/[!@^].*$/, ''),
+    required: name.includes('!'),
+    since: Number(/@(\d+)/.exec(name)?.[1] ?? 0),
+    requires: /\^([\w-]+)/.exec(name)?.[1],
     type: match?.[1] ?? type,
     args: match?.[2]?.split(match[1] === 'enum' ? '|' : ',') ?? [],
     maxLength: length === undefined ? undefined : Number(length),
@@ -152,7 +163,21 @@ function formatProblem(rule: Rule, value: string): string | null {
         ? null
         : `storage ID '${value}' contains illegal characters`;
     case 'pve-configid':
-      return /^[a-z][a-z0-9_-]+$/i.test(value) ? null : `invalid configuration ID '${value}'`;
+    case 'pve-configid-list': {
+      const ids = rule.type === 'pve-configid' ? [value] : splitList(value);
+      const wrong = ids.find((id) => !/^[a-z][a-z0-9_-]+$/i.test(id));
+      return wrong === undefined ? null : `invalid configuration ID '${wrong}'`;
+    }
+    case 'pve-node':
+      return NODE_NAME.test(value) ? null : 'value does not look like a valid node name';
+    case 'pve-ha-node-list':
+      return splitList(value).every((one) => NODE_NAME.test(one.replace(/:\d+$/, '')))
+        ? null
+        : 'value does not look like a valid node name';
+    case 'pve-volume-id':
+      return /^[a-z][a-z0-9\-_.]*[a-z0-9]:.+$/i.test(value) ? null : `unable to parse volume ID '${value}'`;
+    case 'prune-backups':
+      return pruneProblem(value);
     case 'dns-name':
       return /^([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(value)
         ? null
@@ -166,18 +191,59 @@ function formatProblem(rule: Rule, value: string): string | null {
   }
 }
 
-const NET_KEYS = new Set(
-  'name bridge firewall gw gw6 host-managed hwaddr ip ip6 link_down mtu rate tag trunks type'.split(' '),
-);
+const NODE_NAME = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/i;
+
+const KEEP = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'].map((one) => `keep-${one}`);
+const DISK = 'acl mountoptions quota replicate ro shared size'.split(' ');
+
+/** Keys of the property strings; `must`: those that may not be missing; `main`: the key that may be left out. */
+const PROPERTIES: Readonly<
+  Record<
+    string,
+    { readonly keys: readonly string[]; readonly must: readonly string[]; readonly main?: string }
+  >
+> = {
+  net: {
+    keys: 'name bridge firewall gw gw6 host-managed hwaddr ip ip6 link_down mtu rate tag trunks type'.split(
+      ' ',
+    ),
+    must: ['name'],
+  },
+  rootfs: { keys: DISK, must: [], main: 'volume' },
+  mp: { keys: [...DISK, 'backup', 'mp'], must: ['mp'], main: 'volume' },
+  dev: { keys: 'deny-write gid mode uid'.split(' '), must: [], main: 'path' },
+  features: { keys: 'force_rw_sys fuse keyctl mknod mount nesting'.split(' '), must: [] },
+  unused: { keys: [], must: [], main: 'volume' },
+};
 
 function propertyProblem(name: string, value: string): string | null {
-  if (!name.startsWith('net')) return null;
+  const known = PROPERTIES[name.replace(/(?:\[n\]|\d+)$/, '')];
+  if (known === undefined) return null;
   const parts = parseProperties(value);
-  if (parts.has('')) return 'value without key, but schema does not define a default key';
-  const unknown = [...parts.keys()].find((key) => !NET_KEYS.has(key));
+  if (parts.has('') && known.main === undefined)
+    return 'value without key, but schema does not define a default key';
+  const unknown = [...parts.keys()].find(
+    (key) => key !== '' && key !== known.main && !known.keys.includes(key),
+  );
   if (unknown !== undefined)
     return `${unknown}: property is not defined in schema and the schema does not allow additional properties`;
-  return parts.has('name') ? null : 'name: property is missing and it is not optional';
+  const missing = [...known.must, ...(known.main === undefined || parts.has('') ? [] : [known.main])].find(
+    (key) => !parts.has(key),
+  );
+  return missing === undefined ? null : `${missing}: property is missing and it is not optional`;
+}
+
+function pruneProblem(value: string): string | null {
+  const parts = parseProperties(value);
+  const unknown = [...parts.keys()].find((key) => key !== 'keep-all' && !KEEP.includes(key));
+  if (unknown === '') return 'value without key, but schema does not define a default key';
+  if (unknown !== undefined)
+    return `${unknown}: property is not defined in schema and the schema does not allow additional properties`;
+  const [key, text] = [...parts].find(([, count]) => !/^\d+$/.test(count)) ?? [];
+  if (key !== undefined) return `${key}: type check ('integer') failed - got '${text ?? ''}'`;
+  return parts.has('keep-all') && parts.size > 1
+    ? 'keep-all cannot be set together with other options.'
+    : null;
 }
 
 /** Proxmox's lists: separated by commas, semicolons, blanks or (from repeated fields) NULs. */

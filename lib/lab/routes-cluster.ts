@@ -20,6 +20,11 @@ export function versionOf(world: World): string {
   return world.spec.version ?? VERSION;
 }
 
+/** 8 or 9. */
+export function majorOf(world: World): number {
+  return Number.parseInt(versionOf(world), 10);
+}
+
 function version({ world }: Call): unknown {
   const full = versionOf(world);
   return { version: full, release: full.split('.').slice(0, 2).join('.'), repoid: '2606ac850d46da29' };

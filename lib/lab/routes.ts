@@ -2,7 +2,7 @@ import { ApiError } from './http.ts';
 import { verify } from './params.ts';
 import type { Caller } from './auth.ts';
 import type { Route } from './route.ts';
-import { clusterRoutes } from './routes-cluster.ts';
+import { clusterRoutes, majorOf } from './routes-cluster.ts';
 import { haRoutes } from './routes-ha.ts';
 import { lxcRoutes, netstatRoute } from './routes-lxc.ts';
 import { nodeRoutes } from './routes-node.ts';
@@ -87,6 +87,6 @@ export async function carryOut(
       );
     await world.nodes.reach(arrival, node);
   }
-  const params = verify(route.endpoint, new Map([...request.given, ...fromPath]));
+  const params = verify(route.endpoint, new Map([...request.given, ...fromPath]), majorOf(world));
   return route.answer({ world, caller, node, params });
 }
