@@ -1,5 +1,6 @@
 import { backUpNow } from '../lib/act/backup-op.ts';
 import { quorateApi } from '../lib/act/journal.ts';
+import { setProtection } from '../lib/act/look.ts';
 import { observeClosely } from '../lib/act/start-gate.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
@@ -53,7 +54,12 @@ export const backup = defineCommand({
       if (!known.some((b) => b.volid === args.volid))
         throw new FailedError(`there is no backup ${args.volid} on ${container.backup.storage}`);
       if (!args.dryRun)
-        await api.protectBackup(node, args.volid, action === 'protect', { signal: session.signal });
+        await setProtection(
+          session,
+          api,
+          { node, storage: container.backup.storage, volid: args.volid },
+          action === 'protect',
+        );
       invocation.io.out(`${args.volid} ${args.dryRun ? 'would be' : 'is'} ${action}ed`);
       return EXIT.ok;
     } finally {

@@ -6,6 +6,7 @@ import { probeAll } from '../observe/prober.ts';
 import type { StepRecord } from '../state/model.ts';
 import type { Copy } from './copy.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
+import { setProtection } from './look.ts';
 import { makeBackup } from './source.ts';
 
 const VERIFY_EVERY_MS = 1_000;
@@ -37,13 +38,14 @@ export async function protectBackup(context: OperationContext, action: FailoverA
   op.data.weProtected = true;
   operations.save(op);
   operations.assertLease(op);
-  await api.protectBackup(action.target.node, volid, true, { signal });
+  const place = { node: action.target.node, storage: container.backup.storage, volid };
+  await setProtection(context, api, place, true);
   return `${volid} is protected while it is in use`;
 }
 
 /** Lifts the protection that we have set, and only that; not while the copy lacks a backup of its own. */
 export async function liftProtection(context: OperationContext): Promise<string> {
-  const { op, operations, signal } = context;
+  const { op, operations, container } = context;
   if (!op.data.weProtected || op.data.volid === null || op.data.target === null) return 'nothing to lift';
   const unprotectedCopy =
     op.steps.find((s) => s.name === 'backup copy')?.note.startsWith('warning:') ?? false;
@@ -51,7 +53,8 @@ export async function liftProtection(context: OperationContext): Promise<string>
     return `warning: ${op.data.volid} stays protected until the copy has a backup of its own`;
   const api = await quorateApi(context, op.data.target.cluster);
   operations.assertLease(op);
-  await api.protectBackup(op.data.target.node, op.data.volid, false, { signal });
+  const place = { node: op.data.target.node, storage: container.backup.storage, volid: op.data.volid };
+  await setProtection(context, api, place, false);
   op.data.weProtected = false;
   operations.save(op);
   return `the protection of ${op.data.volid} is lifted`;

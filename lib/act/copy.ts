@@ -5,11 +5,13 @@ import type { FailoverAction, GuestDetail, Lineage } from '../decide/model.ts';
 import { BlockedError, FailedError, PveError } from '../errors.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { StepRecord } from '../state/model.ts';
-import { quorateApi, runTask, type OperationContext } from './journal.ts';
+import { quorateApi, type OperationContext } from './journal.ts';
+import { setConfig } from './look.ts';
 import { Cancelled } from './outcome.ts';
 import { RETIRED_TAG } from './retire.ts';
 import { expectedRestoreMs } from './estimate.ts';
-import { startGate } from './start-gate.ts';
+import { runTask } from './run-task.ts';
+import { gatedStart } from './start-gate.ts';
 
 /** Which copy this attempt is about. An attempt whose copy was started takes the next epoch and vmid. */
 export interface Copy {
@@ -89,38 +91,48 @@ export async function restoreCopy(
     if (!(error instanceof PveError)) throw error;
     const there = await readCopy(context, api, copy);
     if (there === null) throw error;
-    const line = parseLineage(there.description);
-    // Whoever has the vmid may be restoring from the very backup that we have protected: it stays so.
-    if (!isOurs(context, there, copy)) op.data.weProtected = false;
-    if (
-      line !== null &&
-      line.operation !== op.id &&
-      line.container === op.container &&
-      line.epoch === copy.epoch
-    )
-      throw new Cancelled(
-        `another runner is at it: ${line.operation} has made CT ${copy.vmid} on ${there.node}, epoch ${line.epoch}`,
-      );
-    // Its description is only written at the end of a restore.
-    if (line === null && there.lock === 'create')
-      throw new Cancelled(
-        `CT ${copy.vmid} is being made on ${there.node} right now: another runner may be at work`,
-      );
-    if (!isOurs(context, there, copy))
-      throw new BlockedError(
-        `${op.container}: vmid ${copy.vmid} is taken by a container on ${there.node} that this operation did not make: another runner may be at work`,
-        { cause: error },
-      );
+    assertOurs(context, there, copy, error);
     if (there.lock !== null) throw error;
   }
   const made = await readCopy(context, api, copy);
-  if (made === null || !isOurs(context, made, copy))
+  if (made !== null) assertOurs(context, made, copy);
+  if (made?.node !== copy.node)
     throw new FailedError(`CT ${copy.vmid} is not on ${copy.node} after its restore`);
   if (made.onboot) throw new FailedError(`CT ${copy.vmid} on ${copy.node} has onboot=1 after its restore`);
   op.data.restored = true;
   op.data.onboot ??= archived.onboot;
   operations.save(op);
   return `${volid} restored on ${copy.node} as CT ${copy.vmid}`;
+}
+
+/**
+ * The vmid is taken, or a restore of it that was adopted after a lost answer turns out to be another runner's. Throws
+ * Cancelled when that one is at the same copy, BlockedError when it is somebody else's container.
+ */
+function assertOurs(context: OperationContext, there: GuestDetail, copy: Copy, cause?: unknown): void {
+  const { op } = context;
+  const line = parseLineage(there.description);
+  // Whoever has the vmid may be restoring from the very backup that we have protected: it stays so.
+  if (!isOurs(context, there, copy)) op.data.weProtected = false;
+  if (
+    line !== null &&
+    line.operation !== op.id &&
+    line.container === op.container &&
+    line.epoch === copy.epoch
+  )
+    throw new Cancelled(
+      `another runner is at it: ${line.operation} has made CT ${copy.vmid} on ${there.node}, epoch ${line.epoch}`,
+    );
+  // Its description is only written at the end of a restore.
+  if (line === null && there.lock === 'create')
+    throw new Cancelled(
+      `CT ${copy.vmid} is being made on ${there.node} right now: another runner may be at work`,
+    );
+  if (!isOurs(context, there, copy))
+    throw new BlockedError(
+      `${op.container}: vmid ${copy.vmid} is taken by a container on ${there.node} that this operation did not make: another runner may be at work`,
+      { cause },
+    );
 }
 
 /** The copy as its node says, or null when it isn't there. */
@@ -156,28 +168,32 @@ export async function startCopy(
   copy: Copy,
   action: FailoverAction,
 ): Promise<string> {
-  const { op, container, operations, runtime } = context;
+  const { op, container } = context;
   const api = await quorateApi(context, copy.cluster);
   const before = await readCopy(context, api, copy);
   if (before !== null && isOurs(context, before, copy) && before.status === 'running' && op.data.startAsked)
     return `CT ${copy.vmid} runs on ${copy.node} already`;
-  await runTask(context, record, {
-    cluster: copy.cluster,
-    node: copy.node,
-    type: 'vzstart',
-    vmid: copy.vmid,
-    issue: async (to) => {
-      let provenUntil = await startGate(context, { container, copy, from: action.from });
-      await markLive(context, to, copy, action);
-      // Reads that have grown old meanwhile (a suspended runner, a slow write) prove nothing any more.
-      if (runtime.clock.now() >= provenUntil)
-        provenUntil = await startGate(context, { container, copy, from: action.from });
-      operations.assertLease(op);
-      if (runtime.clock.now() >= provenUntil)
-        throw new FailedError('the proof has grown old before the start could be asked for');
-      return to.start(copy.node, copy.vmid, { signal: context.signal });
-    },
-  });
+  const askedBefore = op.data.startAsked;
+  const gated = gatedStart(context, { container, copy, from: action.from });
+  let sent = false;
+  try {
+    await runTask(context, record, {
+      cluster: copy.cluster,
+      node: copy.node,
+      type: 'vzstart',
+      vmid: copy.vmid,
+      prepare: async (to) => {
+        await gated.prepare(to);
+        await markLive(context, to, copy, action);
+      },
+      issue: (to) => gated.issue(to, () => (sent = true)),
+    });
+  } catch (error) {
+    // Marked, and then a gate has closed: nothing has been sent, so the original may still win.
+    if (!askedBefore && !sent && op.data.startAsked && context.signal?.aborted !== true)
+      await unmark(context, copy, action);
+    throw error;
+  }
   return `CT ${copy.vmid} started on ${copy.node}`;
 }
 
@@ -195,12 +211,42 @@ async function markLive(
   op.data.live = { vmid: copy.vmid, epoch: copy.epoch };
   operations.save(op);
   operations.assertLease(op);
+  await setPhase(context, api, copy, action, { phase: 'live', previous: detail.description });
+}
+
+/** Takes `markLive` back, in the opposite order: the line first. Does nothing when it can't be read back. */
+async function unmark(context: OperationContext, copy: Copy, action: FailoverAction): Promise<void> {
+  const { op, operations, signal } = context;
+  try {
+    const api = await quorateApi(context, copy.cluster);
+    const detail = await api.guestDetail(copy.node, copy.vmid, { signal });
+    if (!isOurs(context, detail, copy) || detail.status !== 'stopped') return;
+    operations.assertLease(op);
+    await setPhase(context, api, copy, action, { phase: 'restored', previous: detail.description });
+  } catch (error) {
+    // It counts as asked to start, then: nothing is destroyed.
+    if (error instanceof PveError || error instanceof FailedError) return;
+    throw error;
+  }
+  op.data.startAsked = false;
+  op.data.live = null;
+  operations.save(op);
+}
+
+async function setPhase(
+  context: OperationContext,
+  api: PveApi,
+  copy: Copy,
+  action: FailoverAction,
+  { phase, previous }: { phase: Lineage['phase']; previous: string },
+): Promise<void> {
+  const { op } = context;
   const description = composeDescription({
     sentence: `copy of ${op.container} (was ${incarnationKey(action.from)}), restored by ${op.id} from ${op.data.volid ?? '?'}.`,
-    line: lineageOf(context, copy, action, 'live'),
-    previous: detail.description,
+    line: lineageOf(context, copy, action, phase),
+    previous,
   });
-  await api.setConfig(copy.node, copy.vmid, { description }, { signal });
+  await setConfig(context, api, copy, { description });
 }
 
 /** Takes a copy away that has never been asked to start. Refuses anything that isn't ours. `madeBy`: the operation that made it. */

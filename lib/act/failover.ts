@@ -11,6 +11,7 @@ import { destroyCopy, restoreCopy, startCopy, type Copy } from './copy.ts';
 import { fenceNode } from './fence/fence.ts';
 import { runHooks } from './hooks.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
+import { setConfig } from './look.ts';
 import { backUpCopy, liftProtection, protectBackup, verifyCopy } from './after.ts';
 import { Cancelled, type Outcome } from './outcome.ts';
 import { preflight, proveSource } from './preflight.ts';
@@ -210,11 +211,11 @@ async function retire(context: OperationContext, action: FailoverAction): Promis
 }
 
 async function setOnboot(context: OperationContext, copy: Copy): Promise<string> {
-  const { op, operations, signal } = context;
+  const { op, operations } = context;
   if (op.data.onboot !== true) return 'the original had onboot=0, so has the copy';
   const api = await quorateApi(context, copy.cluster);
   operations.assertLease(op);
-  await api.setConfig(copy.node, copy.vmid, { onboot: true }, { signal });
+  await setConfig(context, api, copy, { onboot: true });
   return `CT ${copy.vmid} has onboot=1`;
 }
 

@@ -3,10 +3,11 @@ import type { Incarnation } from '../decide/model.ts';
 import { FailedError, messageOf } from '../errors.ts';
 import type { StepRecord } from '../state/model.ts';
 import { verifyCopy } from './after.ts';
-import { quorateApi, runStep, runTask, type OperationContext, type Step } from './journal.ts';
+import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
 import type { Outcome } from './outcome.ts';
+import { runTask } from './run-task.ts';
 import { stopSource } from './source.ts';
-import { restartGate, startGate } from './start-gate.ts';
+import { gatedStart, restartGate } from './start-gate.ts';
 
 /** Step names, for a progress display. */
 export function inPlaceSteps(kind: 'start' | 'restart'): string[] {
@@ -42,7 +43,7 @@ async function stopToRestart(
 }
 
 async function startAgain(context: OperationContext, record: StepRecord, at: Incarnation): Promise<string> {
-  const { container, operations, op, signal } = context;
+  const { container, signal } = context;
   const { cluster, node, vmid } = at;
   const api = await quorateApi(context, cluster);
   if ((await api.guestDetail(node, vmid, { signal })).status === 'running')
@@ -52,11 +53,7 @@ async function startAgain(context: OperationContext, record: StepRecord, at: Inc
     node,
     vmid,
     type: 'vzstart',
-    issue: async (to) => {
-      await startGate(context, { container, copy: at, from: null });
-      operations.assertLease(op);
-      return to.start(node, vmid, { signal });
-    },
+    ...gatedStart(context, { container, copy: at, from: null }),
   });
   const after = await api.guestDetail(node, vmid, { signal });
   if (after.status !== 'running')

@@ -9,8 +9,9 @@ import type { Container, Target } from '../inventory/types.ts';
 import { verifyCopy } from './after.ts';
 import type { ActContext } from './context.ts';
 import { destroyCopy, restoreCopy, startCopy, type Copy } from './copy.ts';
-import { quorateApi, runStep, runTask, type OperationContext, type Step } from './journal.ts';
+import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
 import { newOperation } from './new-operation.ts';
+import { runTask } from './run-task.ts';
 
 export interface RestoreRequest {
   readonly container: Container;

@@ -8,6 +8,7 @@ import type { PveApi } from '../pve/api.ts';
 import { isAlreadyExists } from '../pve/failure.ts';
 import type { ActContext } from './context.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
+import { setConfig, settle } from './look.ts';
 import { observeClosely } from './start-gate.ts';
 
 /** The tag of an original that has been taken over from: for people; nothing depends on it. */
@@ -26,7 +27,7 @@ export async function retireAlive(
   // A copy keeps its line: without it nothing would know it as an incarnation that has to stay down.
   const line = parseLineage(detail.description);
   const description = composeDescription({ sentence, line, previous: detail.description });
-  await api.setConfig(node, vmid, { onboot: false, tags, description }, { signal: context.signal });
+  await setConfig(context, api, original, { onboot: false, tags, description });
 }
 
 /** Takes back what `retireAlive` has set, when the failover is undone. `onboot`: as it was before. Idempotent. */
@@ -49,13 +50,18 @@ export async function unretire(
     }),
   };
   if (!marked && Object.keys(turnOn).length === 0) return;
-  await api.setConfig(node, vmid, { ...turnOn, ...(marked ? words : {}) }, { signal: context.signal });
+  await setConfig(context, api, original, { ...turnOn, ...(marked ? words : {}) });
 }
 
-/** Another runner may have been faster: what counts is what is read back. */
-async function unlessThere(creation: Promise<void>): Promise<void> {
+/** Another runner may have been faster, or the answer been lost: what counts is what is read back. */
+async function unlessThere(
+  context: ActContext,
+  api: PveApi,
+  what: string,
+  { write, holds }: { write: () => Promise<void>; holds: () => Promise<boolean> },
+): Promise<void> {
   try {
-    await creation;
+    await settle(context, { api, what: `creation of ${what}`, write, holds });
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
   }
@@ -73,27 +79,25 @@ export async function setGuard(
   const group = guardGroup(node);
   const sid = `ct:${vmid}`;
   const findGroup = async () => (await api.haGroups({ signal })).find((g) => g.group === group);
-  if ((await findGroup()) === undefined) await unlessThere(api.createHaGroup(group, [node], { signal }));
+  if ((await findGroup()) === undefined)
+    await unlessThere(context, api, `HA group ${group}`, {
+      write: () => api.createHaGroup(group, [node], { signal }),
+      holds: async () => (await findGroup()) !== undefined,
+    });
   const existing = await findGroup();
   if (existing === undefined) throw new FailedError(`HA group ${group} has gone again`);
   if (!existing.restricted || existing.nodes.length !== 1 || existing.nodes[0] !== node)
     throw new FailedError(
       `HA group ${group} is not restricted to ${node} alone: the guard would not be inert`,
     );
-  const entry = (await api.haResources({ signal })).find((e) => e.sid === sid);
-  if (entry === undefined)
-    await unlessThere(
-      api.createHaResource(
-        sid,
-        {
-          state: 'disabled',
-          group,
-          comment: `ProxWarden guard, ${operation}: keeps a superseded original down`,
-        },
-        { signal },
-      ),
-    );
-  const after = (await api.haResources({ signal })).find((e) => e.sid === sid);
+  const findEntry = async () => (await api.haResources({ signal })).find((e) => e.sid === sid);
+  const comment = `ProxWarden guard, ${operation}: keeps a superseded original down`;
+  if ((await findEntry()) === undefined)
+    await unlessThere(context, api, `the HA entry ${sid}`, {
+      write: () => api.createHaResource(sid, { state: 'disabled', group, comment }, { signal }),
+      holds: async () => (await findEntry()) !== undefined,
+    });
+  const after = await findEntry();
   if (after === undefined || after.state !== 'disabled' || after.group !== group)
     throw new FailedError(
       `the guard of ${sid} on ${node} reads back as ${after === undefined ? 'absent' : `${after.state} in ${after.group ?? 'no group'}`}`,
@@ -145,10 +149,21 @@ export async function removeGuard(
   const ours = entries.some(
     (e) => e.sid === sid && e.group === group && (setBy === undefined || e.comment.includes(setBy)),
   );
-  if (ours) await api.deleteHaResource(sid, { signal });
+  if (ours)
+    await settle(context, {
+      api,
+      what: `removal of the HA entry ${sid}`,
+      write: () => api.deleteHaResource(sid, { signal }),
+      holds: async () => !(await api.haResources({ signal })).some((e) => e.sid === sid),
+    });
   if (ours && !entries.some((e) => e.sid !== sid && e.group === group)) {
     try {
-      await api.deleteHaGroup(group, { signal });
+      await settle(context, {
+        api,
+        what: `removal of HA group ${group}`,
+        write: () => api.deleteHaGroup(group, { signal }),
+        holds: async () => !(await api.haGroups({ signal })).some((g) => g.group === group),
+      });
     } catch (error) {
       // Somebody has put another entry into it meanwhile; an empty group that stays does no harm.
       if (!(error instanceof PveError) || error.outcome !== 'refused') throw error;

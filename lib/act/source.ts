@@ -3,9 +3,10 @@ import type { FailoverAction } from '../decide/model.ts';
 import { FailedError, PveError } from '../errors.ts';
 import { createdArchive } from '../pve/task.ts';
 import type { StepRecord } from '../state/model.ts';
-import { quorateApi, runTask, type OperationContext } from './journal.ts';
+import { quorateApi, type OperationContext } from './journal.ts';
 import { unretire } from './retire.ts';
-import { startGate } from './start-gate.ts';
+import { runTask } from './run-task.ts';
+import { gatedStart } from './start-gate.ts';
 
 /** How long the container has to shut down before it is stopped hard. */
 const SHUTDOWN_SECONDS = 60;
@@ -121,11 +122,7 @@ export async function startSourceAgain(
     node,
     vmid,
     type: 'vzstart',
-    issue: async (to) => {
-      await startGate(context, { container, copy: action.from, from: null });
-      operations.assertLease(op);
-      return to.start(node, vmid, { signal });
-    },
+    ...gatedStart(context, { container, copy: action.from, from: null }),
   });
   return `CT ${vmid} is started again on ${node}`;
 }

@@ -10,7 +10,9 @@ import { retirement } from '../decide/retire.ts';
 import { BlockedError, FailedError } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
 import { observe } from '../observe/observe.ts';
+import type { PveApi } from '../pve/api.ts';
 import type { ActContext } from './context.ts';
+import type { OperationContext } from './journal.ts';
 
 export interface StartGateInput {
   readonly container: Container;
@@ -56,6 +58,35 @@ export async function startGate(context: ActContext, input: StartGateInput): Pro
   }
   const oldest = Math.min(...Object.values(observation.clusters).map((view) => view.at));
   return oldest + FRESH_MS;
+}
+
+/**
+ * The start of a copy as a task's `prepare` and `issue`: the gate first, and again when its reads have grown old
+ * meanwhile (a suspended runner, a slow write, another endpoint). `sending` is called right before the POST.
+ */
+export function gatedStart(
+  context: OperationContext,
+  input: StartGateInput,
+): {
+  readonly prepare: (api: PveApi) => Promise<void>;
+  readonly issue: (api: PveApi, sending?: () => void) => Promise<string>;
+} {
+  const { op, operations, runtime, signal } = context;
+  const { node, vmid } = input.copy;
+  let provenUntil = 0;
+  return {
+    async prepare() {
+      provenUntil = await startGate(context, input);
+    },
+    async issue(api, sending) {
+      if (runtime.clock.now() >= provenUntil) provenUntil = await startGate(context, input);
+      operations.assertLease(op);
+      if (runtime.clock.now() >= provenUntil)
+        throw new FailedError('the proof has grown old before the start could be asked for');
+      sending?.();
+      return api.start(node, vmid, { signal });
+    },
+  };
 }
 
 /** Before a running copy is stopped to be started again: what would forbid that start. Throws BlockedError. */

@@ -28,6 +28,8 @@ export interface TaskListEntry {
   readonly endedAt: number | null;
   /** null while running. */
   readonly exitstatus: string | null;
+  /** Asked for by the very token (or user) that reads the list. */
+  readonly ours: boolean;
 }
 
 export interface CallOptions {

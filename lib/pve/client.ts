@@ -101,7 +101,7 @@ export function createPveClient(options: PveClientOptions): PveApi {
         limit: TASKS_MAX,
       },
     );
-    return taskEntries(await read(call, schemas.TasksReply, callOptions));
+    return taskEntries(await read(call, schemas.TasksReply, callOptions), tokenId);
   }
 
   /** Who stopped it is an extra: without an answer, or without the right to see others' tasks, it stays unknown. */
@@ -112,7 +112,7 @@ export function createPveClient(options: PveClientOptions): PveApi {
   ): Promise<GuestDetail['lastTask']> {
     try {
       const last = lastPowerTask(await tasks(node, { vmid, since: 0 }, callOptions));
-      return last?.user === tokenId ? { ...last, ours: true } : last;
+      return last;
     } catch (error) {
       if (error instanceof PveError && callOptions?.signal?.aborted !== true) return null;
       throw error;

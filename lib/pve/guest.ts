@@ -45,7 +45,8 @@ export function lastPowerTask(tasks: readonly TaskListEntry[]): GuestDetail['las
     .filter((task) => POWER_TASKS.includes(task.type) && task.endedAt !== null)
     .toSorted((a, b) => b.startedAt - a.startedAt);
   if (newest === undefined || newest.endedAt === null) return null;
-  return { type: newest.type, user: newest.user, endedAt: newest.endedAt, ok: succeeded(newest.exitstatus) };
+  const { type, user, endedAt, exitstatus, ours } = newest;
+  return { type, user, endedAt, ok: succeeded(exitstatus), ...(ours ? { ours } : {}) };
 }
 
 /** `OK`, and `WARNINGS: 1`: done, with something to read in the log. */
@@ -53,20 +54,23 @@ export function succeeded(exitstatus: string | null): boolean {
   return exitstatus !== null && /^(OK|WARNINGS: \d+)$/.test(exitstatus);
 }
 
-export function taskEntries(reply: z.infer<typeof TasksReply>): TaskListEntry[] {
+/** `self`: who reads the list, as UPIDs name it. */
+export function taskEntries(reply: z.infer<typeof TasksReply>, self: string): TaskListEntry[] {
   const seen = new Set<string>();
   return reply.flatMap((task): TaskListEntry[] => {
     // With source=all a task that ends in between is listed twice.
     if (seen.has(task.upid)) return [];
     seen.add(task.upid);
+    // `user` is without the token's name, the UPID has it.
+    const user = parseUpid(task.upid)?.user ?? task.user;
     return [
       {
         upid: task.upid,
         node: task.node,
         type: task.type,
         id: task.id,
-        // `user` is without the token's name, the UPID has it.
-        user: parseUpid(task.upid)?.user ?? task.user,
+        user,
+        ours: user === self,
         startedAt: task.starttime * 1000,
         endedAt: task.endtime === undefined ? null : task.endtime * 1000,
         exitstatus: task.endtime === undefined ? null : (task.status ?? null),

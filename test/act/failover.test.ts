@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseLineage } from '../../lib/decide/lineage.ts';
 import { RETIRED_TAG } from '../../lib/act/retire.ts';
+import { PveError } from '../../lib/errors.ts';
 import { backupOf } from '../decide/parts.ts';
 import { ActBench } from './bench.ts';
 
@@ -286,4 +287,78 @@ test('what was decided on has changed: cancelled, nothing done', async (t) => {
   assert.equal(outcome.status, 'cancelled');
   assert.match(outcome.text, /the world has changed/);
   assert.deepEqual(bench.pve.writes, []);
+});
+
+test('marked live, and then the gate closes: the mark is taken back, the original wins, no epoch is burnt', async (t) => {
+  const bench = new ActBench(t);
+  await bench.look();
+  const api = bench.context.apis.get('home');
+  assert.ok(api !== undefined);
+  const { setConfig } = api;
+  api.setConfig = async (node, vmid, changes, options) => {
+    await setConfig(node, vmid, changes, options);
+    if (vmid !== 1_000_101 || parseLineage(changes.description ?? '')?.phase !== 'live') return;
+    // A write that takes long; meanwhile a person starts the original.
+    await bench.clock.sleep(11_000);
+    bench.pve.guest(101).running = true;
+  };
+  const { op, outcome } = await bench.act(PLANNED);
+  assert.equal(outcome.status, 'cancelled', outcome.text);
+  assert.match(outcome.text, /CT 1000101 on pve2 is not started/);
+  assert.deepEqual(bench.pve.running(), ['pve1/101']);
+  assert.deepEqual(bench.pve.violations, []);
+  assert.equal(bench.pve.guests.has(1_000_101), false, 'the copy, never started, is gone again');
+  assert.deepEqual([op.data.startAsked, op.data.live], [false, null]);
+  await bench.look();
+  assert.equal(bench.context.state.read().containers['dns']?.current?.epoch, 0);
+});
+
+test('marked live, the gate closes, and the mark cannot be taken back: it counts as asked to start', async (t) => {
+  const bench = new ActBench(t);
+  await bench.look();
+  bench.pve.onWrite = (call) => {
+    if (call !== 'config pve2/1000101 description') return;
+    bench.pve.onWrite = (next) => {
+      if (next === call) throw new PveError('no', { outcome: 'refused', status: 500 });
+    };
+    bench.pve.guest(101).running = true;
+  };
+  const api = bench.context.apis.get('home');
+  assert.ok(api !== undefined);
+  const { setConfig } = api;
+  api.setConfig = async (...given) => {
+    await setConfig(...given);
+    await bench.clock.sleep(11_000);
+  };
+  const { op, outcome } = await bench.act(PLANNED);
+  assert.equal(outcome.status, 'error', outcome.text);
+  assert.ok(bench.pve.guests.has(1_000_101), 'nothing is destroyed');
+  assert.deepEqual(op.data.started, [1_000_101]);
+  assert.deepEqual(bench.pve.violations, []);
+});
+
+test('a lost answer, and the restore that is found is another runner’s with the same token: theirs is left alone', async (t) => {
+  const bench = new ActBench(t, P1);
+  await bench.look();
+  bench.pve.kill('pve1');
+  await bench.fail();
+  const api = bench.context.apis.get('home');
+  assert.ok(api !== undefined);
+  const { restore } = api;
+  api.restore = async (node, request, options) => {
+    await restore(
+      node,
+      {
+        ...request,
+        description: request.description.replace(/operation=op-[^ ]+/, 'operation=op-of-another'),
+      },
+      options,
+    );
+    throw new PveError('connection lost', { outcome: 'unknown' });
+  };
+  const { outcome } = await bench.act();
+  assert.equal(outcome.status, 'cancelled', outcome.text);
+  assert.match(outcome.text, /another runner is at it: op-of-another has made CT 1000101/);
+  assert.equal(parseLineage(bench.pve.guest(1_000_101).config.description)?.operation, 'op-of-another');
+  assert.deepEqual(bench.pve.violations, []);
 });

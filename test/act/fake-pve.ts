@@ -176,8 +176,9 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
     },
     taskLog: async (upid, options) =>
       fake.tasks.find((t) => t.upid === upid)?.log.slice(options?.start ?? 0) ?? [],
-    tasks: async (node, { vmid, since, type }) =>
-      fake.tasks
+    async tasks(node, { vmid, since, type }) {
+      if (!fake.alive(node)) throw new PveError('595', { outcome: 'not-sent', status: 595 });
+      return fake.tasks
         .filter(
           (t) => t.node === node && t.vmid === vmid && t.startedAt >= since && (type ?? t.type) === t.type,
         )
@@ -187,10 +188,12 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
           type: t.type,
           id: String(vmid),
           user: 'proxwarden@pve!cli',
+          ours: true,
           startedAt: t.startedAt,
           endedAt: t.exitstatus === null ? null : t.endsAt,
           exitstatus: t.exitstatus,
-        })),
+        }));
+    },
     close: async () => undefined,
   };
 }

@@ -54,6 +54,13 @@ test('a plug that takes the order and goes on reading on: blocked, after half a 
   assert.equal(plug.orders.length, 1);
 });
 
+test('an order whose answer is no use: what counts is what the plug reads back', async (t) => {
+  const { bench: b, plug, fence } = await bench(t);
+  b.pve.cut('pve1');
+  plug.confused = true;
+  assert.match(await fence(), /pve1 is off: http has read back power=off/);
+});
+
 test('the whole way: cut off, counted, fenced, failed over; never two', async (t) => {
   const { bench: b, plug } = await bench(t);
   b.pve.cut('pve1');

@@ -8,6 +8,8 @@ export class Plug {
   /** What happens when it is told to switch off. */
   onOff: () => void = () => (this.power = 'off');
   readonly orders: string[] = [];
+  /** It does what it is told, and says 500. */
+  confused = false;
 
   constructor(bench: ActBench) {
     const agent = new MockAgent();
@@ -19,10 +21,10 @@ export class Plug {
       .persist();
     pool
       .intercept({ path: '/off', method: 'POST' })
-      .reply(200, () => {
+      .reply(() => {
         this.orders.push('off');
         this.onOff();
-        return {};
+        return { statusCode: this.confused ? 500 : 200, data: {} };
       })
       .persist();
     bench.plugs = agent;

@@ -112,7 +112,7 @@ const READERS: readonly (readonly [RegExp, (data: unknown) => void])[] = [
   [
     /^\/nodes\/[^/]+\/tasks$/,
     (data) =>
-      taskEntries(schemas.TasksReply.parse(data)).forEach(({ upid }) =>
+      taskEntries(schemas.TasksReply.parse(data), 'root@pam').forEach(({ upid }) =>
         assert(parseUpid(upid) !== null, upid),
       ),
   ],

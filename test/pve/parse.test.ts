@@ -183,8 +183,10 @@ test('the last power task: newest that has ended, with the token in its user', (
         status: 'RUNNING',
       },
     ]),
+    'a@pve!y',
   );
   assert.equal(entries.length, 4);
   assert.equal(entries[3]?.exitstatus, null);
+  assert.deepEqual(new Set(entries.map((e) => e.ours)), new Set([false]), 'another token is not us');
   assert.deepEqual(lastPowerTask(entries), { type: 'vzstop', user: 'a@pve!x', endedAt: 21_000, ok: true });
 });

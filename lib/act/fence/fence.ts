@@ -42,20 +42,25 @@ export async function fenceNode(
   });
   const failures: string[] = [];
   for (const driver of drivers) {
+    let trouble: string | null = null;
     try {
       await driver.off(signal);
     } catch (error) {
-      failures.push(`${driver.name}: ${messageOf(error)}`);
-      continue;
+      if (signal?.aborted === true) throw error;
+      trouble = messageOf(error);
     }
-    const until = runtime.clock.now() + OFF_WITHIN_MS;
+    // The order may have been carried out all the same, its answer lost: what counts is what is read back.
+    const until = runtime.clock.now() + (trouble === null ? OFF_WITHIN_MS : 0);
     let last = await driver.status(signal);
     while (last.power !== 'off' && runtime.clock.now() < until) {
       await runtime.clock.sleep(POLL_MS, signal);
       last = await driver.status(signal);
     }
     if (last.power === 'off') return `${node} is off: ${driver.name} has read back ${last.detail}`;
-    failures.push(`${driver.name}: ordered off, and the status still says ${last.power} (${last.detail})`);
+    const order = trouble ?? 'ordered off';
+    failures.push(
+      `${driver.name}: ${order}${trouble !== null && last.power === 'unknown' ? '' : `, and the status still says ${last.power} (${last.detail})`}`,
+    );
   }
   throw new BlockedError(
     `${node} could not be powered off: ${failures.join('; ') || 'it has no fence driver'}`,
