@@ -4,14 +4,18 @@ import { FailedError, messageOf } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
 import { formatDuration, formatSize } from '../units.ts';
 import type { ActContext } from './context.ts';
-import { runStep } from './journal.ts';
+import { endByHand, leaveToNextRun, stopTask } from './by-hand.ts';
+import { runStep, type OperationContext, type Step } from './journal.ts';
 import { newOperation } from './new-operation.ts';
 import { makeBackup } from './source.ts';
 import { observeClosely } from './start-gate.ts';
 
-/** Backs the current incarnation up, waits, and returns the volid that is really there. Throws FailedError. */
+/**
+ * Backs the current incarnation up, waits, and returns the volid that is really there. Throws FailedError. Interrupted,
+ * it stops the vzdump, unless that has stopped the container for it.
+ */
 export async function backUpNow(context: ActContext, container: Container): Promise<string> {
-  const { operations, runtime, state, teller } = context;
+  const { runtime, state, teller } = context;
   const observation = await observeClosely(context, container);
   const view = observation.clusters[container.cluster];
   if (view?.via == null)
@@ -31,48 +35,33 @@ export async function backUpNow(context: ActContext, container: Container): Prom
     what: `back up CT ${at.vmid} on ${at.node} to ${container.backup.storage}`,
     steps: ['backup'],
   });
+  const own: OperationContext = { ...context, op, container };
   let volid = '';
+  const step: Step = {
+    name: 'backup',
+    run: async (c, record) => {
+      const begun = runtime.clock.now();
+      const made = await makeBackup(c, record, {
+        cluster: at.cluster,
+        node: at.node,
+        vmid: at.vmid,
+        mode: container.backup.mode,
+        notes: `${container.name}: by hand, ${op.id}`,
+      });
+      volid = made.volid;
+      return `${made.volid}, ${formatSize(made.size)} in ${formatDuration(runtime.clock.now() - begun)}`;
+    },
+  };
   try {
-    await runStep(
-      { ...context, op, container },
-      {
-        name: 'backup',
-        run: async (c, record) => {
-          const begun = runtime.clock.now();
-          const made = await makeBackup(c, record, {
-            cluster: at.cluster,
-            node: at.node,
-            vmid: at.vmid,
-            mode: container.backup.mode,
-            notes: `${container.name}: by hand, ${op.id}`,
-          });
-          volid = made.volid;
-          return `${made.volid}, ${formatSize(made.size)} in ${formatDuration(runtime.clock.now() - begun)}`;
-        },
-      },
-    );
+    await runStep(own, step);
   } catch (error) {
-    op.status = context.signal?.aborted === true ? 'cancelled' : 'failed';
-    op.endedAt = runtime.clock.now();
-    operations.save(op);
-    teller.tell({
-      kind: 'operation-ended',
-      operation: op.id,
-      container: container.name,
-      status: op.status,
-      text: messageOf(error),
-    });
-    throw error;
+    if (context.signal?.aborted !== true) {
+      endByHand(own, 'failed', messageOf(error));
+      throw error;
+    }
+    if (container.backup.mode === 'stop') leaveToNextRun(own);
+    await stopTask(own, step, at.cluster);
   }
-  op.status = 'done';
-  op.endedAt = runtime.clock.now();
-  operations.save(op);
-  teller.tell({
-    kind: 'operation-ended',
-    operation: op.id,
-    container: container.name,
-    status: 'done',
-    text: volid,
-  });
+  endByHand(own, 'done', volid);
   return volid;
 }

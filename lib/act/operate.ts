@@ -6,6 +6,7 @@ import type { Container } from '../inventory/types.ts';
 import { emptyContainerState, type Operation } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
 import type { ActContext } from './context.ts';
+import { finishCut, goingOn } from './by-hand.ts';
 import { actionOf, runFailover, stepNames } from './failover.ts';
 import { inPlaceSteps, runInPlace } from './in-place.ts';
 import type { OperationContext } from './journal.ts';
@@ -90,8 +91,9 @@ export async function carryOut(context: ActContext, op: Operation): Promise<Outc
   } catch (error) {
     if (context.signal?.aborted === true) {
       context.operations.save(op);
+      const more = goingOn(operation);
       throw new FailedError(
-        `${op.id} (${op.container}) was interrupted after ${op.steps.findLast((s) => s.status === 'done')?.name ?? 'no step'}; its progress is in the journal`,
+        `${op.id} (${op.container}) was interrupted after ${op.steps.findLast((s) => s.status === 'done')?.name ?? 'no step'}; its progress is in the journal${more === null ? '' : `, ${more}`}`,
         {
           hint: `the next \`proxwarden check-and-failover\` goes on with it, or \`proxwarden failover ${op.container} --resume ${op.id}\``,
           cause: error,
@@ -107,6 +109,7 @@ export async function carryOut(context: ActContext, op: Operation): Promise<Outc
 
 async function run(context: OperationContext): Promise<Outcome> {
   const { op, runtime } = context;
+  if (op.kind === 'backup' || op.kind === 'restore' || op.kind === 'reconcile') return finishCut(context);
   const age = runtime.clock.now() - op.createdAt;
   if (age > RESUME_LIMIT_MS)
     return {
@@ -119,11 +122,6 @@ async function run(context: OperationContext): Promise<Outcome> {
     case 'start':
     case 'restart':
       return runInPlace(context, op.kind);
-    case 'backup':
-    case 'restore':
-    case 'reconcile':
-      // Nothing of these needs to be finished: what they made is seen in the cluster, and the next run looks there.
-      return { status: 'cancelled', text: `a cut ${op.kind} is not repeated` };
   }
 }
 

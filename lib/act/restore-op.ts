@@ -7,6 +7,7 @@ import type { BackupView, FailoverAction, Incarnation } from '../decide/model.ts
 import { FailedError, messageOf } from '../errors.ts';
 import type { Container, Target } from '../inventory/types.ts';
 import { verifyCopy } from './after.ts';
+import { endByHand, leaveToNextRun } from './by-hand.ts';
 import type { ActContext } from './context.ts';
 import { destroyCopy, restoreCopy, startCopy, type Copy } from './copy.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
@@ -25,15 +26,9 @@ export interface RestoreRequest {
 /** Restores, and starts if asked for. Throws what the failing step threw; an unstarted copy is taken away again. */
 export async function restoreByHand(context: ActContext, request: RestoreRequest): Promise<string> {
   const { container, backup, to, vmid, startAfter } = request;
-  const { operations, runtime, state, teller } = context;
+  const { runtime, state, teller } = context;
   const epoch = startAfter === null ? 0 : startAfter.epoch + 1;
   const copy: Copy = { ...to, vmid, epoch };
-  const op = newOperation(context, container, {
-    kind: 'restore',
-    reason: 'a restore by hand',
-    action: null,
-    data: { target: to, volid: backup.volid, backupAt: backup.at },
-  });
   const action: FailoverAction | null =
     startAfter === null
       ? null
@@ -51,6 +46,12 @@ export async function restoreByHand(context: ActContext, request: RestoreRequest
           fence: [],
           retire: 'nothing-to-do',
         };
+  const op = newOperation(context, container, {
+    kind: 'restore',
+    reason: 'a restore by hand',
+    action,
+    data: { target: to, volid: backup.volid, backupAt: backup.at },
+  });
   const steps: Step[] =
     action === null
       ? [{ name: 'restore', run: (c, r) => plainRestore(c, r, request) }]
@@ -69,24 +70,14 @@ export async function restoreByHand(context: ActContext, request: RestoreRequest
   });
   try {
     for (const step of steps) await runStep(own, step);
-    op.status = 'done';
   } catch (error) {
-    if (context.signal?.aborted !== true && action !== null && !op.data.startAsked)
+    // What a restore leaves that is stopped midway is unmeasured, so it is not.
+    if (context.signal?.aborted === true) leaveToNextRun(own);
+    if (action !== null && !op.data.startAsked)
       await runStep(own, { name: 'undo: copy', run: (c, r) => destroyCopy(c, r, copy) });
-    op.status = context.signal?.aborted === true ? 'cancelled' : 'failed';
-    op.endedAt = runtime.clock.now();
-    operations.save(op);
-    teller.tell({
-      kind: 'operation-ended',
-      operation: op.id,
-      container: container.name,
-      status: op.status,
-      text: messageOf(error),
-    });
+    endByHand(own, 'failed', messageOf(error));
     throw error;
   }
-  op.endedAt = runtime.clock.now();
-  operations.save(op);
   const text = `${backup.volid} restored on ${to.node} as CT ${vmid}${action === null ? ', stopped' : ', started and verified'}`;
   if (action !== null)
     await state.update((s) => {
@@ -101,7 +92,7 @@ export async function restoreByHand(context: ActContext, request: RestoreRequest
             record.identity === null ? null : { ...record.identity, cluster: copy.cluster, vmid, readAt: 0 },
         };
     });
-  teller.tell({ kind: 'operation-ended', operation: op.id, container: container.name, status: 'done', text });
+  endByHand(own, 'done', text);
   return text;
 }
 

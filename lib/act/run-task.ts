@@ -41,10 +41,33 @@ export async function runTask(
 ): Promise<readonly string[]> {
   const { op, operations } = context;
   const cut = record.task;
-  const upid = cut?.upid ?? (cut === null ? null : await findTask(context, record, request, cut));
-  const task = upid === null || cut === null ? await ask(context, record, request, cut) : { ...cut, upid };
-  record.task = task;
+  record.task =
+    (await adoptTask(context, record, request.cluster)) ?? (await ask(context, record, request, cut));
   operations.save(op);
+  return awaitTask(context, record, request);
+}
+
+/** The task of a cut step, looked up where the journal has no UPID of it; null: there is none. Throws PveError. */
+export async function adoptTask(
+  context: OperationContext,
+  record: StepRecord,
+  cluster: string,
+): Promise<(TaskRecord & { upid: string }) | null> {
+  const { task } = record;
+  if (task === null) return null;
+  const upid = task.upid ?? (await findTask(context, record, { cluster }, task));
+  return upid === null ? null : { ...task, upid };
+}
+
+/** Waits for the end of the task that the step's journal names, and writes it down. Returns its log's tail. */
+export async function awaitTask(
+  context: OperationContext,
+  record: StepRecord,
+  request: Pick<TaskRequest, 'cluster' | 'limitMs' | 'expectedMs'>,
+): Promise<readonly string[]> {
+  const { op, operations } = context;
+  const { task } = record;
+  if (task?.upid == null) throw new Error(`bug: step ${record.name} of ${op.id} has no task to wait for`);
   const api = await quorateApi(context, request.cluster);
   const result = await waitForTask(api, task.upid, {
     clock: context.runtime.clock,

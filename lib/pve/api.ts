@@ -117,6 +117,8 @@ export interface PveApi {
     options?: CallOptions,
   ): Promise<void>;
 
+  /** Asks the node to interrupt a task of this token (another's: Sys.Modify). It ends by itself, soon. */
+  stopTask(upid: string, options?: CallOptions): Promise<void>;
   taskStatus(upid: string, options?: CallOptions): Promise<TaskStatus>;
   taskLog(upid: string, options?: CallOptions & { start?: number }): Promise<string[]>;
   /** Tasks on a node of one vmid, running ones included, that were started at or after `since` (epoch ms). */

@@ -164,6 +164,15 @@ export function deleteHaGroupCall(group: string): Call {
   };
 }
 
+export function stopTaskCall(node: string, upid: string): Call {
+  return {
+    method: 'DELETE',
+    path: path('nodes', node, 'tasks', upid),
+    what: `stop of a task on ${node}`,
+    node,
+  };
+}
+
 /** A read. */
 export function get(
   what: string,

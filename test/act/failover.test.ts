@@ -294,9 +294,9 @@ test('marked live, and then the gate closes: the mark is taken back, the origina
   await bench.look();
   const api = bench.context.apis.get('home');
   assert.ok(api !== undefined);
-  const { setConfig } = api;
+  const plain = { ...api };
   api.setConfig = async (node, vmid, changes, options) => {
-    await setConfig(node, vmid, changes, options);
+    await plain.setConfig(node, vmid, changes, options);
     if (vmid !== 1_000_101 || parseLineage(changes.description ?? '')?.phase !== 'live') return;
     // A write that takes long; meanwhile a person starts the original.
     await bench.clock.sleep(11_000);
@@ -325,9 +325,9 @@ test('marked live, the gate closes, and the mark cannot be taken back: it counts
   };
   const api = bench.context.apis.get('home');
   assert.ok(api !== undefined);
-  const { setConfig } = api;
+  const plain = { ...api };
   api.setConfig = async (...given) => {
-    await setConfig(...given);
+    await plain.setConfig(...given);
     await bench.clock.sleep(11_000);
   };
   const { op, outcome } = await bench.act(PLANNED);
@@ -344,9 +344,9 @@ test('a lost answer, and the restore that is found is another runner’s with th
   await bench.fail();
   const api = bench.context.apis.get('home');
   assert.ok(api !== undefined);
-  const { restore } = api;
+  const plain = { ...api };
   api.restore = async (node, request, options) => {
-    await restore(
+    await plain.restore(
       node,
       {
         ...request,

@@ -168,6 +168,13 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
       fake.write(`config ${node}/${vmid} ${Object.keys(changes).toSorted().join(',')}`, node);
       Object.assign(fake.on(node, vmid).config, changes);
     },
+    async stopTask(upid) {
+      const task = fake.tasks.find((t) => t.upid === upid);
+      fake.write(`stop task ${task?.type ?? upid}`, task?.node);
+      if (task === undefined || task.effect === null) return;
+      Object.assign(task, { effect: null, exitstatus: 'interrupted by signal' });
+      task.log.push('TASK ERROR: interrupted by signal');
+    },
     async taskStatus(upid) {
       fake.settle();
       const task = fake.tasks.find((t) => t.upid === upid);

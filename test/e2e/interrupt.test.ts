@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openStage, proxwarden, until, type Ran } from './stage.ts';
 import { tasksOf } from './tasks.ts';
 
@@ -59,7 +60,7 @@ describe('an interrupted process', { concurrency: 3 }, () => {
       assert.ok(stopped.tookMs < AT_ONCE_MS, `${Math.round(stopped.tookMs)} ms after ${told}`);
       assert.match(
         stopped.stderr,
-        /proxwarden: (op-\S+) \(web\) was interrupted after [a-z ]+; its progress is in the journal\n {2}→ the next `proxwarden check-and-failover` goes on with it, or `proxwarden failover web --resume \1`\n$/,
+        /proxwarden: (op-\S+) \(web\) was interrupted after [a-z ]+; its progress is in the journal(?:, the \w+ of CT \d+ on pve\d goes on meanwhile)?\n {2}→ the next `proxwarden check-and-failover` goes on with it, or `proxwarden failover web --resume \1`\n$/,
         told,
       );
       const status = await stage.run('status', 'web');
@@ -103,12 +104,40 @@ describe('an interrupted process', { concurrency: 3 }, () => {
       'SIGINT',
     );
     assert.equal(second.code, 1, second.stderr);
-    assert.match(second.stderr, /\(dns\) was interrupted after .*; its progress is in the journal\n/);
+    assert.match(
+      second.stderr,
+      /\(dns\) was interrupted after .*; its progress is in the journal(?:, the .* goes on meanwhile)?\n/,
+    );
     assert.ok(second.tookMs < AT_ONCE_MS, `${second.tookMs}`);
     for (let n = 0; n < 6 && stage.running().join() !== 'db,dns,web,wiki'; n += 1)
       await stage.run('check-and-failover');
     assert.deepEqual(stage.running(), ['db', 'dns', 'web', 'wiki']);
     assert.deepEqual(stage.lab.violations, []);
+  });
+
+  test('a backup by hand that is interrupted is stopped in PVE, and the journal says so', async (t) => {
+    const stage = await openStage(t, { speed: 1 });
+    await stage.run('check-and-failover');
+    const stopped = await stage.runWith(
+      {
+        meanwhile: async (child) => {
+          while (child.exitCode === null && !(await tasksOf(stage)).some((task) => task.startsWith('vzdump')))
+            await sleep(20);
+          child.kill('SIGINT');
+        },
+      },
+      'backup',
+      'web',
+    );
+    assert.equal(stopped.code, 1, stopped.stderr);
+    assert.match(stopped.stderr, /web: interrupted: the vzdump of CT \d+ on pve\d is being stopped/);
+    assert.match(
+      stopped.stderr,
+      /proxwarden: op-\S+ \(web\) was interrupted; the vzdump of CT \d+ on pve\d was stopped\n$/,
+    );
+    assert.deepEqual((await tasksOf(stage)).filter((task) => task.startsWith('vzdump')).length, 1);
+    const after = await stage.run('check-and-failover');
+    assert.equal(after.code, 0, after.stderr);
   });
 
   test('interrupted before anything has begun, it says that, too', async (t) => {

@@ -16,7 +16,7 @@ export async function tasksOf({ lab, secret }: Pick<Stage, 'lab' | 'secret'>): P
     .map(async ({ name }) => {
       const answer = await lab.handle(name, {
         method: 'GET',
-        path: `/api2/json/nodes/${name}/tasks?limit=500`,
+        path: `/api2/json/nodes/${name}/tasks?limit=500&source=all`,
         headers: { authorization: `PVEAPIToken=${EXAMPLE_TOKEN_ID}=${secret}` },
         body: '',
       });
