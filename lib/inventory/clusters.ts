@@ -116,7 +116,13 @@ function resolveCluster(
     file: part.file,
     endpoints: api.endpoints,
     token: resolveSecret(api.token, part, ['api', 'token'], context),
-    tls: resolveTls(name, api.tls ?? { kind: 'system' }, part, context),
+    tls: resolveTls(
+      `the API of cluster ${name}`,
+      api.tls ?? { kind: 'system' },
+      part,
+      ['api', 'tls'],
+      context,
+    ),
     timeoutMs: api.timeout ?? 10_000,
     canaries: resolvePrograms(canaries, part, ['canaries'], context),
     nodes: Object.fromEntries(
@@ -143,26 +149,53 @@ function resolveFences(
   path: Path,
   context: Context,
 ): FenceConfig[] {
-  return fences.map((fence, index) =>
-    fence.driver === 'http' && fence.password !== undefined
-      ? {
+  return fences.map((fence, index): FenceConfig => {
+    const secret = (ref: SecretRef, ...below: string[]): SecretRef =>
+      resolveSecret(ref, part, [...path, index, ...below], context);
+    switch (fence.driver) {
+      case 'http':
+        return fence.password === undefined
+          ? fence
+          : { ...fence, password: secret(fence.password, 'http', 'password') };
+      case 'redfish':
+        return {
           ...fence,
-          password: resolveSecret(fence.password, part, [...path, index, 'http', 'password'], context),
-        }
-      : fence,
-  );
+          password: secret(fence.password, 'redfish', 'password'),
+          tls: resolveTls(
+            `the controller ${fence.url}`,
+            fence.tls,
+            part,
+            [...path, index, 'redfish', 'tls'],
+            context,
+          ),
+        };
+      case 'agent':
+        return {
+          ...fence,
+          secrets: Object.fromEntries(
+            Object.entries(fence.secrets).map(([name, ref]) => [
+              name,
+              name === 'password' ? secret(ref, 'agent', name) : secret(ref, 'agent', 'secrets', name),
+            ]),
+          ),
+        };
+      case 'manual':
+        return fence;
+    }
+  });
 }
 
-function resolveTls(cluster: string, tls: Tls, part: Part, context: Context): Tls {
+/** `what`: whose certificate it is. */
+function resolveTls(what: string, tls: Tls, part: Part, path: Path, context: Context): Tls {
   if (tls.kind === 'insecure') {
     context.report.warn(
-      `cluster ${cluster}: the certificates of its API are not checked (tls.insecure), so anyone in between can take the token; use tls.fingerprint`,
+      `${what}: its certificate is not checked (tls.insecure), so anyone in between can take the secret; use tls.fingerprint`,
     );
   }
   if (tls.kind !== 'ca' || isAbsolute(tls.path)) return tls;
   const found = placeInside(context.root, tls.path);
   if ('path' in found) return { kind: 'ca', path: found.path };
-  context.report.add(part, ['api', 'tls', 'ca'], found.message, found.fix);
+  context.report.add(part, [...path, 'ca'], found.message, found.fix);
   return tls;
 }
 

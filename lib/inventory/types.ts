@@ -66,6 +66,27 @@ export type FenceConfig =
       readonly timeoutMs: number;
     }
   | {
+      readonly driver: 'agent';
+      /** A program of the fence-agents packages in /usr/sbin: `fence_ipmilan`. */
+      readonly agent: string;
+      /** As the agent's manual names them, without secrets. */
+      readonly options: Readonly<Record<string, string>>;
+      /** Further options whose values are secrets. */
+      readonly secrets: Readonly<Record<string, SecretRef>>;
+      readonly timeoutMs: number;
+    }
+  | {
+      readonly driver: 'redfish';
+      /** Origin of the management controller. */
+      readonly url: string;
+      /** Id of the machine below /redfish/v1/Systems; undefined: there is exactly one. */
+      readonly system?: string | undefined;
+      readonly user: string;
+      readonly password: SecretRef;
+      readonly tls: Tls;
+      readonly timeoutMs: number;
+    }
+  | {
       readonly driver: 'manual';
       /** How long a person's `fence confirm` holds. */
       readonly validMs: number;

@@ -26,6 +26,10 @@ nodes:
           password: env:PLUG_PASSWORD
       - manual: { valid: 10m }
   pve2: { fence: [manual] }
+  pve4:
+    fence:
+      - agent: { name: fence_apc, options: { ip: 10.0.0.9, plug: 3, ssl: true }, password: env:A, secrets: { snmp_priv_passwd: env:B } }
+      - redfish: { url: 'https://10.0.0.8/', user: op, password: env:C, system: "1", timeout: 5s }
   pve3:
 defaults:
   interval: 30s
@@ -112,6 +116,24 @@ test('a full inventory is resolved', (t) => {
     { driver: 'manual', validMs: 600_000 },
   ]);
   assert.deepEqual(home.nodes['pve2']?.fence, [{ driver: 'manual', validMs: 1_800_000 }]);
+  assert.deepEqual(home.nodes['pve4']?.fence, [
+    {
+      driver: 'agent',
+      agent: 'fence_apc',
+      options: { ip: '10.0.0.9', plug: '3', ssl: '1' },
+      secrets: { password: { kind: 'env', name: 'A' }, snmp_priv_passwd: { kind: 'env', name: 'B' } },
+      timeoutMs: 60_000,
+    },
+    {
+      driver: 'redfish',
+      url: 'https://10.0.0.8',
+      system: '1',
+      user: 'op',
+      password: { kind: 'env', name: 'C' },
+      tls: { kind: 'system' },
+      timeoutMs: 5_000,
+    },
+  ]);
   assert.deepEqual(home.nodes['pve3']?.fence, []);
   assert.deepEqual(
     dns.checks.map((check) => check.label),
@@ -153,7 +175,7 @@ test('a full inventory is resolved', (t) => {
   assert.deepEqual(rest, {
     name: 'dns',
     file: join(dir, 'home.yaml'),
-    line: 32,
+    line: 36,
     cluster: 'home',
     vmid: 101,
     mode: 'protect',

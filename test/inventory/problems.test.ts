@@ -28,6 +28,13 @@ test('the message lists every problem of every file as file:line:col  path  what
 });
 
 const ONE = `containers:\n  dns:\n    vmid: 101\n    checks: [{ ping: a }]\n`;
+function fenceCases(cases: Record<string, [string, RegExp]>): [string, string, RegExp][] {
+  return Object.entries(cases).map(([what, [yaml, line]]) => [
+    `fence: ${what}`,
+    `nodes: { pve1: { fence: [{ ${yaml} }] } }\n`,
+    line,
+  ]);
+}
 /** What is added to a valid file (lines 1–8, then `containers:` with dns in 9–12) and the one line that comes out. */
 const CASES: readonly [string, string, RegExp][] = [
   [
@@ -220,6 +227,44 @@ const CASES: readonly [string, string, RegExp][] = [
     'nodes: { pve1: { fence: [redfish] } }\n',
     /^9:26 {2}nodes\.pve1\.fence\[0\] {2}is not a fence driver/,
   ],
+  ...fenceCases({
+    'an agent that cuts storage, not power': [
+      'agent: { name: fence_scsi }',
+      /agent\.name {2}fence_scsi does not switch/,
+    ],
+    'a switch that is not there counts as off': [
+      'agent: { name: fence_apc, options: { missing_as_off: 1 } }',
+      /options\.missing_as_off {2}would take a wrong plug for one that is off/,
+    ],
+    'a program through an option': [
+      'agent: { name: fence_ipmilan, options: { ipmitool_path: /tmp/x } }',
+      /options\.ipmitool_path {2}names a program or a file/,
+    ],
+    'a password among the options': [
+      'agent: { name: fence_ipmilan, options: { passwd: sesame } }',
+      /options\.passwd {2}is a secret {2}put it under password or secrets/,
+    ],
+    'an option in an option': [
+      'agent: { name: fence_ipmilan, options: { ip: "a\\naction=on" } }',
+      /options\.ip {2}must be one line/,
+    ],
+    'an agent by path': [
+      'agent: { name: ../../tmp/fence_x }',
+      /agent\.name {2}must be the name of a fence agent/,
+    ],
+    'a controller without TLS': [
+      'redfish: { url: "http://10.0.0.9", user: a, password: env:X }',
+      /redfish\.url {2}is not the address of a controller/,
+    ],
+    'a literal password of a controller': [
+      'redfish: { url: "https://10.0.0.9", user: a, password: sesame }',
+      /redfish\.password {2}holds a literal value/,
+    ],
+    'two drivers in one entry': [
+      'manual: {}, agent: { name: fence_apc }',
+      /must name one fence driver {2}give exactly one of http, agent, redfish, manual/,
+    ],
+  }),
   [
     'a fence that says nothing',
     'nodes: { pve1: { fence: [{}] } }\n',

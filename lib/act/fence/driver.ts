@@ -2,7 +2,9 @@
 import type { FenceConfig } from '../../inventory/types.ts';
 import type { FenceStatus } from '../../decide/model.ts';
 import type { Runtime } from '../../runtime.ts';
+import { createAgentFence } from './agent.ts';
 import { createHttpFence } from './http.ts';
+import { createRedfishFence } from './redfish.ts';
 
 export interface FenceDriver {
   readonly name: string;
@@ -15,7 +17,18 @@ export interface FenceDriver {
 /** The drivers of one node that a program can use, in the inventory's order. `manual` is a person's, not one of them. */
 export function fenceDrivers(
   configs: readonly FenceConfig[],
-  runtime: Pick<Runtime, 'clock' | 'env' | 'httpDispatcher'>,
+  runtime: Pick<Runtime, 'clock' | 'env' | 'httpDispatcher' | 'dispatcher' | 'exec'>,
 ): FenceDriver[] {
-  return configs.flatMap((config) => (config.driver === 'http' ? [createHttpFence(config, runtime)] : []));
+  return configs.flatMap((config): FenceDriver[] => {
+    switch (config.driver) {
+      case 'agent':
+        return [createAgentFence(config, runtime)];
+      case 'http':
+        return [createHttpFence(config, runtime)];
+      case 'redfish':
+        return [createRedfishFence(config, runtime)];
+      case 'manual':
+        return [];
+    }
+  });
 }
