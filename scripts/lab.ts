@@ -43,6 +43,7 @@ export const lab = defineCommand({
       .example('$0 lab up --background', `then use the other commands with --inventory ${EXAMPLE}`)
       .example('$0 lab kill pve1', 'power loss; revive brings the node back')
       .example('$0 lab cut pve2', 'network only: the node lives on, unseen; mend brings it back')
+      .example('$0 lab hang pve2', 'its API accepts and never answers; mend ends it')
       .example('$0 lab break web', "a container's service hangs while it runs; mend ends it")
       .example('$0 lab fill nas', 'a storage is full; drain ends it'),
   async run(args, invocation) {
@@ -159,7 +160,13 @@ async function answers(dir: string): Promise<boolean> {
 function formatReport(report: LabReport, columns: number): string {
   const nodes = table(
     ['NODE', 'POWER', 'NETWORK', 'API', 'QUORUM'],
-    report.nodes.map((n) => [n.name, n.power, n.network, n.api ? 'up' : 'down', n.quorate ? 'yes' : 'no']),
+    report.nodes.map((n) => [
+      n.name,
+      n.power,
+      n.network,
+      n.hung ? 'hangs' : n.api ? 'up' : 'down',
+      n.quorate ? 'yes' : 'no',
+    ]),
     columns,
   );
   const containers = table(

@@ -114,9 +114,13 @@ async function perform(options: ControlOptions, verb: LabVerb, name: string): Pr
     case 'cut':
       lab.cut(node());
       return `${name} is cut off the network; its containers run on`;
+    case 'hang':
+      lab.hang(node());
+      return `the API of ${name} hangs: it accepts connections and answers nothing`;
     case 'mend-network':
       lab.mendNetwork(node());
-      return `${name} is on the network again`;
+      lab.unhang(name);
+      return `${name} is on the network again, and its API answers`;
     case 'break':
       lab.breakService(hostname());
       return `the services of ${name} no longer answer; it runs on`;

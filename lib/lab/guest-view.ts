@@ -72,65 +72,28 @@ export function guestStatus(world: World, node: string, vmid: number): Record<st
   };
 }
 
-/** The last report of guests whose node went silent, by vmid: what the others go on showing. */
-export class Frozen {
-  readonly #entries = new Map<number, Record<string, unknown>>();
-
-  freeze(world: World, node: string): void {
-    for (const vmid of world.cfs.list(node)) this.#entries.set(vmid, liveResource(world, node, vmid));
-  }
-
-  get(vmid: number): Record<string, unknown> | undefined {
-    return this.#entries.get(vmid);
-  }
-}
-
-const frozenOf = new WeakMap<World, Frozen>();
-
-export function frozen(world: World): Frozen {
-  const known = frozenOf.get(world);
-  if (known !== undefined) return known;
-  const made = new Frozen();
-  frozenOf.set(world, made);
-  return made;
-}
-
-/** An entry of /cluster/resources: fresh, the frozen last report, or only what pmxcfs knows. */
+/**
+ * An entry of /cluster/resources: what was last heard of it. Its lock, its tags and its HA state are read from the
+ * cluster's files, and so are never old (PVE's source).
+ */
 export function guestResource(
   world: World,
   viewer: string,
   node: string,
   vmid: number,
 ): Record<string, unknown> {
-  const base = { id: `lxc/${vmid}`, type: 'lxc', vmid, node };
-  const report = world.nodes.report(viewer, node);
-  const known =
-    report === 'fresh'
-      ? liveResource(world, node, vmid)
-      : report === 'frozen'
-        ? frozen(world).get(vmid)
-        : undefined;
-  return known === undefined ? { ...base, status: 'unknown' } : { ...known, ...base };
-}
-
-function liveResource(world: World, node: string, vmid: number): Record<string, unknown> {
-  const {
-    cores,
-    pid: _pid,
-    tags,
-    lock,
-    template,
-    maxswap: _maxswap,
-    ...rest
-  } = guestFigures(world, node, vmid);
+  const { tags, lock } = guestFigures(world, node, vmid);
   const managed = world.ha.resources.get(`ct:${vmid}`);
   return {
-    ...rest,
-    maxcpu: cores,
-    template: template ? 1 : 0,
+    status: 'unknown',
+    ...world.statd.shown(viewer, vmid),
     ...(tags === undefined ? {} : { tags }),
     ...(lock === undefined ? {} : { lock }),
     ...(managed === undefined ? {} : { hastate: managed.state }),
+    id: `lxc/${vmid}`,
+    type: 'lxc',
+    vmid,
+    node,
   };
 }
 

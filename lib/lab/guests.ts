@@ -65,6 +65,7 @@ export class Guests {
       throw new TaskFailure(
         `unable to open file '/etc/pve/nodes/${node}/lxc/${vmid}.conf.tmp.${pid}' - Permission denied`,
       );
+    this.#world.statd.note();
     cfs.write(node, vmid, formatConfig(config));
   }
 
@@ -119,7 +120,8 @@ export class Guests {
 
   /** The copy runs from now on. */
   began(node: string, vmid: number, how: string, startedAt = this.#world.core.now()): void {
-    const { cfs, core, storages, tasks } = this.#world;
+    const { cfs, core, storages, tasks, statd } = this.#world;
+    statd.note();
     const config = parseConfig(cfs.read(node, vmid) ?? '');
     const volid = parseProperties(config.values.get('rootfs') ?? '').get('') ?? '';
     const net = parseProperties(config.values.get(netKeys(config)[0] ?? '') ?? '');
@@ -143,6 +145,7 @@ export class Guests {
   ended(node: string, vmid: number, how: string): void {
     const copy = this.copy(node, vmid);
     if (copy === undefined) return;
+    this.#world.statd.note();
     this.#copies.delete(`${node}/${vmid}`);
     this.#world.core.event(`${node}: CT ${vmid} (${copy.hostname}) ${how}`);
     this.changed();

@@ -3,14 +3,15 @@ import { populate } from './build.ts';
 import { Checker } from './checker.ts';
 import { Core } from './core.ts';
 import { parseConfig } from './ct-config.ts';
-import { frozen } from './guest-view.ts';
 import { Guests } from './guests.ts';
 import { Ha } from './ha.ts';
 import { ApiError, dataResponse, errorResponse, requestParameters } from './http.ts';
 import { Nodes } from './nodes.ts';
+import type { NodeState } from './nodes.ts';
 import { Pmxcfs } from './pmxcfs.ts';
 import { carryOut } from './routes.ts';
 import { vzdumpJobs } from './routes-vzdump.ts';
+import { Statd } from './statd.ts';
 import { Storages } from './storage.ts';
 import { Tasks } from './tasks.ts';
 import type { Task } from './tasks.ts';
@@ -55,20 +56,30 @@ export class Lab implements LabControl {
       tasks: new Tasks(core),
       checker: new Checker(core),
       auth: new Auth(spec.tokens),
-      // These two look at the others, through the world that they are part of.
+      // These look at the others, through the world that they are part of.
       get guests() {
         return guests;
       },
       get ha() {
         return ha;
       },
+      backlog: [],
+      get statd() {
+        return statd;
+      },
     };
     const guests = new Guests(world);
     const ha = new Ha(world);
+    const statd = new Statd(world);
     this.#world = world;
     populate(world);
-    world.nodes.onSilent = (node) => frozen(world).freeze(world, node);
+    for (const { name } of spec.nodes) statd.report(name);
+    world.nodes.onUnhung = (node) => this.#catchUp(node);
+    world.nodes.onSilent = (node) => statd.silent(node);
+    world.nodes.onReporting = (node) => statd.report(node);
     world.nodes.onPowerLoss = (node) => {
+      statd.lost(node);
+      this.#takeBacklog(node);
       world.tasks.killNode(node);
       vzdumpJobs(world).nodeLost(node);
       guests.nodeLost(node);
@@ -86,11 +97,15 @@ export class Lab implements LabControl {
   }
 
   async handle(node: string, request: LabRequest): Promise<LabResponse> {
-    this.#reach(node);
+    this.#world.statd.note();
+    const { hung: wasHung } = this.#reach(node);
+    if (wasHung && request.method !== 'GET')
+      this.#world.backlog.push({ node, work: () => this.#answer(node, request) });
+    if (wasHung) throw new LabUnreachable(node, 'timeout');
     const response = await this.#answer(node, request);
     // The node may have died while it was answering: whether the call was carried out, nobody can say.
-    const { power, network } = this.#world.nodes.get(node);
-    if (power === 'off' || network === 'cut') throw new LabUnreachable(node, 'timeout');
+    const { power, network, hung } = this.#world.nodes.get(node);
+    if (power === 'off' || network === 'cut' || hung) throw new LabUnreachable(node, 'timeout');
     return response;
   }
 
@@ -110,6 +125,14 @@ export class Lab implements LabControl {
 
   mendNetwork(node: string): void {
     this.#world.nodes.mendNetwork(node);
+  }
+
+  hang(node: string): void {
+    this.#world.nodes.hang(node);
+  }
+
+  unhang(node: string): void {
+    this.#world.nodes.unhang(node);
   }
 
   breakService(hostname: string): void {
@@ -191,10 +214,29 @@ export class Lab implements LabControl {
     this.#world.core.close();
   }
 
-  #reach(name: string): void {
+  #reach(name: string): NodeState {
     const node = this.#world.nodes.get(name);
     if (node.power === 'on' && node.network === 'cut') throw new LabUnreachable(name, 'timeout');
     if (node.power === 'off' || !node.api) throw new LabUnreachable(name, 'refused');
+    return node;
+  }
+
+  #takeBacklog(node: string): (() => Promise<unknown>)[] {
+    const { backlog } = this.#world;
+    const mine = backlog.filter((one) => one.node === node).map((one) => one.work);
+    backlog.splice(0, backlog.length, ...backlog.filter((one) => one.node !== node));
+    return mine;
+  }
+
+  /**
+   * A daemon that was stopped reads what is in its sockets when it goes on, and does it, though nobody waits any more
+   * (follows from how sockets work; unmeasured).
+   */
+  #catchUp(node: string): void {
+    for (const work of this.#takeBacklog(node))
+      work().catch((error: unknown) => {
+        if (!(error instanceof ApiError)) throw error;
+      });
   }
 
   async #answer(node: string, request: LabRequest): Promise<LabResponse> {

@@ -30,6 +30,8 @@ export interface NodeState {
   power: 'on' | 'off';
   network: 'up' | 'cut';
   api: boolean;
+  /** Its API accepts connections and answers nothing. */
+  hung: boolean;
   /** Corosync runs. */
   corosync: boolean;
   /** It runs with the majority's side of the network; false while it is alone, as corosync sees it. */
@@ -51,8 +53,12 @@ export class Nodes {
   onPowerLoss: (node: string) => void = () => undefined;
   /** A node has stopped reporting: what is shown of it is frozen. */
   onSilent: (node: string) => void = () => undefined;
+  /** A node that has booted tells the others of its guests for the first time. */
+  onReporting: (node: string) => void = () => undefined;
   /** A node that has booted may start its containers: it has quorum. */
   onBooted: (node: string) => void = () => undefined;
+  /** A node's API goes on after it had hung. */
+  onUnhung: (node: string) => void = () => undefined;
   /** Membership has changed. */
   onMembership: () => void = () => undefined;
 
@@ -69,6 +75,7 @@ export class Nodes {
         power: 'on',
         network: 'up',
         api: true,
+        hung: false,
         corosync: true,
         member: true,
         bootedAt,
@@ -109,6 +116,7 @@ export class Nodes {
       power: node.power,
       network: node.network,
       api: node.api,
+      hung: node.hung,
       quorate: node.power === 'on' && node.corosync && this.quorate(node.name),
     }));
   }
@@ -119,6 +127,7 @@ export class Nodes {
     this.#silence(node);
     node.power = 'off';
     node.api = false;
+    node.hung = false;
     node.corosync = false;
     node.reporting = false;
     this.#core.event(`node ${name}: power lost`);
@@ -167,6 +176,23 @@ export class Nodes {
     this.#core.changed();
   }
 
+  hang(name: string): void {
+    const node = this.get(name);
+    if (node.hung || node.power === 'off') return;
+    node.hung = true;
+    this.#core.event(`node ${name}: API hangs`);
+    this.#core.changed();
+  }
+
+  unhang(name: string): void {
+    const node = this.get(name);
+    if (!node.hung) return;
+    node.hung = false;
+    this.#core.event(`node ${name}: API answers again`);
+    this.onUnhung(name);
+    this.#core.changed();
+  }
+
   /** What is shown of a node by others: fresh, the frozen last report, or nothing. */
   report(viewer: string, name: string): 'fresh' | 'frozen' | 'none' {
     const node = this.get(name);
@@ -176,14 +202,19 @@ export class Nodes {
     return this.#core.since(since) < TIMES.forget ? 'frozen' : 'none';
   }
 
-  /** Waits as a connect from `from` would, then throws the 595 of Proxmox, unless `to` can be reached. */
+  /** Waits as a connect from `from` would, then throws the 595 or 596 of Proxmox, unless `to` can be reached. */
   async reach(from: string, to: string): Promise<void> {
     const node = this.get(to);
-    if (from === to || (node.power === 'on' && node.network === 'up' && node.api)) return;
-    if (node.power === 'on' && node.network === 'up') throw refused('Connection refused');
+    if (from === to) return;
+    if (node.power === 'on' && node.network === 'up') {
+      if (!node.api) throw new ApiError(595, 'Connection refused', { body: 'empty' });
+      if (!node.hung) return;
+      await this.#core.sleep(TIMES.connectTimeout);
+      throw new ApiError(596, 'Connection timed out', { body: 'empty' });
+    }
     const fresh = this.#core.since(node.silentSince ?? 0) < TIMES.freshDeath;
     await this.#core.sleep(fresh ? TIMES.connectTimeout : TIMES.noRoute);
-    throw refused(fresh ? 'Connection timed out' : 'No route to host');
+    throw new ApiError(595, fresh ? 'Connection timed out' : 'No route to host', { body: 'empty' });
   }
 
   /** Waits while a change of membership is under way: pmxcfs blocks every write until it is settled. */
@@ -228,6 +259,7 @@ export class Nodes {
     this.onBooted(node.name);
     this.#later(node.name, TIMES.statd - TIMES.api, () => {
       node.reporting = true;
+      this.onReporting(node.name);
       if (node.network === 'up') node.silentSince = null;
       this.#core.changed();
     });
@@ -259,8 +291,4 @@ export class Nodes {
 /** Corosync runs on it and its network carries. */
 function connected(node: NodeState): boolean {
   return node.corosync && node.network === 'up';
-}
-
-function refused(reason: string): ApiError {
-  return new ApiError(595, reason, { body: 'empty' });
 }

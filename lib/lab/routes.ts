@@ -85,6 +85,9 @@ export async function carryOut(
         500,
         `hostname lookup '${node}' failed - failed to get address info for: ${node}: Name or service not known`,
       );
+    // A write that a hung node has taken in is carried out once it goes on, whoever still listens.
+    if (world.nodes.get(node).hung && request.method !== 'GET')
+      world.backlog.push({ node, work: () => carryOut(world, caller, node, request) });
     await world.nodes.reach(arrival, node);
   }
   const params = verify(route.endpoint, new Map([...request.given, ...fromPath]), majorOf(world));

@@ -132,7 +132,7 @@ export async function startLabServer(options: LabServerOptions): Promise<LabServ
 
 function modeOf(node: NodeStatus): Mode {
   if (node.power === 'off') return 'down';
-  if (node.network === 'cut') return 'silent';
+  if (node.network === 'cut' || (node.api && node.hung)) return 'silent';
   return node.api ? 'up' : 'down';
 }
 

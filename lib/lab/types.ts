@@ -129,6 +129,8 @@ export interface NodeStatus {
   readonly network: 'up' | 'cut';
   /** Booted and its API up. */
   readonly api: boolean;
+  /** Its API accepts connections and answers nothing. */
+  readonly hung: boolean;
   readonly quorate: boolean;
 }
 
@@ -171,6 +173,10 @@ export interface LabControl {
   /** Network only: the node lives on without quorum, its containers run on, but nothing reaches it. */
   cut(node: string): void;
   mendNetwork(node: string): void;
+  /** Its API daemon hangs: connections are accepted, nothing is answered. The rest of the node goes on. */
+  hang(node: string): void;
+  /** The daemon goes on, and does what was asked of it meanwhile. */
+  unhang(node: string): void;
   /** Makes a container's services fail (by hostname) while it runs on; or mends them. */
   breakService(hostname: string): void;
   mendService(hostname: string): void;

@@ -6,6 +6,7 @@ import type { Guests } from './guests.ts';
 import type { Ha } from './ha.ts';
 import type { Nodes } from './nodes.ts';
 import type { Pmxcfs } from './pmxcfs.ts';
+import type { Statd } from './statd.ts';
 import type { Storages } from './storage.ts';
 import type { Tasks } from './tasks.ts';
 
@@ -21,4 +22,7 @@ export interface World {
   readonly checker: Checker;
   readonly ha: Ha;
   readonly auth: Auth;
+  readonly statd: Statd;
+  /** What hung nodes have been asked to do. */
+  readonly backlog: { readonly node: string; readonly work: () => Promise<unknown> }[];
 }

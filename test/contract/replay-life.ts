@@ -52,6 +52,8 @@ export const lifecycle: Part = {
       { id: 'proxwarden@pve!ha', secret: 'secret', privileges: {} },
     ],
   },
+  // Lists are as old as pvestatd's last round.
+  before: { 'cluster/resources type=vm': (replay) => replay.pass(10) },
   skip: [
     ...NOT_IN_LAB,
     [/disabled storage/, 'the lab has no disabled storages'],

@@ -68,6 +68,7 @@ test('every verb does its one thing to what is named, and says so', { timeout },
     revive: 'pve1',
     cut: 'pve2',
     'mend-network': 'pve2',
+    hang: 'pve1',
     break: 'web',
     mend: 'web',
     fill: 'nas',
@@ -81,6 +82,8 @@ test('every verb does its one thing to what is named, and says so', { timeout },
     'revive pve1',
     'cut pve2',
     'mend-network pve2',
+    'unhang pve2',
+    'hang pve1',
     'break web',
     'mend web',
     'fill nas',
@@ -94,12 +97,12 @@ test('every verb does its one thing to what is named, and says so', { timeout },
   }
 });
 
-test("mend with a node's name mends its network", { timeout }, async (t) => {
+test("mend with a node's name mends its network and its API", { timeout }, async (t) => {
   const { lab, dir } = await start(t);
   const client = await connectLab(dir);
   await client.perform('cut', 'pve1');
   assert.match(await client.perform('mend', 'pve1'), /on the network again/);
-  assert.deepEqual(lab.calls, ['cut pve1', 'mend-network pve1']);
+  assert.deepEqual(lab.calls, ['cut pve1', 'mend-network pve1', 'unhang pve1']);
 });
 
 test(

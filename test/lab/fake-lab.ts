@@ -28,7 +28,14 @@ export class FakeLab implements LabControl {
   readonly #listeners: (() => void)[] = [];
 
   constructor(...names: readonly string[]) {
-    this.nodes = names.map((name) => ({ name, power: 'on', network: 'up', api: true, quorate: true }));
+    this.nodes = names.map((name) => ({
+      name,
+      power: 'on',
+      network: 'up',
+      api: true,
+      hung: false,
+      quorate: true,
+    }));
   }
 
   /** Changes one node and tells everybody. */
@@ -70,6 +77,14 @@ export class FakeLab implements LabControl {
   mendNetwork(node: string): void {
     this.calls.push(`mend-network ${node}`);
     this.set(node, { network: 'up' });
+  }
+  hang(node: string): void {
+    this.calls.push(`hang ${node}`);
+    this.set(node, { hung: true });
+  }
+  unhang(node: string): void {
+    this.calls.push(`unhang ${node}`);
+    this.set(node, { hung: false });
   }
   breakService(hostname: string): void {
     this.calls.push(`break ${hostname}`);
