@@ -1,6 +1,8 @@
 /** What PVE's answers mean for a person: one sentence that says what happened and what to do. */
 import type { Outcome } from '../errors.ts';
+import { grantLine } from '../roles.ts';
 import { outcomeOfStatus, type FailureKind } from './failure.ts';
+import { inWords } from './words.ts';
 
 export interface Answer {
   readonly cluster: string;
@@ -36,11 +38,10 @@ export function explainAnswer(answer: Answer): Sentence {
       outcome,
       failure: 'answer',
     };
-  const known = KNOWN.find(([pattern]) => pattern.test(answer.raw));
   const said = answer.raw === '' ? `status ${answer.status}` : answer.raw;
   return {
-    message: `${answer.what}: ${known === undefined ? said : `${known[1]} (${said})`}`,
-    hint: known?.[2] ?? (answer.status >= 502 && answer.status <= 504 ? PROXY_HINT : undefined),
+    message: `${answer.what}: ${inWords(said, answer.what)}`,
+    hint: answer.status >= 502 && answer.status <= 504 ? PROXY_HINT : undefined,
     outcome,
     failure: 'answer',
   };
@@ -57,78 +58,37 @@ function unauthorised({ cluster, tokenId, raw }: Answer): { message: string; hin
   };
 }
 
-function forbidden({ cluster, tokenId, what, raw }: Answer): { message: string; hint: string } {
-  const [, path, privileges] = /\((\/[^,]*), ([^)]+)\)/.exec(raw) ?? [];
-  if (path === undefined || privileges === undefined)
-    return {
-      message: `${what}: token ${tokenId} of cluster ${cluster} is not allowed to do that (${raw === '' ? '403' : raw})`,
-      hint: 'compare its privileges with the list in the README (token)',
-    };
-  const needed = privileges.split('|').join(' or ');
+/** A refused call names what is missing; some only say that something is. */
+function forbidden({ cluster, tokenId, what, raw }: Answer): { message: string; hint: string | undefined } {
+  const lacking = lackedRight(raw, tokenId);
+  if (lacking !== null) return { message: `${what}: ${lacking}`, hint: undefined };
   return {
-    message: `${what}: token ${tokenId} lacks ${needed} on ${path} — pveum acl modify ${path} --tokens '${tokenId}' --roles ROLE, with a role that holds ${needed} (see README, token)`,
-    hint: 'with privilege separation the user itself needs the privilege too: --users',
+    message: `${what}: token ${tokenId} of cluster ${cluster} is not allowed to do that (${raw === '' ? '403' : raw})`,
+    hint: 'compare its privileges with the list in the README (token)',
   };
 }
 
-function peer({ what, endpoint, node, status, raw }: Answer): { message: string; hint: undefined } {
+/**
+ * `token proxwarden@pve!cli lacks Datastore.AllocateSpace on /storage/nas — pveum acl modify …`, from PVE's words in an
+ * answer or in a task's log; null when they name no path.
+ */
+export function lackedRight(raw: string, who: string): string | null {
+  const [, path, privileges] = /\((\/[^,()]*), ([\w.|]+)\)/.exec(raw) ?? [];
+  if (path === undefined || privileges === undefined) return null;
+  const needed = privileges.split('|');
+  const subject = `${who.includes('!') ? 'token' : 'user'} ${who}`;
+  return `${subject} lacks ${needed.join(' or ')} on ${path} — ${grantLine(path, needed, who)}`;
+}
+
+/** The node lives but its daemons don't, when the connection is refused or nothing comes back. */
+function peer({ what, endpoint, node, status, raw }: Answer): { message: string; hint: string | undefined } {
   const who = node === null ? 'the node that it is for' : `node ${node}`;
   const how = status === 595 ? `cannot reach ${who}` : `reached ${who}, which then gave no answer`;
   return {
     message: `${what}: ${endpoint} ${how} (${status}${raw === '' ? '' : ` ${raw}`})`,
-    hint: undefined,
+    hint:
+      status === 596 || raw === 'Connection refused'
+        ? `if ${who} is up, \`systemctl restart pvedaemon pveproxy\` there`
+        : undefined,
   };
 }
-
-/** PVE's words, what they mean, and what helps. The first that fits counts. */
-const KNOWN: readonly (readonly [RegExp, string, string?])[] = [
-  [
-    /no quorum|Unable to open file .*\/etc\/pve\/.*Permission denied/i,
-    'the node has no quorum, so /etc/pve cannot be written',
-    'wait until the cluster is quorate again, or act through a node that is',
-  ],
-  [/^CT \d+ already exists|^VM \d+ already exists/, 'that vmid is taken'],
-  [/already running/, 'it runs already'],
-  [/not running$/, 'it does not run'],
-  [/can't overwrite running container/, 'a container with that vmid runs on the target'],
-  [
-    /is locked \((\w+)\)/,
-    'it is locked: a task works on it, or was cut off while it did',
-    'look at the node’s task list; if none is running, `pct unlock VMID` on its node frees it',
-  ],
-  [
-    /protection mode enabled/,
-    'it is protected against removal',
-    'take the protection off in its options first',
-  ],
-  [/container is running/, 'it runs'],
-  [/Configuration file 'nodes\/[^']+' does not exist/, 'there is no such container on that node'],
-  [/volume '[^']+' does not exist/, 'that volume is gone from its storage'],
-  [
-    /storage '[^']+' does not exist|No such storage/,
-    'there is no such storage',
-    'compare the inventory with `pvesm status`',
-  ],
-  [/storage '[^']+' is not available on node/, 'that storage is not set up for this node'],
-  [/storage '[^']+' is disabled/, 'that storage is disabled'],
-  [
-    /is not online|unable to activate storage|could not activate storage/,
-    'that storage cannot be used at the moment',
-  ],
-  [
-    /hostname lookup '[^']+' failed/,
-    'the cluster has no node of that name',
-    'compare the inventory with `pvecm nodes`',
-  ],
-  [/resource ID '[^']+' already defined/, 'it is under HA already'],
-  [/no such resource|not HA managed/, 'it is not under HA'],
-  [/used in HA resources/, 'it is under HA', 'remove its HA entry first'],
-  [/no such task/, 'the node does not know that task'],
-  [/detected modified configuration/, 'somebody else changed the configuration at the same moment'],
-  [/Only root may use this option|only allowed for root/, 'only root may do that, no token can'],
-  [
-    /Method '.*' not implemented|method '.*' not available/,
-    'this Proxmox VE version has no such call',
-    'Proxmox VE 8 or newer is needed',
-  ],
-];

@@ -3,7 +3,9 @@ import { abortReason, type Clock } from '../clock.ts';
 import { PveError } from '../errors.ts';
 import type { PveApi, TaskStatus } from './api.ts';
 import { succeeded } from './guest.ts';
+import { lackedRight } from './messages.ts';
 import { parseUpid } from './upid.ts';
+import { inWords } from './words.ts';
 
 /** A two-second restore isn't waited for ten; a long one isn't asked about all the time. */
 const POLL_FIRST_MS = 200;
@@ -91,7 +93,7 @@ export async function waitForTask(
           error,
         );
     }
-    if (end !== null) return ended(name, end, log);
+    if (end !== null) return ended(name, parseUpid(upid)?.user ?? '', end, log);
     const elapsedMs = clock.now() - startedAt;
     onProgress?.({ elapsedMs, line: log.at(-1) ?? null, silent });
     if (elapsedMs >= limitMs)
@@ -110,28 +112,43 @@ function isTransient(error: unknown): error is PveError {
   return error instanceof PveError && error.outcome !== 'refused';
 }
 
-function ended(name: string, exitstatus: string, log: readonly string[]): TaskResult {
+function ended(name: string, user: string, exitstatus: string, log: readonly string[]): TaskResult {
   if (succeeded(exitstatus)) return { exitstatus, log };
   const line = decisiveLine(log);
-  if (exitstatus === 'unexpected status' || exitstatus === '') {
-    const last = line ?? log.at(-1);
+  if (exitstatus === 'unexpected status' || exitstatus === '')
     throw unknownEnd(
-      `${name} ended without a result (unexpected status): its worker died or was killed${last === undefined ? '' : ` — ${last}`}`,
+      `${name} ended without a result (unexpected status): ${
+        line === null ? `its worker died or was killed${lastOf(log)}` : explained(name, line, log, user)
+      }`,
     );
-  }
-  throw new PveError(`${name} failed: ${shortened(line ?? exitstatus)}${noSpace(log)}`, {
+  throw new PveError(`${name} failed: ${explained(name, line ?? exitstatus, log, user)}`, {
     outcome: 'refused',
   });
+}
+
+function lastOf(log: readonly string[]): string {
+  const last = log.at(-1);
+  return last === undefined ? '' : ` — ${last}`;
+}
+
+/**
+ * The decisive line in a person's words. The commonest reasons are told by a tool in the middle of the log, and not in
+ * the line that says that it failed.
+ */
+function explained(name: string, line: string, log: readonly string[], user: string): string {
+  const lacking = lackedRight(line, user);
+  if (lacking !== null) return `${line}: ${lacking}`;
+  const short = shortened(line);
+  if (log.some((each) => each.includes('No space left on device')))
+    return `${short} (no space left on device)`;
+  if (log.some((each) => /premature end|Unexpected EOF in archive/.test(each)))
+    return `the archive is cut short or damaged (${short}) — choose another backup`;
+  return inWords(short, name);
 }
 
 /** PVE quotes whole pipelines; what they begin with is enough for a person. */
 function shortened(line: string): string {
   return line.replace(/command '(.{40})[^]{40,}?' failed:/, "command '$1…' failed:");
-}
-
-/** The commonest reason is told by a tool in the middle of the log, and not in the line that says that it failed. */
-function noSpace(log: readonly string[]): string {
-  return log.some((line) => line.includes('No space left on device')) ? ' (no space left on device)' : '';
 }
 
 /**

@@ -121,12 +121,22 @@ describe('the API', { concurrency: 2 }, () => {
       '/',
       'Sys.Audit',
       4,
-      /lacks Sys\.Audit on \/ — pveum acl modify \/ --tokens 'proxwarden@pve!lab' --roles ROLE/,
+      /lacks Sys\.Audit on \/ — pveum acl modify \/ --users proxwarden@pve --tokens 'proxwarden@pve!lab' --roles ProxWardenSee/,
     ],
     ['/vms', 'VM.Audit', 4, /is not in cluster home\n {2}→ .*the token needs VM\.Audit on \/vms/],
-    ['/vms', 'VM.PowerMgmt', 1, /lacks VM\.PowerMgmt on \/vms\/101 — pveum acl modify \/vms\/101 --tokens/],
+    [
+      '/vms',
+      'VM.PowerMgmt',
+      1,
+      /lacks VM\.PowerMgmt on \/vms\/101 — pveum acl modify \/vms .* --roles ProxWarden /,
+    ],
     ['/vms', 'VM.Config.Options', 1, /lacks .*VM\.Config\.Options on \/vms\/101 — pveum acl modify/],
-    ['/vms', 'VM.Backup', 1, /403 Permission check failed \(\/vms\/101, VM\.Backup\)/],
+    [
+      '/vms',
+      'VM.Backup',
+      1,
+      /lacks VM\.Backup on \/vms\/101 — pveum acl modify \/vms .* --roles ProxWarden /,
+    ],
     ['/storage/nas', 'Datastore.Audit', 4, /can't see the backup storage nas.*\n {2}→ .*Datastore\.Audit/],
     [
       '/storage/local',
@@ -138,7 +148,7 @@ describe('the API', { concurrency: 2 }, () => {
       '/sdn/zones/localnetwork',
       'SDN.Use',
       1,
-      /403 Permission check failed \(\/sdn\/zones\/localnetwork\/vmbr0, SDN\.Use\)/,
+      /403 Permission check failed \(\/sdn\/zones\/localnetwork\/vmbr0, SDN\.Use\): token proxwarden@pve!lab lacks SDN\.Use .* pveum acl modify \/sdn\/zones\/localnetwork --users .* --roles PVESDNUser/,
     ],
   ];
   for (const [path, privilege, code, says] of PRIVILEGES)

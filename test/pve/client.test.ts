@@ -244,7 +244,7 @@ test('guestDetail: a silent node leaves the status open, a missing container is 
   const error = await failure(api.guestDetail('pve1', 101));
   assert.match(
     error.message,
-    /^reading the configuration of CT 101 on pve1: there is no such container on that node \(Configuration file /,
+    /^reading the configuration of CT 101 on pve1: there is no container 101 on pve1 \(Configuration file /,
   );
   assert(isMissing(error));
 });
@@ -332,7 +332,7 @@ test('a missing privilege names itself, its path and the command', async (t) => 
   const { message } = await failure(api.stop('pve1', 101));
   assert.match(
     message,
-    /^stop of CT 101 on pve1: token proxwarden@pve!cli lacks VM.PowerMgmt on \/vms\/101 — pveum acl modify \/vms\/101 --tokens 'proxwarden@pve!cli' --roles /,
+    /^stop of CT 101 on pve1: token proxwarden@pve!cli lacks VM.PowerMgmt on \/vms\/101 — pveum acl modify \/vms --users proxwarden@pve --tokens 'proxwarden@pve!cli' --roles ProxWarden /,
   );
 });
 
@@ -366,7 +366,7 @@ test('a taken vmid can be told from other refusals', async (t) => {
   assert(isAlreadyExists(error));
   assert.equal(
     error.message,
-    "restore of CT 201 on pve1: that vmid is taken (CT 201 already exists on node 'pve1')",
+    "restore of CT 201 on pve1: vmid 201 is taken: its configuration is on pve1 (CT 201 already exists on node 'pve1')",
   );
 });
 

@@ -71,15 +71,29 @@ test('job errors: the ERROR line says why', async () => {
   const error = await failure(waitForTask(api, UPID, { clock: jumpingClock(), limitMs: 60_000 }));
   assert.equal(
     error.message,
-    "vzdump of CT 101 on pve1 failed: Backup of VM 999 failed - unable to find VM '999'",
+    "vzdump of CT 101 on pve1 failed: there is no container 999 on that node (Backup of VM 999 failed - unable to find VM '999')",
   );
   assert.equal(error.outcome, 'refused');
 });
 
+test('a privilege that only the task found missing: what is lacking, and the command', async () => {
+  const line =
+    'unable to restore CT 401 - 403 Permission check failed (/sdn/zones/localnetwork/vmbr0, SDN.Use)';
+  const { api } = fakeApi(0, line, [`TASK ERROR: ${line}`]);
+  const upid = 'UPID:pve2:0000022B:00043D51:6B034DAF:vzrestore:401:proxwarden@pve!cli:';
+  const error = await failure(waitForTask(api, upid, { clock: jumpingClock(), limitMs: 60_000 }));
+  assert.equal(
+    error.message,
+    `vzrestore of CT 401 on pve2 failed: ${line}: token proxwarden@pve!cli lacks SDN.Use on /sdn/zones/localnetwork/vmbr0 — pveum acl modify /sdn/zones/localnetwork --users proxwarden@pve --tokens 'proxwarden@pve!cli' --roles PVESDNUser`,
+  );
+});
 test('a task that failed without a log names its exit status', async () => {
   const { api } = fakeApi(0, 'CT is locked (backup)');
   const error = await failure(waitForTask(api, UPID, { clock: jumpingClock(), limitMs: 60_000 }));
-  assert.equal(error.message, 'vzdump of CT 101 on pve1 failed: CT is locked (backup)');
+  assert.match(
+    error.message,
+    /^vzdump of CT 101 on pve1 failed: it is locked: .* \(CT is locked \(backup\)\) — .*`pct unlock 101`/,
+  );
 });
 
 test('a worker that died leaves the outcome open', async () => {
@@ -88,7 +102,11 @@ test('a worker that died leaves the outcome open', async () => {
   ]);
   const error = await failure(waitForTask(api, UPID, { clock: jumpingClock(), limitMs: 60_000 }));
   assert.equal(error.outcome, 'unknown');
-  assert.match(error.message, /worker died.*can't acquire lock/);
+  assert.match(error.message, /another backup runs on that node \(can't acquire lock/);
+  const silent = fakeApi(0, 'unexpected status', ['INFO: creating archive']).api;
+  const killed = await failure(waitForTask(silent, UPID, { clock: jumpingClock(), limitMs: 60_000 }));
+  assert.equal(killed.outcome, 'unknown');
+  assert.match(killed.message, /its worker died or was killed — INFO: creating archive$/);
 });
 
 test('a node that is silent for a while has not lost its task', async () => {
