@@ -4,7 +4,9 @@ import type { FailoverAction, ProbeResult } from '../decide/model.ts';
 import { FailedError, messageOf, PveError } from '../errors.ts';
 import { probeAll } from '../observe/prober.ts';
 import type { StepRecord } from '../state/model.ts';
+import { progressOf } from '../tell/progress.ts';
 import type { Copy } from './copy.ts';
+import { expectedVerifyMs } from './estimate.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
 import { setProtection } from './look.ts';
 import { makeBackup } from './source.ts';
@@ -61,9 +63,15 @@ export async function liftProtection(context: OperationContext): Promise<string>
 }
 
 /** Success is the service answering: PVE says that it runs on the target, and its own probes pass (rule 8). */
-export async function verifyCopy(context: OperationContext, copy: Copy): Promise<string> {
+export async function verifyCopy(
+  context: OperationContext,
+  { name: step }: Pick<StepRecord, 'name'>,
+  copy: Copy,
+): Promise<string> {
   const { op, operations, container, runtime, signal } = context;
-  const until = runtime.clock.now() + container.failover.verifyMs;
+  const begun = runtime.clock.now();
+  const until = begun + container.failover.verifyMs;
+  const expected = expectedVerifyMs(operations.list().operations, op.container);
   for (;;) {
     const probes = await probeOnce(context);
     const detail = await readStatus(context, copy);
@@ -78,6 +86,17 @@ export async function verifyCopy(context: OperationContext, copy: Copy): Promise
         `CT ${copy.vmid} on ${copy.node} is ${detail?.status ?? 'of unknown state'}${bad === undefined ? '' : `, and ${bad.probe}: ${bad.reason}`}`,
       );
     }
+    context.teller.tell({
+      kind: 'step-progress',
+      operation: op.id,
+      container: op.container,
+      step,
+      ...progressOf({
+        elapsedMs: runtime.clock.now() - begun,
+        expectedMs: expected,
+        doing: `CT ${copy.vmid} is ${detail?.status ?? 'of unknown state'}, ${probes.filter((p) => p.ok).length} of ${probes.length} probes pass`,
+      }),
+    });
     await runtime.clock.sleep(VERIFY_EVERY_MS, signal);
   }
 }

@@ -9,7 +9,6 @@ import { quorateApi, type OperationContext } from './journal.ts';
 import { setConfig } from './look.ts';
 import { Cancelled } from './outcome.ts';
 import { RETIRED_TAG } from './retire.ts';
-import { expectedRestoreMs } from './estimate.ts';
 import { runTask } from './run-task.ts';
 import { gatedStart } from './start-gate.ts';
 
@@ -72,7 +71,7 @@ export async function restoreCopy(
       cluster: copy.cluster,
       node: copy.node,
       type: 'vzrestore',
-      expectedMs: expectedRestoreMs(context.operations.list().operations, op.data.backupSize),
+      work: { storage: container.backup.storage, bytes: op.data.backupSize },
       vmid: copy.vmid,
       issue: (to) =>
         to.restore(

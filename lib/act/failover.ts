@@ -56,7 +56,7 @@ export function attemptSteps(copy: Copy, action: FailoverAction, attempt: number
   return [
     { name: `restore${suffix}`, run: (c, r) => restoreCopy(c, r, copy, action) },
     { name: `start${suffix}`, run: (c, r) => startCopy(c, r, copy, action) },
-    { name: `verify${suffix}`, run: (c) => verifyCopy(c, copy) },
+    { name: `verify${suffix}`, run: (c, r) => verifyCopy(c, r, copy) },
   ];
 }
 

@@ -22,7 +22,7 @@ export async function runInPlace(context: OperationContext, kind: 'start' | 'res
   const steps: Step[] = [
     ...(kind === 'restart' ? [{ name: 'stop', run: (c, r) => stopToRestart(c, r, at) } satisfies Step] : []),
     { name: 'start', run: (c, r) => startAgain(c, r, at) },
-    { name: 'verify', run: (c) => verifyCopy(c, at) },
+    { name: 'verify', run: (c, r) => verifyCopy(c, r, at) },
   ];
   try {
     for (const step of steps) await runStep(context, step);

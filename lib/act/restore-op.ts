@@ -50,7 +50,7 @@ export async function restoreByHand(context: ActContext, request: RestoreRequest
     kind: 'restore',
     reason: 'a restore by hand',
     action,
-    data: { target: to, volid: backup.volid, backupAt: backup.at },
+    data: { target: to, volid: backup.volid, backupAt: backup.at, backupSize: backup.size },
   });
   const steps: Step[] =
     action === null
@@ -58,7 +58,7 @@ export async function restoreByHand(context: ActContext, request: RestoreRequest
       : [
           { name: 'restore', run: (c, r) => restoreCopy(c, r, copy, action) },
           { name: 'start', run: (c, r) => startCopy(c, r, copy, action) },
-          { name: 'verify', run: (c) => verifyCopy(c, copy) },
+          { name: 'verify', run: (c, r) => verifyCopy(c, r, copy) },
         ];
   const own: OperationContext = { ...context, op, container };
   teller.tell({
@@ -111,6 +111,7 @@ async function plainRestore(
     ...to,
     vmid,
     type: 'vzrestore',
+    work: { storage: backup.storage, bytes: backup.size },
     issue: (api) =>
       api.restore(
         to.node,

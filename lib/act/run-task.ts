@@ -4,9 +4,11 @@
  */
 import { messageOf, PveError } from '../errors.ts';
 import type { PveApi } from '../pve/api.ts';
+import { NO_PROGRESS, readProgress } from '../pve/progress.ts';
 import { waitForTask } from '../pve/task.ts';
 import type { StepRecord, TaskRecord } from '../state/model.ts';
-import { formatDuration } from '../units.ts';
+import { progressOf } from '../tell/progress.ts';
+import { expectedMs, type Work } from './estimate.ts';
 import { lookUntil } from './look.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
 
@@ -25,8 +27,8 @@ export interface TaskRequest {
   /** Sends the one POST or DELETE and returns the UPID. Called again only when it is proven that no task came of it. */
   readonly issue: (api: PveApi) => Promise<string>;
   readonly limitMs?: number;
-  /** How long it is expected to take, for the progress bar: PVE's logs of restores give no share. */
-  readonly expectedMs?: number | null;
+  /** What its length depends on, to estimate it by: PVE's logs of containers give no share. */
+  readonly work?: Pick<Work, 'storage' | 'bytes'>;
 }
 
 /**
@@ -63,36 +65,54 @@ export async function adoptTask(
 export async function awaitTask(
   context: OperationContext,
   record: StepRecord,
-  request: Pick<TaskRequest, 'cluster' | 'limitMs' | 'expectedMs'>,
+  request: Pick<TaskRequest, 'cluster' | 'limitMs' | 'work'>,
 ): Promise<readonly string[]> {
   const { op, operations } = context;
   const { task } = record;
   if (task?.upid == null) throw new Error(`bug: step ${record.name} of ${op.id} has no task to wait for`);
   const api = await quorateApi(context, request.cluster);
+  const { clock } = context.runtime;
+  const expected = expectedOf(context, task, request.work);
+  // Of one that was cut: how long it has taken already.
+  const sinceMs = Math.max(clock.now() - task.requestedAt, 0);
+  let said = NO_PROGRESS;
   const result = await waitForTask(api, task.upid, {
-    clock: context.runtime.clock,
+    clock,
     signal: context.signal,
     limitMs: request.limitMs ?? TASK_LIMIT_MS,
-    onLog: () => {
-      if (context.runtime.clock.now() - op.lease.heartbeatAt > HEARTBEAT_MS) operations.save(op);
+    onLog: (lines) => {
+      said = readProgress(said, lines);
+      if (clock.now() - op.lease.heartbeatAt > HEARTBEAT_MS) operations.save(op);
     },
-    onProgress: ({ elapsedMs, silent }) => {
-      const percent =
-        request.expectedMs == null ? null : Math.min(95, (elapsedMs / request.expectedMs) * 100);
-      const text = silent === null ? formatDuration(elapsedMs) : `no answer about it: ${silent}`;
+    onProgress: ({ elapsedMs, silent }) =>
       context.teller.tell({
         kind: 'step-progress',
         operation: op.id,
         container: op.container,
         step: record.name,
-        percent,
-        text,
-      });
-    },
+        ...progressOf({
+          ...said,
+          elapsedMs: sinceMs + elapsedMs,
+          expectedMs: expected,
+          doing: silent === null ? said.phase : `no answer about it: ${silent}`,
+        }),
+      }),
   });
+  task.endedAt = clock.now();
+  if (request.work !== undefined) task.storage = request.work.storage;
+  if (request.work?.bytes != null) task.bytes = request.work.bytes;
   task.exitstatus = result.exitstatus;
   operations.save(op);
   return result.log;
+}
+
+function expectedOf(
+  { op, operations }: OperationContext,
+  { type, node }: TaskRecord,
+  work: TaskRequest['work'],
+): number | null {
+  if (work === undefined || (type !== 'vzdump' && type !== 'vzrestore')) return null;
+  return expectedMs(operations.list().operations, { ...work, type, node, container: op.container });
 }
 
 /**

@@ -87,6 +87,7 @@ export async function makeBackup(
     node: what.node,
     vmid: what.vmid,
     type: 'vzdump',
+    work: { storage, bytes: null },
     issue: (to) =>
       to.vzdump(what.node, { vmid: what.vmid, storage, mode: what.mode, notes: what.notes }, { signal }),
   });
@@ -99,6 +100,8 @@ export async function makeBackup(
   );
   if (entry === undefined)
     throw new FailedError(`${volid} is not on ${storage}, although its vzdump ended well`);
+  // Also for the estimate of the next one.
+  if (record.task !== null) record.task.bytes = entry.size;
   return { volid, at: entry.at, size: entry.size };
 }
 

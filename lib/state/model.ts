@@ -109,6 +109,10 @@ export const TaskRecord = z.object({
   before: z.array(z.string()),
   upid: z.string().nullable(),
   exitstatus: z.string().nullable(),
+  /** When it was seen to have ended, the storage of its archive and the archive's size: what estimates are made of. */
+  endedAt: z.number().optional(),
+  storage: z.string().optional(),
+  bytes: z.number().optional(),
 });
 export type TaskRecord = z.infer<typeof TaskRecord>;
 

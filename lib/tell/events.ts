@@ -52,6 +52,9 @@ export type Event =
       readonly container: string;
       readonly step: string;
       readonly percent: number | null;
+      readonly remainingMs: number | null;
+      /** By the time it took earlier, and not by what it says itself. */
+      readonly estimated: boolean;
       readonly text: string;
     }
   | {

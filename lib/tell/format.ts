@@ -33,7 +33,7 @@ function apply<K extends Event['kind']>(event: Extract<Event, { kind: K }>): str
 /** `[######----]  60% `, or nothing when the share is unknown. */
 export function bar(percent: number | null): string {
   if (percent === null) return '';
-  const filled = Math.round(Math.min(Math.max(percent, 0), 100) / 5);
+  const filled = Math.floor(Math.min(Math.max(percent, 0), 100) / 5);
   return `[${'#'.repeat(filled)}${'-'.repeat(20 - filled)}] ${String(Math.round(percent)).padStart(3)}% `;
 }
 

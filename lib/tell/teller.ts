@@ -15,8 +15,9 @@ export interface TellerOptions {
 }
 
 const RANK = { error: 0, warn: 1, info: 2, debug: 3 } as const;
-/** In a log, progress of one step is shown at most this often. */
-const PROGRESS_EVERY_MS = 10_000;
+/** In a log, progress of one step is shown after this time, and then each time after twice as long. */
+const PROGRESS_FIRST_MS = 10_000;
+const PROGRESS_MAX_MS = 300_000;
 
 function levelOf(event: Event): keyof typeof RANK {
   if (event.kind === 'note') return event.level;
@@ -35,7 +36,7 @@ export function createTeller(options: TellerOptions): Teller {
 }
 
 function plainTeller({ io, clock, level, json }: TellerOptions): Teller {
-  const shown = new Map<string, number>();
+  const next = new Map<string, { at: number; pauseMs: number }>();
   /** What was told of a failed step, by operation: its end need not repeat it. */
   const failed = new Map<string, string>();
   return {
@@ -45,9 +46,10 @@ function plainTeller({ io, clock, level, json }: TellerOptions): Teller {
       const now = clock.now();
       if (event.kind === 'step-progress') {
         const key = `${event.operation} ${event.step}`;
-        const last = shown.get(key);
-        shown.set(key, last === undefined || now - last >= PROGRESS_EVERY_MS ? now : last);
-        if (last === undefined || now - last < PROGRESS_EVERY_MS) return;
+        const due = next.get(key);
+        const pauseMs = due === undefined ? PROGRESS_FIRST_MS : Math.min(due.pauseMs * 2, PROGRESS_MAX_MS);
+        if (due === undefined || now >= due.at) next.set(key, { at: now + pauseMs, pauseMs });
+        if (due === undefined || now < due.at) return;
       }
       if (json) return io.err(redact(JSON.stringify({ at: now, ...event })));
       const repeats = event.kind === 'operation-ended' && failed.get(event.operation) === event.text;
