@@ -28,7 +28,8 @@ export const failover = defineCommand({
       // No default: it would count as given, and conflict.
       .option('planned', {
         type: 'boolean',
-        describe: 'the source is alive: stop it, back it up, restore exactly that',
+        describe:
+          'the source is alive: stop it, back it up, restore exactly that (a stopped one is not started)',
       })
       .option('plan', {
         type: 'string',

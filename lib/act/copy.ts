@@ -1,4 +1,4 @@
-/** The copy itself: restoring it, reading that it is ours, starting it, and taking it away again before its start. */
+/** The copy itself: restoring it, reading that it is ours, and taking it away again before its start (start-copy.ts). */
 import { composeDescription, isAtHome, parseLineage, TAG } from '../decide/lineage.ts';
 import { incarnationKey } from '../decide/incarnations.ts';
 import type { FailoverAction, GuestDetail, Lineage } from '../decide/model.ts';
@@ -6,11 +6,9 @@ import { BlockedError, FailedError, PveError } from '../errors.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { StepRecord } from '../state/model.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
-import { setConfig } from './look.ts';
 import { Cancelled } from './outcome.ts';
 import { RETIRED_TAG } from './retire.ts';
 import { runTask } from './run-task.ts';
-import { gatedStart } from './start-gate.ts';
 
 /** Which copy this attempt is about. An attempt whose copy was started takes the next epoch and vmid. */
 export interface Copy {
@@ -25,7 +23,8 @@ function tagsOf(previous: readonly string[]): string[] {
   return [...new Set([...previous.filter((t) => t !== RETIRED_TAG), TAG])];
 }
 
-function lineageOf(
+/** The line of this copy, for where it is. */
+export function lineageOf(
   { op, runtime }: OperationContext,
   copy: Copy,
   action: FailoverAction,
@@ -42,6 +41,7 @@ function lineageOf(
     source: op.data.volid ?? '',
     phase,
     at: Math.round(runtime.clock.now()),
+    ...(phase === 'live' && action.stopped === 'by-hand' ? { stopped: 'by-hand' as const } : {}),
   };
 }
 
@@ -135,7 +135,11 @@ function assertOurs(context: OperationContext, there: GuestDetail, copy: Copy, c
 }
 
 /** The copy as its node says, or null when it isn't there. */
-async function readCopy(context: OperationContext, api: PveApi, copy: Copy): Promise<GuestDetail | null> {
+export async function readCopy(
+  context: OperationContext,
+  api: PveApi,
+  copy: Copy,
+): Promise<GuestDetail | null> {
   const { guests } = await api.resources({ signal: context.signal });
   const listed = guests.find((g) => g.vmid === copy.vmid);
   try {
@@ -155,97 +159,6 @@ export function isOurs({ op }: OperationContext, detail: GuestDetail, copy: Copy
     line.container === op.container &&
     isAtHome(line, { ...copy, node: detail.node })
   );
-}
-
-/**
- * Starts the copy. Rule 1 is proven by reads that are fresh at the moment of the call, and the lineage line says
- * `live` before the start is asked for: from there on the copy wins over an original that returns.
- */
-export async function startCopy(
-  context: OperationContext,
-  record: StepRecord,
-  copy: Copy,
-  action: FailoverAction,
-): Promise<string> {
-  const { op, container } = context;
-  const api = await quorateApi(context, copy.cluster);
-  const before = await readCopy(context, api, copy);
-  if (before !== null && isOurs(context, before, copy) && before.status === 'running' && op.data.startAsked)
-    return `CT ${copy.vmid} runs on ${copy.node} already`;
-  const askedBefore = op.data.startAsked;
-  const gated = gatedStart(context, { container, copy, from: action.from });
-  let sent = false;
-  try {
-    await runTask(context, record, {
-      cluster: copy.cluster,
-      node: copy.node,
-      type: 'vzstart',
-      vmid: copy.vmid,
-      prepare: async (to) => {
-        await gated.prepare(to);
-        await markLive(context, to, copy, action);
-      },
-      issue: (to) => gated.issue(to, () => (sent = true)),
-    });
-  } catch (error) {
-    // Marked, and then a gate has closed: nothing has been sent, so the original may still win.
-    if (!askedBefore && !sent && op.data.startAsked && context.signal?.aborted !== true)
-      await unmark(context, copy, action);
-    throw error;
-  }
-  return `CT ${copy.vmid} started on ${copy.node}`;
-}
-
-async function markLive(
-  context: OperationContext,
-  api: PveApi,
-  copy: Copy,
-  action: FailoverAction,
-): Promise<void> {
-  const { op, operations, signal } = context;
-  const detail = await api.guestDetail(copy.node, copy.vmid, { signal });
-  if (!isOurs(context, detail, copy))
-    throw new BlockedError(`${op.container}: CT ${copy.vmid} on ${copy.node} is not ours any more`);
-  op.data.startAsked = true;
-  op.data.live = { vmid: copy.vmid, epoch: copy.epoch };
-  operations.save(op);
-  operations.assertLease(op);
-  await setPhase(context, api, copy, action, { phase: 'live', previous: detail.description });
-}
-
-/** Takes `markLive` back, in the opposite order: the line first. Does nothing when it can't be read back. */
-async function unmark(context: OperationContext, copy: Copy, action: FailoverAction): Promise<void> {
-  const { op, operations, signal } = context;
-  try {
-    const api = await quorateApi(context, copy.cluster);
-    const detail = await api.guestDetail(copy.node, copy.vmid, { signal });
-    if (!isOurs(context, detail, copy) || detail.status !== 'stopped') return;
-    operations.assertLease(op);
-    await setPhase(context, api, copy, action, { phase: 'restored', previous: detail.description });
-  } catch (error) {
-    // It counts as asked to start, then: nothing is destroyed.
-    if (error instanceof PveError || error instanceof FailedError) return;
-    throw error;
-  }
-  op.data.startAsked = false;
-  op.data.live = null;
-  operations.save(op);
-}
-
-async function setPhase(
-  context: OperationContext,
-  api: PveApi,
-  copy: Copy,
-  action: FailoverAction,
-  { phase, previous }: { phase: Lineage['phase']; previous: string },
-): Promise<void> {
-  const { op } = context;
-  const description = composeDescription({
-    sentence: `copy of ${op.container} (was ${incarnationKey(action.from)}), restored by ${op.id} from ${op.data.volid ?? '?'}.`,
-    line: lineageOf(context, copy, action, phase),
-    previous,
-  });
-  await setConfig(context, api, copy, { description });
 }
 
 /** Takes a copy away that has never been asked to start. Refuses anything that isn't ours. `madeBy`: the operation that made it. */

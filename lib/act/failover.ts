@@ -7,7 +7,8 @@ import type { FailoverAction } from '../decide/model.ts';
 import { guardGroup } from '../decide/retire.ts';
 import { BlockedError, FailedError, LockedError, messageOf } from '../errors.ts';
 import type { Operation } from '../state/model.ts';
-import { destroyCopy, restoreCopy, startCopy, type Copy } from './copy.ts';
+import { destroyCopy, restoreCopy, type Copy } from './copy.ts';
+import { startCopy, takeOverStopped } from './start-copy.ts';
 import { fenceNode } from './fence/fence.ts';
 import { runHooks } from './hooks.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
@@ -16,7 +17,7 @@ import { backUpCopy, liftProtection, protectBackup, verifyCopy } from './after.t
 import { Cancelled, type Outcome } from './outcome.ts';
 import { preflight, proveSource } from './preflight.ts';
 import { guardSuperseded, retireAlive, setGuard } from './retire.ts';
-import { backUpSource, stopSource } from './source.ts';
+import { backUpSource, stillStopped, stopSource } from './source.ts';
 import { causeOf, undo } from './undo.ts';
 
 /** The steps before the copy, in order. */
@@ -32,7 +33,9 @@ export function firstSteps(action: FailoverAction): Step[] {
     steps.push({ name: `fence ${place}`, run: (c) => fenceNode(c, c.container, ...splitPlace(place)) });
   if (action.sourceAlive)
     steps.push(
-      { name: 'stop source', run: (c, r) => stopSource(c, r, action) },
+      action.stopped === undefined
+        ? { name: 'stop source', run: (c, r) => stopSource(c, r, action) }
+        : { name: 'source stays stopped', run: (c) => stillStopped(c, action) },
       ...(action.volid === null
         ? [{ name: 'backup source', run: (c, r) => backUpSource(c, r, action) } satisfies Step]
         : []),
@@ -53,6 +56,11 @@ function splitPlace(place: string): [string, string] {
 /** The steps of one attempt on one target. */
 export function attemptSteps(copy: Copy, action: FailoverAction, attempt: number): Step[] {
   const suffix = attempt === 0 ? '' : ` #${attempt + 1}`;
+  if (action.stopped !== undefined)
+    return [
+      { name: `restore${suffix}`, run: (c, r) => restoreCopy(c, r, copy, action) },
+      { name: `take over${suffix}`, run: (c) => takeOverStopped(c, copy, action) },
+    ];
   return [
     { name: `restore${suffix}`, run: (c, r) => restoreCopy(c, r, copy, action) },
     { name: `start${suffix}`, run: (c, r) => startCopy(c, r, copy, action) },
@@ -111,7 +119,10 @@ export async function runFailover(context: OperationContext, action: FailoverAct
   warnings.push(...op.steps.filter((s) => s.note.startsWith('warning:')).map((s) => s.note));
   return {
     status: 'done',
-    text: [`${op.container} runs on ${copy.node} as CT ${copy.vmid}`, ...warnings].join('; '),
+    text: [
+      `${op.container} ${action.stopped === undefined ? 'runs' : 'is'} on ${copy.node} as CT ${copy.vmid}${action.stopped === undefined ? '' : ', stopped as it was'}`,
+      ...warnings,
+    ].join('; '),
   };
 }
 

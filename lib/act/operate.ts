@@ -154,7 +154,7 @@ async function end(context: OperationContext, outcome: Outcome): Promise<void> {
       });
     if (op.kind === 'failover' && outcome.status === 'error') after.lastFailoverAt = now;
     // Its probes have just passed: the table need not wait for the next run to say so.
-    if (outcome.status === 'done' && VERIFIED.has(op.kind))
+    if (outcome.status === 'done' && VERIFIED.has(op.kind) && op.action?.stopped === undefined)
       Object.assign(after, {
         verdict: { kind: 'healthy', reason: `verified by ${op.id}` },
         lastHealthyAt: op.data.verifiedAt ?? now,

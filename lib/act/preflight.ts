@@ -55,6 +55,8 @@ function difference(now: FailoverAction, then: FailoverAction): string | null {
   if (now.vmid !== then.vmid) return `the copy would be CT ${now.vmid}, not ${then.vmid}`;
   if (now.sourceAlive !== then.sourceAlive)
     return now.sourceAlive ? `${now.from.node} answers again` : `${now.from.node} has fallen silent`;
+  if ((now.stopped === undefined) !== (then.stopped === undefined))
+    return now.stopped === undefined ? `CT ${now.from.vmid} runs now` : `CT ${now.from.vmid} is stopped now`;
   if (now.volid !== then.volid)
     return `the backup would be ${now.volid ?? 'a fresh one'}, not ${then.volid ?? 'a fresh one'}`;
   if (now.target.node !== then.target.node)

@@ -1,6 +1,6 @@
 /** The source on a living node: stopping it, backing it up, and starting it again when the failover is undone. */
 import type { FailoverAction } from '../decide/model.ts';
-import { FailedError, PveError } from '../errors.ts';
+import { BlockedError, FailedError, PveError } from '../errors.ts';
 import { createdArchive } from '../pve/task.ts';
 import type { StepRecord } from '../state/model.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
@@ -51,6 +51,22 @@ export async function stopSource(
       `CT ${vmid} on ${node} is ${after.status ?? 'of unknown state'} after it was stopped`,
     );
   return `CT ${vmid} on ${node} is stopped`;
+}
+
+/** A planned move of a stopped container: it is not stopped by us, so it must still be stopped. Throws BlockedError. */
+export async function stillStopped(context: OperationContext, action: FailoverAction): Promise<string> {
+  const { op, operations, signal } = context;
+  const { cluster, node, vmid } = action.from;
+  const api = await quorateApi(context, cluster);
+  const detail = await api.guestDetail(node, vmid, { signal });
+  if (detail.status !== 'stopped')
+    throw new BlockedError(
+      `CT ${vmid} on ${node} is ${detail.status ?? 'of unknown state'}, and a stopped one was to be moved`,
+    );
+  // Once it has been retired its onboot is ours.
+  op.data.onboot ??= detail.onboot;
+  operations.save(op);
+  return `CT ${vmid} on ${node} is stopped, and so will be its copy`;
 }
 
 /** Backs the stopped source up (mode stop) and sets `data.volid` to exactly that backup. */

@@ -19,7 +19,7 @@ import type {
 import { place, type Reservations } from './placement.ts';
 import { proofOf, requiredLevel } from './proof.ts';
 import { retirement } from './retire.ts';
-import { isAlive, sourceGate } from './source.ts';
+import { isAlive, sourceGate, stoppedSource } from './source.ts';
 
 export interface FailoverInput {
   readonly container: Container;
@@ -103,6 +103,7 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
   const key = `${target.cluster}/${target.node}`;
   input.reserved.set(key, (input.reserved.get(key) ?? 0) + (memory ?? 0));
   const chosen = backup.choice?.chosen ?? null;
+  const stopped = source.alive ? stoppedSource(input, view, current) : undefined;
   return {
     gates,
     rejected,
@@ -119,25 +120,43 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
       sourceAlive: source.alive,
       fence: [...fence],
       retire,
+      ...(stopped === undefined ? {} : { stopped }),
     },
-    why: sentence(current, target.node, vmid, chosen, input.now, [...fence]),
+    why: sentence(input, {
+      from: current,
+      to: target.node,
+      vmid,
+      backup: chosen,
+      fence: [...fence],
+      stopped,
+    }),
   };
 }
 
 function sentence(
-  from: Incarnation,
-  to: string,
-  vmid: number,
-  backup: BackupView | null,
-  now: number,
-  fence: string[],
+  { now }: Pick<FailoverInput, 'now'>,
+  {
+    from,
+    to,
+    vmid,
+    backup,
+    fence,
+    stopped,
+  }: {
+    from: Incarnation;
+    to: string;
+    vmid: number;
+    backup: BackupView | null;
+    fence: readonly string[];
+    stopped: FailoverAction['stopped'];
+  },
 ): string {
   const steps = [
     ...(fence.length > 0 ? [`power off ${fence.join(', ')}`] : []),
     backup === null
-      ? `stop and back up CT ${from.vmid} on ${from.node}`
+      ? `${stopped === undefined ? 'stop and back up' : 'back up the stopped'} CT ${from.vmid} on ${from.node}`
       : `take the backup of ${formatDuration(Math.max(now - backup.at, 0))} ago`,
-    `restore it on ${to} as CT ${vmid}`,
+    `restore it on ${to} as CT ${vmid}${stopped === undefined ? '' : ', not started'}`,
   ];
   return `${steps.join(', ')}, in place of ${incarnationKey(from)}`;
 }
@@ -158,7 +177,10 @@ function proofGate(
   // On a living node its own word is all there is: `fenced` demands a fence of dead nodes.
   if (proof.level >= (how.alive ? Math.min(required, 2) : required)) return pass('proof', name);
   if (how.isSource && how.alive)
-    return pass('proof', `${incarnationKey(other)} will be stopped, and its node must say so (P2)`);
+    return pass(
+      'proof',
+      `${incarnationKey(other)} ${stoppedSource(input, view, other) === undefined ? 'will be stopped' : 'is stopped'}, and its node must say so (P2)`,
+    );
   const fenced = fenceable(input, view, other.node);
   if (fenced === null) {
     how.fence.add(`${other.cluster}/${other.node}`);

@@ -25,11 +25,13 @@ const FIELDS = [
   'source',
   'phase',
   'at',
+  'stopped',
 ] as const;
 
 /** One line, `proxwarden-lineage: container=dns cluster=home …`. Values are URI-encoded, so they hold no spaces. */
 export function formatLineage(line: Lineage): string {
-  return `${PREFIX} ${FIELDS.map((field) => `${field}=${encodeURIComponent(String(line[field]))}`).join(' ')}`;
+  const given = FIELDS.filter((field) => line[field] !== undefined);
+  return `${PREFIX} ${given.map((field) => `${field}=${encodeURIComponent(String(line[field]))}`).join(' ')}`;
 }
 
 /** The lineage line in a description, or null when there is none or it is not well-formed. Two lines count as none. */

@@ -38,9 +38,14 @@ export const Lineage = z.object({
   operation: z.string(),
   /** volid of the backup it was restored from. */
   source: z.string(),
-  /** `restored`: not started yet, an original that returns wins. `live`: its start has been asked for, it wins. */
+  /**
+   * `restored`: not started yet, an original that returns wins. `live`: its start has been asked for, or it has taken
+   * over from a stopped one, stopped: it wins.
+   */
   phase: z.enum(['restored', 'live']),
   at: z.number().int(),
+  /** It has taken over from a container that a person had stopped. It counts until somebody starts the copy. */
+  stopped: z.literal('by-hand').optional(),
 });
 export type Lineage = z.infer<typeof Lineage>;
 
@@ -285,6 +290,8 @@ export const FailoverAction = z.object({
   fence: z.array(z.string()),
   /** How the original is kept from starting again. */
   retire: z.enum(['onboot-off', 'ha-guard', 'risk-accepted', 'nothing-to-do']),
+  /** A planned move of a stopped container: restored, not started. Who stopped it decides whether it may be started later. */
+  stopped: z.enum(['by-hand', 'by-itself']).optional(),
 });
 export type FailoverAction = z.infer<typeof FailoverAction>;
 

@@ -2,7 +2,7 @@
 import type { Container } from '../inventory/types.ts';
 import type { Request } from './decide.ts';
 import { fail, pass } from './gates.ts';
-import type { ClusterView, Gate, Incarnation, Verdict } from './model.ts';
+import type { ClusterView, FailoverAction, Gate, Incarnation, Verdict } from './model.ts';
 
 export interface SourceInput {
   readonly container: Container;
@@ -35,13 +35,8 @@ function livingSource(
 ): Gate {
   const { name } = container;
   const where = `CT ${current.vmid} on ${current.node}`;
-  const detail = view.details.find((d) => d.node === current.node && d.vmid === current.vmid);
-  if (request?.mode === 'planned' && detail?.status === 'stopped')
-    return fail(
-      'source',
-      `${where} is stopped, and a move ends with a container that runs`,
-      `start it first, or make a stopped copy elsewhere: \`proxwarden restore ${name} --to NODE --vmid N\``,
-    );
+  if (stoppedSource({ request, verdict }, view, current) !== undefined)
+    return pass('source', `${where} is stopped: it is backed up, and its copy is not started`);
   if (request?.mode === 'by-hand' && verdict.kind === 'healthy')
     return fail(
       'source',
@@ -55,6 +50,17 @@ function livingSource(
       `set backup.beforeFailover: when-source-alive, or name a backup: \`proxwarden failover ${name} --backup VOLID --accept-data-loss AGE\``,
     );
   return pass('source', `${where} is on a living node: it is stopped and backed up first`);
+}
+
+/** A planned move of a container that is stopped leaves it stopped. Who stopped it; undefined: it is to run. */
+export function stoppedSource(
+  { request, verdict }: Pick<SourceInput, 'request' | 'verdict'>,
+  view: ClusterView,
+  current: Incarnation,
+): FailoverAction['stopped'] {
+  const detail = view.details.find((d) => d.node === current.node && d.vmid === current.vmid);
+  if (request?.mode !== 'planned' || detail?.status !== 'stopped') return undefined;
+  return verdict.kind === 'stopped-by-hand' ? 'by-hand' : 'by-itself';
 }
 
 function silentSource({ container, request }: SourceInput, view: ClusterView, current: Incarnation): Gate {

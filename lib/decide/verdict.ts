@@ -131,11 +131,22 @@ function stoppedByHand(observation: Observation, current: Incarnation): string |
   const detail = observation.clusters[current.cluster]?.details.find(
     (d) => d.vmid === current.vmid && d.node === current.node,
   );
-  if (detail === undefined || detail.status !== 'stopped' || detail.lastTask === null) return null;
+  if (detail === undefined || detail.status !== 'stopped') return null;
+  if (detail.lastTask === null) return movedStopped(observation, current);
   const { type, user, ok, ours } = detail.lastTask;
   // A copy that we have stopped ourselves (its probes never passed) is down, whoever looks at the task log.
   if (!ok || ours === true || (type !== 'vzstop' && type !== 'vzshutdown')) return null;
   return `stopped by ${user} (${type})`;
+}
+
+/** A copy that was never started here, of a container that a person had stopped before it was moved. */
+function movedStopped(observation: Observation, current: Incarnation): string | null {
+  const line = observation.clusters[current.cluster]?.lineages.find(
+    (l) => l.vmid === current.vmid && l.node === current.node,
+  )?.line;
+  return line?.stopped === 'by-hand' && line.epoch === current.epoch
+    ? `stopped by hand before ${line.operation} moved it to ${current.node}`
+    : null;
 }
 
 function passReason(probes: readonly ProbeResult[]): string {

@@ -362,3 +362,44 @@ test('a lost answer, and the restore that is found is another runner’s with th
   assert.equal(parseLineage(bench.pve.guest(1_000_101).config.description)?.operation, 'op-of-another');
   assert.deepEqual(bench.pve.violations, []);
 });
+
+test('planned, of a stopped container: restored and not started, and the current one from then on', async (t) => {
+  const bench = new ActBench(t);
+  const original = bench.pve.guest(101);
+  original.running = false;
+  original.lastTask = { type: 'vzstop', user: 'root@pam', endedAt: bench.clock.now(), ok: true };
+  await bench.look();
+  const { op, outcome } = await bench.act(PLANNED);
+  assert.equal(outcome.status, 'done', outcome.text);
+  assert.match(outcome.text, /^dns is on pve2 as CT 1000101, stopped as it was$/);
+  assert.deepEqual(
+    bench.pve.writes.filter((w) => /^vz(start|stop|shutdown)/.test(w)),
+    [],
+  );
+  const line = parseLineage(bench.pve.guest(1_000_101).config.description);
+  assert.deepEqual([line?.phase, line?.stopped, line?.epoch], ['live', 'by-hand', 1]);
+  assert.deepEqual([original.config.onboot, bench.pve.guest(1_000_101).config.onboot], [false, true]);
+  assert.equal(op.data.weStopped, false);
+  await bench.fail(4);
+  const record = bench.context.state.read().containers['dns'];
+  assert.deepEqual(
+    [record?.verdict?.kind, record?.failures, record?.current?.epoch],
+    ['stopped-by-hand', 0, 1],
+  );
+});
+
+test('planned, of a stopped container that somebody starts meanwhile: the original wins', async (t) => {
+  const bench = new ActBench(t);
+  bench.pve.guest(101).running = false;
+  await bench.look();
+  bench.pve.onTask = (type) => {
+    if (type === 'vzrestore') bench.pve.guest(101).running = true;
+    return null;
+  };
+  const { outcome } = await bench.act(PLANNED);
+  assert.notEqual(outcome.status, 'done');
+  assert.match(outcome.text, /CT 1000101 on pve2 is not started: .*CT 101 is running there/);
+  assert.deepEqual(bench.pve.running(), ['pve1/101']);
+  assert.equal(bench.pve.guests.has(1_000_101), false);
+  assert.equal(bench.pve.guest(101).config.onboot, true, 'as it was');
+});

@@ -1,7 +1,8 @@
 /** An operation that stands right before a step, for the tests of the rules. */
 import assert from 'node:assert/strict';
 import { type TestContext } from 'node:test';
-import { destroyCopy, startCopy, type Copy } from '../../lib/act/copy.ts';
+import { destroyCopy, type Copy } from '../../lib/act/copy.ts';
+import { startCopy } from '../../lib/act/start-copy.ts';
 import { runStep, type OperationContext, type Step } from '../../lib/act/journal.ts';
 import { formatLineage, TAG } from '../../lib/decide/lineage.ts';
 import type { FailoverAction, Lineage } from '../../lib/decide/model.ts';

@@ -23,6 +23,8 @@ interface Story {
   readonly cut: string;
   /** Where web may run in the end. */
   readonly ends: readonly string[];
+  /** Where its copies are in the end, running or not. */
+  readonly moved?: readonly string[];
   /** It ends in hands off, as it would without a kill. */
   readonly failed?: boolean;
   /** All points, or every fifth: the stories share most of their steps. `CUT=all` takes all of all. */
@@ -60,6 +62,20 @@ const stories: readonly Story[] = [
       [RESTORE, 1],
       [START, 1],
       [STOP, 1],
+      [DUMP, 2],
+    ],
+  },
+  {
+    name: 'a planned move of a stopped container',
+    folder: 'planned-move-stopped',
+    before: ['cron', 'stop 101 by hand', 'cron'],
+    cut: 'run failover web --planned --to pve3',
+    ends: [],
+    moved: ['pve1', 'pve3'],
+    atMost: [
+      [RESTORE, 1],
+      [START, 0],
+      [STOP, 0],
       [DUMP, 2],
     ],
   },
@@ -161,7 +177,16 @@ async function tell(story: Story, doom: Doom): Promise<z.infer<typeof Made>> {
 /** `begun`: a person's command that dies before its operation is in the journal has simply not been given. */
 function assertEnd(stage: Stage, story: Story, begun: boolean): void {
   const running = stage.lab.running().filter((copy) => copy.hostname === 'web');
-  const ends = begun || story.cut === 'cron' ? story.ends : ['pve1'];
+  const ends = begun || story.cut === 'cron' || story.moved !== undefined ? story.ends : ['pve1'];
+  if (begun && story.moved !== undefined) {
+    const copies = stage.lab.status().containers.filter((c) => c.hostname === 'web');
+    assert.deepEqual(
+      copies.map((c) => c.node),
+      story.moved,
+      'where its copies are',
+    );
+    assert.equal(stage.state().containers['web']?.current?.epoch, 1);
+  }
   assert.deepEqual(
     running.map((copy) => copy.node),
     ends,
