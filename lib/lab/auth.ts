@@ -5,9 +5,11 @@ import type { TokenSpec } from './types.ts';
 export class Caller {
   /** `proxwarden@pve!cli`: the user part of UPIDs. */
   readonly id: string;
+  readonly #about: { readonly expire: number; readonly privsep: 0 | 1 };
   readonly #acl: ReadonlyMap<string, ReadonlySet<string>>;
   constructor(spec: TokenSpec) {
     this.id = spec.id;
+    this.#about = { expire: spec.expire ?? 0, privsep: spec.privsep === false ? 0 : 1 };
     this.#acl = new Map(Object.entries(spec.privileges).map(([path, names]) => [path, new Set(names)]));
   }
 
@@ -34,6 +36,11 @@ export class Caller {
 
   mayAny(path: string, privileges: readonly string[]): boolean {
     return privileges.some((privilege) => this.may(path, privilege));
+  }
+
+  /** Itself, as GET /access/users/{userid}/token/{tokenid} shows it. */
+  get about(): { readonly expire: number; readonly privsep: 0 | 1 } {
+    return this.#about;
   }
 
   /** Throws a 403 unless it has one of `privileges` at `path`. */

@@ -46,6 +46,7 @@ export interface NodeState {
 /** Power, network, corosync's view, quorum. The rest of the lab hangs on its hooks. */
 export class Nodes {
   readonly standalone: boolean;
+  readonly #qdevice: 'none' | 'connected' | 'lost';
   readonly #core: Core;
   readonly #nodes = new Map<string, NodeState>();
   readonly #timers = new Map<string, (() => void)[]>();
@@ -65,6 +66,8 @@ export class Nodes {
   constructor(core: Core, spec: WorldSpec) {
     this.#core = core;
     this.standalone = spec.cluster === null;
+    this.#qdevice =
+      spec.qdevice === undefined ? 'none' : spec.qdevice.connected === false ? 'lost' : 'connected';
     const bootedAt = core.now() - 86_400_000;
     for (const [index, node] of spec.nodes.entries())
       this.#nodes.set(node.name, {
@@ -107,7 +110,10 @@ export class Nodes {
 
   quorate(viewer: string): boolean {
     if (this.standalone) return true;
-    return this.onlineFor(viewer).size > this.#nodes.size / 2;
+    // A QDevice gives its vote to one side, here to the one that the cut-off nodes are not on.
+    const voting = this.#qdevice === 'connected' && this.get(viewer).member ? 1 : 0;
+    const expected = this.#nodes.size + (this.#qdevice === 'none' ? 0 : 1);
+    return this.onlineFor(viewer).size + voting > expected / 2;
   }
 
   statuses(): NodeStatus[] {

@@ -107,4 +107,12 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
   'DELETE /cluster/ha/groups/{group}': 'group!:pve-configid',
   'GET /cluster/ha/status/current': '',
   'GET /access/permissions': 'path:str userid:str',
+  'GET /access/users/{userid}/token/{tokenid}': 'tokenid!:str userid!:pve-userid<64',
+  'GET /cluster/backup': '',
+  'GET /cluster/backup/{id}/included_volumes': 'id!:str<50',
+  'GET /cluster/config/nodes': '',
+  'GET /cluster/config/qdevice': '',
+  'GET /cluster/replication': '',
+  'GET /nodes/{node}/time': 'node!:pve-node',
+  'GET /nodes/{node}/version': 'node!:pve-node',
 };

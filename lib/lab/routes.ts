@@ -4,6 +4,7 @@ import type { Caller } from './auth.ts';
 import type { Route } from './route.ts';
 import { clusterRoutes, majorOf } from './routes-cluster.ts';
 import { haRoutes } from './routes-ha.ts';
+import { inspectRoutes } from './routes-inspect.ts';
 import { lxcRoutes, netstatRoute } from './routes-lxc.ts';
 import { nodeRoutes } from './routes-node.ts';
 import { storageRoutes } from './routes-storage.ts';
@@ -20,6 +21,7 @@ const ROUTES: readonly (Route & { method: string; segments: readonly string[] })
   ...storageRoutes,
   ...taskRoutes,
   ...haRoutes,
+  ...inspectRoutes,
 ].map((route) => {
   const [method = '', path = ''] = route.endpoint.split(' ');
   return { ...route, method, segments: path.split('/').filter((part) => part !== '') };

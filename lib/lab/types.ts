@@ -42,6 +42,23 @@ export interface StorageSpec {
   readonly shared?: boolean;
   readonly nodes?: readonly string[];
   readonly sizeMiB?: number;
+  /** `keep-last=3`; default: keep-all=1. */
+  readonly pruneBackups?: string;
+}
+
+/** A scheduled backup: of the named vmids, or of all guests. */
+export interface BackupJobSpec {
+  readonly id: string;
+  readonly storage: string;
+  readonly schedule: string;
+  readonly vmids?: readonly number[];
+  /** Left out of `all`. */
+  readonly exclude?: readonly number[];
+  readonly enabled?: boolean;
+  /** Only guests of this node. */
+  readonly node?: string;
+  /** `{ 'keep-last': 3 }` */
+  readonly prune?: Readonly<Record<string, number>>;
 }
 
 export interface BackupSpec {
@@ -60,16 +77,34 @@ export interface TokenSpec {
   readonly secret: string;
   /** Privileges by path; `'*'` alone means all. Propagates to sub-paths. */
   readonly privileges: Readonly<Record<string, readonly string[]>>;
+  /** Epoch seconds; 0 (the default): never. Not enforced. */
+  readonly expire?: number;
+  readonly privsep?: boolean;
+}
+
+export interface NodeSpec {
+  readonly name: string;
+  readonly ip: string;
+  readonly memoryMiB?: number;
+  /** How far its clock is off. */
+  readonly clockOffsetSeconds?: number;
+  /** Another version than the cluster's. */
+  readonly version?: string;
 }
 
 export interface WorldSpec {
   /** Name of the cluster; null: one stand-alone node. */
   readonly cluster: string | null;
   readonly version?: string;
-  readonly nodes: readonly { readonly name: string; readonly ip: string; readonly memoryMiB?: number }[];
+  readonly nodes: readonly NodeSpec[];
+  /** A third vote outside of a cluster of two: host of its qnetd. */
+  readonly qdevice?: { readonly host: string; readonly connected?: boolean };
   readonly storages: readonly StorageSpec[];
   readonly containers: readonly ContainerSpec[];
   readonly backups?: readonly BackupSpec[];
+  readonly jobs?: readonly BackupJobSpec[];
+  /** vmids with a storage replication job. */
+  readonly replicated?: readonly number[];
   readonly tokens: readonly TokenSpec[];
   /** MiB per second for vzdump and restore. Default 100. */
   readonly throughputMiB?: number;

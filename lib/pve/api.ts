@@ -1,4 +1,5 @@
 /** What the rest of the program may ask a Proxmox VE cluster for. One object per cluster; implemented in client.ts. */
+import type { Inspection } from './inspect.ts';
 import type {
   BackupView,
   EndpointView,
@@ -52,6 +53,8 @@ export interface PveApi {
   readonly endpoints: readonly string[];
   /** Reads go to this endpoint first, writes only there. Set by observe to one whose view is quorate. */
   useEndpoint(endpoint: string): void;
+  /** How the cluster is set up: what `doctor` reads. */
+  readonly inspect: Inspection;
 
   /** One endpoint's own view; never throws for a failing endpoint (`ok: false` and the reason). */
   endpointView(

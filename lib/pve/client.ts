@@ -11,6 +11,7 @@ import { endpointViewFrom, failedEndpointView, resourcesFrom } from './cluster.t
 import { isNetworkFailure, isPeerFailure, RequestError } from './failure.ts';
 import { archivedFrom, backupViews, guestDetailFrom, lastPowerTask, taskEntries } from './guest.ts';
 import { configFacts, configFromReply } from './parse.ts';
+import { createInspection } from './inspect.ts';
 import { createRotation } from './rotation.ts';
 import * as schemas from './schemas.ts';
 import { createTransport, type Call } from './transport.ts';
@@ -166,6 +167,7 @@ export function createPveClient(options: PveClientOptions): PveApi {
     cluster,
     endpoints,
     useEndpoint: rotation.use,
+    inspect: createInspection(rotation),
 
     async endpointView(endpoint, callOptions = {}) {
       const limits = { ...callOptions, timeoutMs: callOptions.timeoutMs ?? ENDPOINT_VIEW_MS };

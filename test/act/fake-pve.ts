@@ -5,12 +5,27 @@ import type { PveApi } from '../../lib/pve/api.ts';
 import { archivedOf, backupOf, detailOf, GIB, guestOf, nodeOf } from '../decide/parts.ts';
 import { refused, type FakePve } from './fake-world.ts';
 
+/** Only doctor asks for these. */
+const nothing = async (): Promise<never> => refused('the fake has no such call');
+const uninspected: PveApi['inspect'] = {
+  nodeTime: nothing,
+  nodeVersion: nothing,
+  privileges: nothing,
+  token: nothing,
+  backupJobs: nothing,
+  storages: nothing,
+  votes: nothing,
+  qdevice: nothing,
+  replicated: nothing,
+};
+
 export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
   const endpoints = fake.nodes.map((n) => `https://${n.name}:8006`);
   const nodes = () => fake.nodes.map(({ name }) => ({ name, online: fake.alive(name), ip: null }));
   return {
     cluster,
     endpoints,
+    inspect: uninspected,
     useEndpoint: (endpoint) => void (fake.via = new URL(endpoint).hostname),
     endpointView(endpoint) {
       fake.settle();

@@ -28,6 +28,17 @@ const DRIVES: {
   nodeAnswers: [(api) => api.nodeAnswers('pve1')],
   netstat: [(api) => api.netstat('pve-1')],
   guestDetail: [(api) => api.guestDetail('pve1', 101)],
+  inspect: [
+    (api) => api.inspect.nodeTime('pve1'),
+    (api) => api.inspect.nodeVersion('pve1'),
+    (api) => api.inspect.privileges(),
+    (api) => api.inspect.token('proxwarden@pve', 'cli'),
+    (api) => api.inspect.backupJobs(),
+    (api) => api.inspect.storages(),
+    (api) => api.inspect.votes(),
+    (api) => api.inspect.qdevice(),
+    (api) => api.inspect.replicated(),
+  ],
   permissions: [(api) => api.permissions()],
   haResources: [(api) => api.haResources()],
   haGroups: [(api) => api.haGroups()],
@@ -82,6 +93,7 @@ async function listener(sent: Sent[]): Promise<TestServer> {
     const url = request.url ?? '';
     sent.push({ method: request.method ?? '', url, body });
     // guestDetail asks for tasks only of a stopped container.
+    if (url.endsWith('/cluster/backup')) return json(response, [{ id: 'nightly' }]);
     if (url.endsWith('/status/current')) return json(response, { status: 'stopped' });
     if (url.endsWith('/config') && request.method === 'GET') return json(response, {});
     if (request.method === 'GET' && /\/(tasks|resources|groups|content|netstat)(\?|$)/.test(url))

@@ -1,0 +1,80 @@
+/** The replies that only `doctor` reads: how a cluster is set up. Loose, as those in schemas.ts. */
+import * as z from 'zod';
+
+const number = z.union([
+  z.number(),
+  z
+    .string()
+    .regex(/^-?\d+(?:\.\d+)?$/)
+    .transform(Number),
+]);
+const text = z.union([z.string(), z.number()]).transform(String);
+const flag = z
+  .union([z.boolean(), z.number(), z.string()])
+  .transform((value) => value === true || Number(value) === 1);
+
+/** `time` is UTC; `localtime` is the same moment on the node's wall clock. */
+export const NodeTimeReply = z.looseObject({ time: number });
+
+/** Retention as a property string (`keep-last=3`, as in GET /storage) or taken apart (as the schema has it for jobs). */
+const Retention = z.union([z.string(), z.record(z.string(), z.union([number, flag]))]);
+
+/** unmeasured: from the schema. */
+export const BackupJobsReply = z.array(
+  z.looseObject({
+    id: z.string(),
+    enabled: flag.default(true),
+    storage: z.string().optional(),
+    schedule: z.string().optional(),
+    vmid: text.optional(),
+    node: z.string().optional(),
+    mode: z.string().optional(),
+    'prune-backups': Retention.optional(),
+  }),
+);
+
+/** unmeasured: from the schema. The guests are the children of the root. */
+export const IncludedVolumesReply = z.looseObject({
+  children: z
+    .array(
+      z.looseObject({
+        id: number,
+        type: z.string().default('lxc'),
+        children: z
+          .array(z.looseObject({ id: text, included: flag.default(false), reason: text.default('') }))
+          .default([]),
+      }),
+    )
+    .default([]),
+});
+
+export const StorageDefinitionsReply = z.array(
+  z.looseObject({
+    storage: text,
+    type: z.string(),
+    content: z.string().default(''),
+    shared: flag.default(false),
+    disable: flag.default(false),
+    nodes: z.string().optional(),
+    'prune-backups': Retention.optional(),
+  }),
+);
+
+/** Measured on a stand-alone node only (empty); a cluster's entries are those of `nodelist` in config/join. */
+export const ConfigNodesReply = z.array(
+  z.looseObject({ node: text.optional(), name: text.optional(), quorum_votes: number.default(1) }),
+);
+
+/** unmeasured: from Proxmox's source. Empty without a QDevice. */
+export const QdeviceReply = z
+  .looseObject({
+    Model: z.string().optional(),
+    State: z.string().optional(),
+    'QNetd host': z.string().optional(),
+  })
+  .nullable();
+
+/** unmeasured: from Proxmox's source. */
+export const ReplicationReply = z.array(z.looseObject({ guest: number, disable: flag.default(false) }));
+
+export const TokenReply = z.looseObject({ expire: number.default(0), privsep: flag.default(true) });
