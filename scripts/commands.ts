@@ -57,6 +57,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: 'check the inventory files, offline; --schema prints their JSON Schema',
     load: async () => (await import('./validate.ts')).validate,
   },
+  doctor: {
+    usage: 'doctor [names..]',
+    describe: 'check online everything that a failover will need; changes nothing',
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
   lab: {
     usage: 'lab <action> [name]',
     describe: 'a simulated cluster to play with: up, status, kill, revive, cut, break, mend, fill, down',

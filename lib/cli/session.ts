@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { InputError } from '../errors.ts';
 import { loadInventory } from '../inventory/load.ts';
 import { readSecret } from '../inventory/secrets.ts';
-import type { Container, Inventory } from '../inventory/types.ts';
+import type { Cluster, Container, Inventory } from '../inventory/types.ts';
 import type { ActContext } from '../act/context.ts';
 import type { PveApi } from '../pve/api.ts';
 import { registerSecret } from '../redact.ts';
@@ -103,26 +103,25 @@ export async function openSession(
   };
 }
 
-/** One API client per cluster; each with its own token, read now and registered to be redacted everywhere. */
-async function connect(inventory: Inventory, { runtime }: Invocation): Promise<Map<string, PveApi>> {
-  const { createPveClient } = await import('../pve/client.ts');
+/** One API client per cluster. */
+async function connect(inventory: Inventory, invocation: Invocation): Promise<Map<string, PveApi>> {
   const apis = new Map<string, PveApi>();
-  for (const cluster of Object.values(inventory.clusters)) {
-    const token = readSecret(cluster.token, runtime.env);
-    registerSecret(token.slice(token.indexOf('=') + 1));
-    apis.set(
-      cluster.name,
-      createPveClient({
-        cluster: cluster.name,
-        endpoints: cluster.endpoints,
-        token,
-        tls: cluster.tls,
-        timeoutMs: cluster.timeoutMs,
-        runtime,
-      }),
-    );
-  }
+  for (const cluster of Object.values(inventory.clusters))
+    apis.set(cluster.name, (await connectTo(cluster, invocation)).api);
   return apis;
+}
+
+/** A client with the cluster's own token, read now and registered to be redacted everywhere. Throws InputError. */
+export async function connectTo(
+  cluster: Cluster,
+  { runtime }: Invocation,
+): Promise<{ readonly api: PveApi; readonly tokenId: string }> {
+  const { createPveClient } = await import('../pve/client.ts');
+  const token = readSecret(cluster.token, runtime.env);
+  const [tokenId = '', secret = ''] = token.split(/=(.*)/s);
+  registerSecret(secret);
+  const { name, endpoints, tls, timeoutMs } = cluster;
+  return { tokenId, api: createPveClient({ cluster: name, endpoints, token, tls, timeoutMs, runtime }) };
 }
 
 function containerOf(event: Event): string | null {

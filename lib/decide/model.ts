@@ -106,6 +106,8 @@ export const GuestDetail = z.object({
   description: z.string(),
   tags: z.array(z.string()),
   memMax: z.number().nullable(),
+  /** Where its root disk and mount points are; undefined: an observation of an older version. */
+  storages: z.array(z.string()).optional(),
   /** Something a token cannot restore, or that isn't in a backup: bind mounts, features, raw lxc lines. */
   obstacles: z.array(z.string()),
   /** The last start/stop/shutdown task of it, when it was stopped: who asked for it. Null: not read or none. */

@@ -56,7 +56,8 @@ export function retirement(
   );
 }
 
-function guardObstacle(view: ClusterView, original: Incarnation): string | null {
+/** Why the guard can't be set for an original whose node is dead; null: it can. */
+export function guardObstacle(view: ClusterView, original: Incarnation): string | null {
   if (view.standalone) return 'a stand-alone node has no HA manager elsewhere';
   if (!guardMeasured(view.version))
     return `the HA guard has not been measured on Proxmox VE ${view.version ?? '(unknown version)'}`;

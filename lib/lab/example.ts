@@ -75,6 +75,7 @@ export function exampleWorld(options: { readonly portBase: number; readonly secr
     backups: containers.flatMap(({ vmid }) =>
       [28, 4].map((hours) => ({ vmid, storage: 'nas', ageSeconds: hours * HOUR_SECONDS })),
     ),
+    jobs: [{ id: 'nightly', storage: 'nas', schedule: '21:00', prune: { 'keep-last': 7 } }],
     tokens: [{ id: EXAMPLE_TOKEN_ID, secret: options.secret, privileges: leastPrivileges(storages) }],
     throughputMiB: MIB_PER_SECOND,
   };

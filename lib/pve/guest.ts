@@ -34,6 +34,7 @@ export function guestDetailFrom(input: {
     description: facts.description,
     tags: [...facts.tags],
     memMax: facts.memMax,
+    storages: [...facts.storages],
     obstacles: [...facts.obstacles],
     lastTask,
   };

@@ -27,35 +27,21 @@ export const BackupJobsReply = z.array(
     storage: z.string().optional(),
     schedule: z.string().optional(),
     vmid: text.optional(),
-    node: z.string().optional(),
-    mode: z.string().optional(),
     'prune-backups': Retention.optional(),
   }),
 );
 
 /** unmeasured: from the schema. The guests are the children of the root. */
 export const IncludedVolumesReply = z.looseObject({
-  children: z
-    .array(
-      z.looseObject({
-        id: number,
-        type: z.string().default('lxc'),
-        children: z
-          .array(z.looseObject({ id: text, included: flag.default(false), reason: text.default('') }))
-          .default([]),
-      }),
-    )
-    .default([]),
+  children: z.array(z.looseObject({ id: number, type: z.string().default('lxc') })).default([]),
 });
 
 export const StorageDefinitionsReply = z.array(
   z.looseObject({
     storage: text,
     type: z.string(),
-    content: z.string().default(''),
     shared: flag.default(false),
     disable: flag.default(false),
-    nodes: z.string().optional(),
     'prune-backups': Retention.optional(),
   }),
 );

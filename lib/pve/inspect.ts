@@ -1,37 +1,10 @@
 /** What `doctor` asks a cluster beside what every run reads: how it is set up. Reads only. */
+import type { BackupJob, Retention, StorageDefinition } from '../decide/doctor/facts.ts';
 import type { CallOptions } from './api.ts';
 import { get, path } from './calls.ts';
 import * as schemas from './inspect-schemas.ts';
 import { PermissionsReply, VersionReply } from './schemas.ts';
 import type { Rotation } from './rotation.ts';
-
-/** Kept backups by rule, `keep-last: 3`; `keep-all: 1` keeps all. Empty: nothing is said. */
-export type Retention = Readonly<Record<string, number>>;
-
-export interface BackupJob {
-  readonly id: string;
-  readonly enabled: boolean;
-  readonly storage: string | null;
-  /** A calendar event as systemd's, `mon..fri 22:30`. */
-  readonly schedule: string | null;
-  /** It names its guests one by one, so that a copy under another vmid isn't covered. */
-  readonly byVmid: boolean;
-  /** Null: it has none of its own, the storage's holds. */
-  readonly retention: Retention | null;
-  /** Guests that it backs up, each with the mount points that it leaves out. */
-  readonly guests: readonly { readonly vmid: number; readonly leavesOut: readonly string[] }[];
-}
-
-export interface StorageDefinition {
-  readonly storage: string;
-  readonly type: string;
-  readonly content: readonly string[];
-  readonly shared: boolean;
-  readonly disabled: boolean;
-  /** Null: all nodes. */
-  readonly nodes: readonly string[] | null;
-  readonly retention: Retention;
-}
 
 /** Each throws PveError. */
 export interface Inspection {
@@ -65,15 +38,7 @@ export function createInspection({ read }: Pick<Rotation, 'read'>): Inspection {
       path('cluster', 'backup', id, 'included_volumes'),
     );
     const { children } = await read(call, schemas.IncludedVolumesReply, options);
-    return children
-      .filter((guest) => guest.type === 'lxc')
-      .map((guest) => ({
-        vmid: guest.id,
-        // `101:mp0`
-        leavesOut: guest.children
-          .filter((volume) => !volume.included)
-          .map((volume) => volume.id.slice(volume.id.indexOf(':') + 1)),
-      }));
+    return children.filter((guest) => guest.type === 'lxc').map((guest) => guest.id);
   }
 
   return {
@@ -124,10 +89,8 @@ export function createInspection({ read }: Pick<Rotation, 'read'>): Inspection {
       return reply.map((one) => ({
         storage: one.storage,
         type: one.type,
-        content: one.content.split(',').filter((kind) => kind !== ''),
         shared: one.shared,
         disabled: one.disable,
-        nodes: one.nodes === undefined ? null : one.nodes.split(',').map((node) => node.trim()),
         retention: retention(one['prune-backups'] ?? ''),
       }));
     },

@@ -26,6 +26,8 @@ export interface ConfigFacts {
   readonly memMax: number;
   /** Bytes of root disk and mount points; null when no size is given. */
   readonly diskBytes: number | null;
+  /** Of root disk and mount points. */
+  readonly storages: readonly string[];
   /** What a restore with a token can't bring back, or what no backup holds. */
   readonly obstacles: readonly string[];
 }
@@ -102,6 +104,7 @@ export function configFacts(config: GuestConfig): ConfigFacts {
     tags: splitTags(values['tags']),
     memMax: Number(values['memory'] ?? DEFAULT_MEMORY_MIB) * MIB,
     diskBytes: sizes.length === 0 ? null : sizes.reduce((sum, size) => sum + size, 0),
+    storages: [...new Set(volumes.flatMap((volume) => /^([^:]+):/.exec(volume['volume'] ?? '')?.[1] ?? []))],
     obstacles: obstacles(config),
   };
 }

@@ -1,0 +1,162 @@
+/** The machine that ProxWarden runs on, and what tells its own trouble from the cluster's. Pure. */
+import { formatDuration } from '../../units.ts';
+import type { Finding, Subject } from './facts.ts';
+import { finding, listed, type Look } from './look.ts';
+import { hostOf } from './suppose.ts';
+
+const SILENT_INTERVALS = 3;
+
+export function checkRunner(look: Look): Finding[] {
+  const { runner } = look.facts;
+  const about: Subject = { cluster: null, kind: 'runner', name: 'this machine' };
+  const found: Finding[] = [];
+  if (runner.stateProblem !== null)
+    found.push(
+      finding(
+        'state-unusable',
+        'fail',
+        about,
+        `the state folder ${runner.stateDir} can't be used: ${runner.stateProblem}`,
+        'make it writable for the user that runs ProxWarden, or name another one: --state DIR or $PROXWARDEN_STATE',
+      ),
+    );
+  found.push(...cron(look, about), ...ownPlace(look, about));
+  return found;
+}
+
+function cron({ facts, inventory }: Look, about: Subject): Finding[] {
+  const automatic = Object.values(inventory.containers).filter(
+    (c) => c.mode === 'protect' && c.failover.auto,
+  );
+  if (automatic.length === 0) return [];
+  const interval = Math.max(...automatic.map((c) => c.intervalMs));
+  const last = facts.state.lastRunAt;
+  const fix = 'let cron run `proxwarden check-and-failover` once per interval (README, step 5)';
+  if (last === null)
+    return [
+      finding('cron-never', 'note', about, 'check-and-failover has never run with this state folder', fix),
+    ];
+  const age = facts.at - last;
+  return age <= SILENT_INTERVALS * interval
+    ? []
+    : [
+        finding(
+          'cron-silent',
+          'warn',
+          about,
+          `check-and-failover ran last ${formatDuration(age)} ago, and the interval is ${formatDuration(interval)}: nothing is watched`,
+          fix,
+        ),
+      ];
+}
+
+function ownPlace({ clusters, facts }: Look, about: Subject): Finding[] {
+  const { addresses, macs } = facts.runner;
+  const found: Finding[] = [];
+  for (const cluster of clusters) {
+    const node = cluster.facts.nodes.find((n) => n.ip !== null && addresses.includes(n.ip));
+    const hosts = new Set(cluster.containers.filter((c) => c.isProtected).map((c) => c.at?.node));
+    if (node !== undefined && hosts.has(node.name))
+      found.push(
+        finding(
+          'runner-on-node',
+          'warn',
+          about,
+          `this machine is node ${node.name} of ${cluster.name}: when it dies nobody is left to fail its containers over`,
+          'run ProxWarden on a machine that is none of the protected nodes: a Raspberry Pi, the NAS, the QDevice',
+        ),
+      );
+    for (const { container, detail } of cluster.containers.filter((c) => c.isProtected))
+      if (
+        detail?.macs.some((mac) => macs.includes(mac)) === true ||
+        detail?.ips.some((ip) => addresses.includes(ip)) === true
+      )
+        found.push(
+          finding(
+            'runner-in-container',
+            'fail',
+            about,
+            `this machine is ${container.name} (CT ${detail.vmid}) itself: it can't restore itself`,
+            'run ProxWarden outside of the containers that it protects',
+          ),
+        );
+  }
+  return found;
+}
+
+export function checkCanaries(look: Look): Finding[] {
+  return look.clusters.flatMap((cluster) => {
+    const about: Subject = { cluster: cluster.name, kind: 'canaries', name: 'canaries' };
+    const { canaries } = cluster.config;
+    const fix =
+      'name things outside of the nodes that answer as long as the runner’s network works: the gateway, the NAS, the backup server';
+    const found: Finding[] = [];
+    if (canaries.length === 0)
+      found.push(
+        finding(
+          'canaries-none',
+          'warn',
+          about,
+          'there are no canaries: when this machine loses its network every service looks dead to it',
+          fix,
+        ),
+      );
+    if (canaries.length === 1)
+      found.push(
+        finding(
+          'canaries-one',
+          'warn',
+          about,
+          `there is one canary (${canaries[0]?.label ?? ''}): when it alone fails, nothing is done any more`,
+          fix,
+        ),
+      );
+    const results = new Map(look.facts.observation.canaries.map((probe) => [probe.probe, probe]));
+    for (const { label } of canaries) {
+      const result = results.get(label);
+      if (result !== undefined && !result.ok)
+        found.push(
+          finding(
+            'canary-silent',
+            'warn',
+            about,
+            `${label} does not answer (${result.reason}): with half of them silent nothing is done`,
+            'mend it, or take it out of canaries',
+          ),
+        );
+    }
+    const inside = insiders(cluster.facts.nodes, cluster.containers);
+    for (const spec of canaries) {
+      const who = inside.get(hostOf(spec));
+      if (who !== undefined)
+        found.push(
+          finding(
+            'canary-inside',
+            'warn',
+            about,
+            `${spec.label} is ${who}: it dies with what it should help to judge`,
+            fix,
+          ),
+        );
+    }
+    return found;
+  });
+}
+
+/** Whose addresses these are. */
+function insiders(
+  nodes: Look['clusters'][number]['facts']['nodes'],
+  containers: Look['clusters'][number]['containers'],
+): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { container, detail } of containers)
+    for (const ip of detail?.ips ?? []) found.set(ip, `container ${container.name}`);
+  for (const { ip, name } of nodes) if (ip !== null) found.set(ip, `node ${name}`);
+  return found;
+}
+
+/** For the line of a subject without findings. */
+export function canariesSummary(look: Look, cluster: string): string {
+  const labels = look.clusters.find((c) => c.name === cluster)?.config.canaries.map((c) => c.label) ?? [];
+  return `${listed(labels)} answer${labels.length === 1 ? 's' : ''}`;
+}
