@@ -110,10 +110,14 @@ export class Nodes {
 
   quorate(viewer: string): boolean {
     if (this.standalone) return true;
-    // A QDevice gives its vote to one side, here to the one that the cut-off nodes are not on.
-    const voting = this.#qdevice === 'connected' && this.get(viewer).member ? 1 : 0;
+    return this.#enough(this.onlineFor(viewer).size, this.get(viewer).member);
+  }
+
+  /** A QDevice gives its vote to one side, here to the one that the cut-off nodes are not on. */
+  #enough(nodes: number, withDevice: boolean): boolean {
+    const voting = this.#qdevice === 'connected' && withDevice ? 1 : 0;
     const expected = this.#nodes.size + (this.#qdevice === 'none' ? 0 : 1);
-    return this.onlineFor(viewer).size + voting > expected / 2;
+    return nodes + voting > expected / 2;
   }
 
   statuses(): NodeStatus[] {
@@ -273,7 +277,7 @@ export class Nodes {
   }
 
   #quorateSide(): boolean {
-    return this.standalone || this.all().filter((node) => node.member).length > this.#nodes.size / 2;
+    return this.standalone || this.#enough(this.all().filter((node) => node.member).length, true);
   }
 
   #silence(node: NodeState): void {

@@ -17,37 +17,46 @@ export interface Outcome {
 
 /** The rows of one cluster's table: by event, containers that fare alike together. `now`: epoch ms. */
 export function outcomes(consequences: readonly Consequence[], now: number): Outcome[] {
-  const rows = consequences.flatMap((one): Outcome[] => {
-    const row = { event: eventText(one), containers: [one.container], commands: [], remedy: null };
-    if (one.event === 'node-cut-off') return [{ ...row, text: cutOff(one, consequences) }];
-    return [
-      {
-        ...row,
-        text: sentence(one, now),
-        commands: one.commands,
-        remedy: one.outcome === 'blocked' ? (one.stuck?.flip ?? null) : null,
-      },
-    ];
-  });
-  const grouped = new Map<string, Outcome>();
-  for (const row of rows) {
-    // Commands name their container, so such rows stay apart.
-    const key = JSON.stringify([row.event, row.text, row.commands, row.remedy]);
-    const known = grouped.get(key);
-    grouped.set(
-      key,
-      known === undefined ? row : { ...known, containers: [...known.containers, ...row.containers] },
-    );
+  const all = [...new Set(consequences.map((one) => one.container))];
+  const groups = new Map<
+    string,
+    { readonly row: Omit<Outcome, 'event' | 'containers'>; readonly ones: Consequence[] }
+  >();
+  for (const one of consequences) {
+    const cut = one.event === 'node-cut-off';
+    const row = {
+      text: cut ? cutOff(one, consequences) : sentence(one, now),
+      // What is to be typed then is what is typed when the node has died.
+      commands: cut ? [] : one.commands,
+      remedy: cut || one.outcome !== 'blocked' ? null : remedy(one),
+    };
+    // What is said of a dead node names it, so nodes stay apart there.
+    const key = JSON.stringify([one.event, one.event === 'node-dies' ? one.node : '', row]);
+    const known = groups.get(key) ?? { row, ones: [] };
+    known.ones.push(one);
+    groups.set(key, known);
   }
-  return [...grouped.values()];
+  const nodes = new Set(consequences.map((one) => one.node)).size;
+  return [...groups.values()].map(({ row, ones }) => {
+    const containers = [...new Set(ones.map((one) => one.container))];
+    return {
+      ...row,
+      event: eventText(ones, nodes),
+      containers: containers.length === all.length && all.length > 3 ? ['all'] : containers,
+    };
+  });
 }
 
-function eventText({ event, node }: Consequence): string {
-  switch (event) {
+function eventText(ones: readonly Consequence[], all: number): string {
+  const nodes = [...new Set(ones.map((one) => one.node))];
+  const node = nodes.length > 1 && nodes.length === all ? 'a node' : nodes.join(' or ');
+  switch (ones[0]?.event) {
+    case undefined:
+      return '';
     case 'node-dies':
       return `${node} dies`;
     case 'service-dies':
-      return 'its service dies';
+      return 'a service dies';
     case 'node-cut-off':
       return `${node} is cut off`;
     case 'runner-cut-off':
@@ -61,7 +70,7 @@ function sentence(one: Consequence, now: number): string {
     case 'automatic':
       return `${first}automatic: ${actionText(one.action, now)}`;
     case 'by-hand':
-      return `${first}waits for you (${reason(one)}); after the command${one.commands.length === 1 ? '' : 's'}: ${actionText(one.action, now)}`;
+      return `${first}waits for you, because ${reason(one)}; ${one.commands.some((c) => c.includes('fence confirm')) ? 'see that it is off and say so' : 'say so'}, then ${actionText(one.action, now)}`;
     case 'blocked':
       return `${first}blocked: ${reason(one)}`;
     case 'nothing':
@@ -70,11 +79,25 @@ function sentence(one: Consequence, now: number): string {
   }
 }
 
-/** The evidence of the gate in the way; of a proof only what is demanded, the rest being plain. */
-function reason({ stuck }: Consequence): string {
+/** The evidence of the gate in the way; a proof's is long, and comes down to one thing. */
+function reason(one: Consequence): string {
+  const { stuck, node } = one;
   if (stuck === null) return 'nothing can be done';
-  const [, proof = ''] = /(P\d is demanded[^;]*);/.exec(stuck.evidence) ?? [];
-  return stuck.gate === 'proof' && proof !== '' ? `nothing proves the node off; ${proof}` : stuck.evidence;
+  if (isLastOne(one))
+    return one.standalone
+      ? `${node} is a stand-alone node, and nothing can take over from it yet`
+      : `without ${node} the rest has no quorum, and without quorum nothing can be restored`;
+  return stuck.gate === 'proof' ? `nothing proves ${node} off` : stuck.evidence;
+}
+
+/** What dies leaves nobody who could act. */
+function isLastOne({ stuck, event }: Consequence): boolean {
+  return event === 'node-dies' && stuck?.gate === 'quorum';
+}
+
+function remedy(one: Consequence): string | null {
+  if (!isLastOne(one)) return one.stuck?.flip ?? null;
+  return `bring ${one.node} back${one.standalone ? '' : '; a QDevice, set up before, keeps the quorum'}`;
 }
 
 function actionText(action: FailoverAction | null, now: number): string {
@@ -110,7 +133,7 @@ export function outcomeTable(rows: readonly Outcome[], columns: number): string 
   const header = ['WHEN', 'CONTAINER', 'THEN'] as const;
   const width = (cells: readonly string[], most: number): number =>
     Math.min(Math.max(...cells.map((c) => c.length)), most);
-  const first = width([header[0], ...rows.map((r) => r.event)], 24);
+  const first = width([header[0], ...rows.map((r) => r.event)], columns < 100 ? 14 : 24);
   const second = width([header[1], ...rows.map((r) => r.containers.join(', '))], columns < 100 ? 14 : 28);
   const rest = Math.max(columns - first - second - 4, 30);
   const lines = [line([header[0]], [header[1]], [header[2]], first, second)];

@@ -99,13 +99,13 @@ function subjectBlock(cluster: string | null, lines: readonly SubjectLine[], col
   const sorted = lines.toSorted((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
   const names = Math.min(Math.max(...sorted.map((line) => line.name.length)), 32);
   const rows = sorted.flatMap((line) => {
-    const head = `${LABEL[line.level].padEnd(5)} ${line.kind.padEnd(10)}  ${line.name.padEnd(names)}  `;
+    const head = `  ${LABEL[line.level].padEnd(5)} ${line.kind.padEnd(10)}  ${line.name.padEnd(names)}  `;
     const [text = '', ...more] = fill(says(line), Math.max(columns - head.length, 24), '');
     return [`${head}${text}`, ...more.map((one) => `${' '.repeat(head.length)}${one}`)].map((row) =>
       row.trimEnd(),
     );
   });
-  return [cluster ?? 'here', ...rows.map((row) => `  ${row}`)].join('\n');
+  return [cluster ?? 'here', ...rows].join('\n');
 }
 
 /** What is wrong is said above in full; here are its names. */

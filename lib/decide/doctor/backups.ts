@@ -12,7 +12,14 @@ export function checkBackups(look: Look): Finding[] {
           .filter((c) => c.isProtected && c.at !== null)
           .flatMap((one) => {
             const about: Subject = { cluster: cluster.name, kind: 'container', name: one.container.name };
-            return [...newest(one, look.facts.at, about), ...scheduled(cluster, one, about)];
+            // A local storage is listed on one node only; what is wrong with it is said of the storage.
+            const local = cluster.view?.storages.some(
+              (s) => s.storage === one.container.backup.storage && s.node === one.at?.node && !s.shared,
+            );
+            return [
+              ...(local === true ? [] : newest(one, look.facts.at, about)),
+              ...scheduled(cluster, one, about),
+            ];
           }),
   );
 }

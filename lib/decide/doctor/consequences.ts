@@ -16,6 +16,8 @@ export interface Consequence {
   readonly event: EventKind;
   /** The node that dies or is cut off; where the container is, for the others. */
   readonly node: string;
+  /** The node is not in a cluster. */
+  readonly standalone: boolean;
   readonly container: string;
   /**
    * `automatic`: it is failed over. `by-hand`: after what `commands` say. `nothing`: nothing needs to be done, or
@@ -109,8 +111,18 @@ function ask(
   return containers.flatMap((container) => {
     const decision = decisions.find((d) => d.container === container.name);
     if (decision === undefined) return [];
-    const common = { cluster: container.cluster, event, node, container: container.name, restarts: false };
-    if (decision.kind !== 'blocked')
+    const standalone = facts.observation.clusters[container.cluster]?.standalone ?? false;
+    const common = {
+      cluster: container.cluster,
+      event,
+      node,
+      standalone,
+      container: container.name,
+      restarts: false,
+    };
+    // A node that dies and leaves no quorum looks like trouble of the runner's: what by hand would meet says more.
+    const stands = decision.kind !== 'blocked' && (event !== 'node-dies' || decision.kind === 'failover');
+    if (stands)
       return [
         {
           ...common,
@@ -142,11 +154,11 @@ function mend(
   let confirmed = false;
   let decision = first;
   // Each round opens one gate, and there are three that can be opened.
-  for (let round = 0; round < 4; round += 1) {
+  for (let round = 0; round < 4 && decision.kind !== 'failover'; round += 1) {
     const stuck = decision.gates.find((g) => !g.ok);
-    if (stuck === undefined) break;
-    if (AUTOMATIC.includes(stuck.gate) && request === undefined)
+    if (request === undefined && (stuck === undefined || AUTOMATIC.includes(stuck.gate)))
       request = { container: container.name, mode: 'by-hand' };
+    else if (stuck === undefined) break;
     else if (stuck.gate === 'proof' && !confirmed && takesWord(inventory, container.cluster, node)) {
       confirmed = true;
       observation = confirmedOff(observation, container.cluster, node, facts.at);

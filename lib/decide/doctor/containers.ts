@@ -2,6 +2,7 @@
 import { formatDuration } from '../../units.ts';
 import { guardObstacle } from '../retire.ts';
 import { probesPass } from '../verdict.ts';
+import type { HaEntry } from '../model.ts';
 import type { Finding, Subject } from './facts.ts';
 import { finding, listed, type ClusterLook, type ContainerLook, type Look } from './look.ts';
 import { hostOf, isLoopback } from './suppose.ts';
@@ -93,7 +94,7 @@ function condition(
         [`pct unlock ${detail.vmid}`],
       ),
     );
-  if (detail.status === 'stopped')
+  if (detail.status === 'stopped' && !detail.template)
     found.push(
       finding(
         'container-stopped',
@@ -114,8 +115,8 @@ function condition(
         'set failover.auto: true when nothing else is left to do here',
       ),
     );
-  const ha = cluster.view?.ha.find((e) => e.sid === `ct:${at?.vmid ?? 0}`);
-  if (ha !== undefined && (ha.state === 'started' || ha.state === 'enabled') && isProtected)
+  const ha = managedByHa(cluster, at);
+  if (ha !== undefined && isProtected)
     found.push(
       finding(
         'ha-managed',
@@ -127,6 +128,12 @@ function condition(
       ),
     );
   return found;
+}
+
+/** The HA manager's entry that keeps it running. */
+function managedByHa({ view }: ClusterLook, at: ContainerLook['at']): HaEntry | undefined {
+  const entry = view?.ha.find((e) => e.sid === `ct:${at?.vmid ?? 0}`);
+  return entry?.state === 'started' || entry?.state === 'enabled' ? entry : undefined;
 }
 
 function answers({ container, detail, isProtected }: ContainerLook, look: Look, about: Subject): Finding[] {
@@ -181,8 +188,11 @@ function served({ facts, view }: ClusterLook, { at, detail }: ContainerLook, abo
 }
 
 /** A dead node's original that would start when the node returns, beside its copy. */
-function returns({ view }: ClusterLook, { container, at, detail }: ContainerLook, about: Subject): Finding[] {
+function returns(cluster: ClusterLook, { container, at, detail }: ContainerLook, about: Subject): Finding[] {
+  const { view } = cluster;
   if (view === null || view.standalone || at === null) return [];
+  // That it is HA's has been said, and what to do.
+  if (managedByHa(cluster, at) !== undefined) return [];
   const obstacle = guardObstacle(view, at);
   if (obstacle === null) return [];
   const accepted = container.failover.returnRisk === 'accepted';

@@ -187,8 +187,6 @@ export const FINDINGS = {
   'candidate-none': 'no node can take it',
   'memory-short': 'a node has too little memory for it',
   'vmid-taken': 'the vmid of its next copy is taken',
-  'restore-blocked': 'a restore would fail',
-  'restore-loses': 'a restore would leave something out',
   'check-fails': 'its checks do not pass now',
   'check-elsewhere': 'a check does not go to its own address',
   'backup-missing': 'there is no backup',

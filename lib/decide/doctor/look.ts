@@ -49,7 +49,10 @@ export function lookAt(inventory: Inventory, facts: Facts, only?: ReadonlySet<st
             (b) => b.cluster === name && b.vmid === at?.vmid && b.storage === a.container.backup.storage,
           )
           .toSorted((x, y) => y.at - x.at);
-        const macs = a.container.macs.length > 0 ? a.container.macs : (detail?.macs ?? []);
+        // While its node is down they are known from when it was not.
+        const identity = facts.state.containers[a.container.name]?.identity ?? null;
+        const known = detail?.macs ?? (identity?.vmid === at?.vmid ? identity?.macs : undefined) ?? [];
+        const macs = a.container.macs.length > 0 ? a.container.macs : known;
         const choice =
           at === null
             ? null

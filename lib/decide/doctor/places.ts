@@ -219,7 +219,7 @@ function candidates(cluster: ClusterLook, one: ContainerLook): Finding[] {
         'vmid-taken',
         'fail',
         about,
-        `its next copy would be CT ${vmid}, and that is ${taken.name || 'another guest'} on ${taken.node}`,
+        `the vmid of its next copy, ${vmid}, is taken by ${taken.name || 'another guest'} on ${taken.node}`,
         'free that vmid, or give its copies others under failover.vmids',
       ),
     );

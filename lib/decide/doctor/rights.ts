@@ -5,6 +5,7 @@ import { guardMeasured } from '../retire.ts';
 import type { Finding, Subject } from './facts.ts';
 import { finding, listed, type ClusterLook, type Look } from './look.ts';
 
+const CONTAINERS = 'see, back up, stop and copy containers';
 const SOON_MS = 30 * 86_400_000;
 
 /** The roles of the README, least privilege. PVESDNUser comes with Proxmox VE. */
@@ -115,7 +116,9 @@ function missing(cluster: ClusterLook, about: Subject): Finding[] {
   return [...groups.values()].flatMap((needing): Finding[] => {
     const [first] = needing;
     if (first === undefined) return [];
-    const paths = [...new Set(needing.map((n) => n.path))];
+    const all = needs(cluster).filter((n) => n.role === first.role && n.grantAt === first.grantAt);
+    // Where it lacks it everywhere below, the place to grant it says it all.
+    const paths = needing.length === all.length ? [first.grantAt] : [...new Set(needing.map((n) => n.path))];
     return [
       finding(
         'privilege-missing',
@@ -184,7 +187,7 @@ export function needs(cluster: ClusterLook): Need[] {
       need(
         `/vms/${vmid}`,
         'ProxWarden',
-        isProtected ? 'stop, back up and retire it' : 'see it',
+        isProtected ? CONTAINERS : 'see it',
         '/vms',
         isProtected ? undefined : ['VM.Audit'],
       ),
@@ -192,12 +195,7 @@ export function needs(cluster: ClusterLook): Need[] {
     // A copy's vmid is in no pool and has no entry of its own: only what /vms hands down counts.
     if (isProtected)
       found.push(
-        need(
-          `/vms/${vmidOfEpoch(container, (at?.epoch ?? 0) + 1)}`,
-          'ProxWarden',
-          'make and start a copy',
-          '/vms',
-        ),
+        need(`/vms/${vmidOfEpoch(container, (at?.epoch ?? 0) + 1)}`, 'ProxWarden', CONTAINERS, '/vms'),
       );
     found.push(
       need(`/storage/${container.backup.storage}`, 'ProxWardenStore', 'list, make and read backups'),

@@ -1,0 +1,180 @@
+import { formatLineage, TAG } from '../../lib/decide/lineage.ts';
+import type { LabResponse } from '../../lib/lab/types.ts';
+import { emptyContainerState } from '../../lib/state/model.ts';
+import type { Trap } from '../scenarios/harness/staged-lab.ts';
+import { healthyInventory, healthyWorld, print, type Patient } from './clinic.ts';
+import { container, entry, jobOf, rights, yaml, type Fault } from './plants.ts';
+
+/** What can't be there together with the others: another size of cluster, another access, things that are only notes. */
+export const WORLDS: readonly Fault[] = [
+  ['canaries-none', (p) => yaml(p, /canaries:.*/, 'canaries: []')],
+  ['canaries-one', (p) => yaml(p, /canaries:.*/, 'canaries: [tcp:10.0.0.1:53]')],
+  [
+    'credential-unusable',
+    (p) =>
+      void p.credentials.set('home', {
+        problem: { text: 'the secret file x can be read by others', fix: 'chmod 600 x' },
+      }),
+  ],
+  [
+    'token-refused',
+    (p) => void (p.world = { ...p.world, tokens: p.world.tokens.map((t) => ({ ...t, secret: 'another' })) }),
+  ],
+  ['endpoint-silent', (p) => trap(p, /status @pve2$/, () => 'lost')],
+  [
+    'endpoint-no-quorum',
+    (p) =>
+      trap(p, /GET .cluster.status @pve6$/, () =>
+        reply([
+          { type: 'cluster', name: 'home', quorate: 0 },
+          { type: 'node', name: 'pve6', online: 1, local: 1, ip: '10.0.0.16' },
+        ]),
+      ),
+  ],
+  [
+    'endpoint-foreign',
+    (p) => {
+      p.others.push({ ...healthyWorld([7], null), containers: [], backups: [] });
+      yaml(p, 'https://10.0.0.16:8006', 'https://10.0.0.16:8006, https://10.0.0.17:8006');
+    },
+  ],
+  [
+    'tls-mismatch',
+    (p) => {
+      pin(p, 'another');
+      p.refuse = () => 'its certificate fingerprint is another';
+    },
+  ],
+  [
+    'tls-fingerprint-shared',
+    (p) => {
+      pin(p, 'https://10.0.0.11:8006');
+      p.refuse = (endpoint) =>
+        endpoint.includes('10.0.0.11') ? null : 'its certificate fingerprint is another';
+    },
+  ],
+  [
+    'cluster-unseen',
+    (p) => {
+      small(p);
+      dead(p, 'pve2');
+    },
+    'endpoint-silent',
+  ],
+  ['quorum-fragile', (p) => small(p)],
+  ['qdevice-lost', (p) => small(p, { host: '10.0.0.9', connected: false }), 'quorum-fragile'],
+  ['version-unmeasured', (p) => void (p.world = { ...p.world, version: '9.1.2' }), 'onboot-unguarded'],
+  ['onboot-unguarded', (p) => rights(p, '/', () => ['Sys.Audit']), 'privilege-missing'],
+  [
+    'standalone',
+    (p) => {
+      p.world = healthyWorld([1], null);
+      p.files['home.yaml'] = healthyInventory([1]);
+    },
+  ],
+  ['unread', (p) => trap(p, /GET .cluster.backup /, () => reply(null, 500, 'no such thing'))],
+  [
+    'node-offline',
+    (p) => {
+      dead(p, 'pve6');
+      // What earlier runs have seen of it, without which its backups can't be told from another's.
+      const macs = ['BC:24:11:00:00:6A'];
+      const identity = {
+        cluster: 'home',
+        vmid: 106,
+        macs,
+        ips: [],
+        onboot: true,
+        memMax: null,
+        obstacles: [],
+        readAt: 0,
+      };
+      p.state.containers['ct6'] = { ...emptyContainerState(), identity };
+    },
+    'endpoint-silent',
+    'check-fails',
+  ],
+  ['container-template', (p) => container(p, 105, { template: true, running: false }), 'check-fails'],
+  ['container-stopped', (p) => void p.meanwhile.push((lab) => lab.stopByHand(105)), 'check-fails'],
+  [
+    'drift',
+    (p) => {
+      const description = formatLineage({
+        container: 'other',
+        cluster: 'home',
+        node: 'pve2',
+        vmid: 1_000_101,
+        epoch: 1,
+        supersedes: 'pve1/150@0',
+        operation: 'op',
+        source: 'nas:x',
+        phase: 'live',
+        at: 0,
+      });
+      const copy = { vmid: 1_000_101, node: 'pve2', hostname: 'other', tags: [TAG], description };
+      p.world = { ...p.world, containers: [...p.world.containers, copy] };
+    },
+    'vmid-taken',
+  ],
+  ['candidate-none', (p) => yaml(p, 'nodes: [pve2]', 'nodes: [pve1]')],
+  ['cron-never', (p) => void (p.state.lastRunAt = null)],
+  ['privilege-excess', (p) => rights(p, '/', (names) => [...names, 'Sys.Modify'])],
+  [
+    'fence-manual',
+    (p) => yaml(p, / {2}pve6:\n {4}fence:\n[^]*?\ndefaults/, '  pve6: { fence: [manual] }\ndefaults'),
+  ],
+  [
+    'bystanders',
+    (p) =>
+      void (p.world = {
+        ...p.world,
+        containers: [...p.world.containers, { vmid: 200, node: 'pve1', hostname: 'games', running: true }],
+      }),
+  ],
+  ['replicated', (p) => void (p.world = { ...p.world, replicated: [101] })],
+  [
+    'disk-shared',
+    (p) => {
+      const san = { id: 'san', path: '/mnt/san', content: ['rootdir'], shared: true };
+      p.world = { ...p.world, storages: [...p.world.storages, san] };
+      container(p, 102, { storage: 'san' });
+      rights(p, '/storage/san', () => ['Datastore.Audit']);
+    },
+  ],
+  ['auto-off', (p) => entry(p, 'ct4', 'failover: { auto: false }')],
+  ['backup-job-not-copies', (p) => jobOf(p, 104, {})],
+];
+
+/** Two nodes, and perhaps a QDevice. */
+export function small(patient: Patient, qdevice?: Patient['world']['qdevice']): void {
+  patient.world = { ...healthyWorld([1, 2]), ...(qdevice === undefined ? {} : { qdevice }) };
+  patient.files['home.yaml'] = healthyInventory([1, 2]);
+}
+
+function dead(patient: Patient, name: string): void {
+  patient.meanwhile.push((lab, clock) => {
+    lab.kill(name);
+    return clock.sleep(20_000);
+  });
+}
+
+function pin(patient: Patient, name: string): void {
+  yaml(
+    patient,
+    'token: env:PROXWARDEN_TOKEN',
+    `token: env:PROXWARDEN_TOKEN\n  tls: { fingerprint: "${print(name)}" }`,
+  );
+}
+
+function trap(patient: Patient, pattern: RegExp, spring: Trap['spring']): void {
+  patient.meanwhile.push((lab) => void lab.traps.push({ pattern, times: null, when: 'before', spring }));
+}
+
+function reply(data: unknown, status = 200, statusText = 'OK'): LabResponse {
+  return {
+    status,
+    statusText,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ data }),
+  };
+}
