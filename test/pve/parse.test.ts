@@ -36,6 +36,7 @@ test('a config from the API: identity, switches, description', () => {
     tags: ['proxwarden', 'test'],
     memMax: 128 * 1024 * 1024,
     diskBytes: 256 * 1024 * 1024,
+    storages: ['local'],
     obstacles: [],
   });
 });

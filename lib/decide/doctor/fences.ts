@@ -143,9 +143,18 @@ function shared({ clusters }: Look): Finding[] {
   });
 }
 
-/** What is switched: the address and body of the call. */
+/** What is switched, so that two nodes on one thing can be told. */
 function deviceOf(fence: FenceConfig): string[] {
-  return fence.driver === 'http'
-    ? [`${fence.off.url}${fence.off.body === undefined ? '' : ` ${fence.off.body}`}`]
-    : [];
+  switch (fence.driver) {
+    case 'http':
+      return [`${fence.off.url}${fence.off.body === undefined ? '' : ` ${fence.off.body}`}`];
+    case 'agent': {
+      const options = Object.entries(fence.options).toSorted(([a], [b]) => (a < b ? -1 : 1));
+      return [`${fence.agent} ${options.map(([name, value]) => `${name}=${value}`).join(' ')}`];
+    }
+    case 'redfish':
+      return [`${fence.url} ${fence.system ?? ''}`.trimEnd()];
+    case 'manual':
+      return [];
+  }
 }

@@ -42,7 +42,7 @@ interface Need {
 export type Privileges = Readonly<Record<string, Readonly<Record<string, boolean>>>>;
 
 /** Paths that PVE lists whenever anything is held there. */
-const STANDARD = ['/', '/access', '/access/groups', '/nodes', '/pool', '/sdn', '/storage', '/vms'];
+const STANDARD = '/ /access /access/groups /nodes /pool /sdn /storage /vms'.split(' ');
 
 /** What is held at a path: as listed, or what the nearest listed path above it hands down. */
 export function heldAt(privileges: Privileges, path: string): ReadonlySet<string> {
@@ -222,11 +222,7 @@ export function needs(cluster: ClusterLook): Need[] {
 function excess(cluster: ClusterLook, about: Subject): Finding[] {
   const { privileges, tokenId } = cluster.facts;
   if (privileges === null) return [];
-  const everywhere = [
-    ...heldAt(privileges, '/'),
-    ...heldAt(privileges, '/vms'),
-    ...heldAt(privileges, '/nodes'),
-  ];
+  const everywhere = STANDARD.flatMap((path) => [...heldAt(privileges, path)]);
   const more = DANGEROUS.filter((name) => everywhere.includes(name));
   if (more.length === 0) return [];
   return [
