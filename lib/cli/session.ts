@@ -4,10 +4,10 @@ import { join, resolve } from 'node:path';
 import { InputError } from '../errors.ts';
 import { loadInventory } from '../inventory/load.ts';
 import { readSecret } from '../inventory/secrets.ts';
-import type { Cluster, Container, Inventory } from '../inventory/types.ts';
+import type { Cluster, Container, Inventory, SecretRef } from '../inventory/types.ts';
 import type { ActContext } from '../act/context.ts';
 import type { PveApi } from '../pve/api.ts';
-import { registerSecret } from '../redact.ts';
+import type { PveCredentials } from '../pve/login.ts';
 import { appendEvents } from '../state/events.ts';
 import { openOperations } from '../state/operations.ts';
 import { openState } from '../state/store.ts';
@@ -111,17 +111,26 @@ async function connect(inventory: Inventory, invocation: Invocation): Promise<Ma
   return apis;
 }
 
-/** A client with the cluster's own token, read now and registered to be redacted everywhere. Throws InputError. */
+/**
+ * A client with the cluster's own credentials, read now and registered to be redacted everywhere. `tokenId`: who it is,
+ * `proxwarden@pve!cli`, or without a token's name the user. Throws InputError.
+ */
 export async function connectTo(
   cluster: Cluster,
   { runtime }: Invocation,
 ): Promise<{ readonly api: PveApi; readonly tokenId: string }> {
   const { createPveClient } = await import('../pve/client.ts');
-  const token = readSecret(cluster.token, runtime.env);
-  const [tokenId = '', secret = ''] = token.split(/=(.*)/s);
-  registerSecret(secret);
+  const { identityOf } = await import('../pve/login.ts');
   const { name, endpoints, tls, timeoutMs } = cluster;
-  return { tokenId, api: createPveClient({ cluster: name, endpoints, token, tls, timeoutMs, runtime }) };
+  const read = (ref: SecretRef): string => readSecret(ref, runtime.env);
+  const credentials: PveCredentials =
+    cluster.credentials.kind === 'token'
+      ? { kind: 'token', token: read(cluster.credentials.token) }
+      : { ...cluster.credentials, password: read(cluster.credentials.password) };
+  return {
+    tokenId: identityOf(name, credentials),
+    api: createPveClient({ cluster: name, endpoints, credentials, tls, timeoutMs, runtime }),
+  };
 }
 
 function containerOf(event: Event): string | null {

@@ -4,7 +4,7 @@ import { closest, type Path } from './problems.ts';
 import { isBroken, type Part } from './parts.ts';
 import { findProgram, placeInside } from './programs.ts';
 import { whereIs, type Report } from './report.ts';
-import type { Cluster, FenceConfig, NodeConfig, ProbeSpec, SecretRef, Tls } from './types.ts';
+import type { Cluster, Credentials, FenceConfig, NodeConfig, ProbeSpec, SecretRef, Tls } from './types.ts';
 
 export interface Context {
   /** Real path of the inventory folder. */
@@ -91,7 +91,7 @@ function reportNoApi(name: string, part: Part, known: readonly string[], context
     ['cluster'],
     `no file defines api for the cluster ${name}`,
     meant === undefined
-      ? 'add api: with endpoints and token to one of its files'
+      ? 'add api: with endpoints and token (or user and password) to one of its files'
       : `did you mean ${meant}? else add api:`,
   );
 }
@@ -111,11 +111,13 @@ function resolveCluster(
     if (first === undefined) endpoints.set(endpoint, whereIs(part, path));
     else report.add(part, path, `is already given in ${first}`, 'give each endpoint once');
   }
+  const credentials = resolveCredentials(part, context);
+  if (credentials === undefined) return undefined;
   return {
     name,
     file: part.file,
     endpoints: api.endpoints,
-    token: resolveSecret(api.token, part, ['api', 'token'], context),
+    credentials,
     tls: resolveTls(
       `the API of cluster ${name}`,
       api.tls ?? { kind: 'system' },
@@ -132,6 +134,35 @@ function resolveCluster(
       ]),
     ),
   };
+}
+
+/** A token, or a user with a password: exactly one of the two. */
+function resolveCredentials(part: Part, context: Context): Credentials | undefined {
+  const { report } = context;
+  const { token, user, password } = part.input.api ?? {};
+  const at = (key: string): Path => ['api', key];
+  if (token !== undefined) {
+    const [second] = [
+      ...(user === undefined ? [] : ['user']),
+      ...(password === undefined ? [] : ['password']),
+    ];
+    if (second !== undefined)
+      report.add(part, at(second), 'stands beside api.token', 'keep the token, or user and password', true);
+    return { kind: 'token', token: resolveSecret(token, part, at('token'), context) };
+  }
+  if (user !== undefined && password !== undefined)
+    return { kind: 'password', user, password: resolveSecret(password, part, at('password'), context) };
+  const missing = (key: string, fix: string, ...others: readonly string[]): void =>
+    report.missing(
+      part,
+      at(key),
+      fix,
+      others.map((other) => [part, at(other)]),
+    );
+  if (user !== undefined) missing('password', 'add password: env:NAME or file:PATH', 'token');
+  else if (password !== undefined) missing('user', 'add user: USER@REALM', 'token');
+  else missing('token', 'add token: env:NAME or file:PATH (or user and password)', 'user', 'password');
+  return undefined;
 }
 
 /** A relative path of a secret is one inside the inventory folder. */

@@ -157,9 +157,21 @@ export type Settings = z.output<typeof defaults>;
 
 const api = f.strict({
   endpoints: z.array(endpoint).min(1).max(32).describe('https URLs of the nodes; list all of them.'),
-  token: f.secretRef.describe(
-    'API token (user@realm!name=uuid) as env:NAME or file:PATH, never the token itself.',
-  ),
+  token: f.secretRef
+    .optional()
+    .describe('API token (user@realm!name=uuid) as env:NAME or file:PATH, never the token itself.'),
+  user: f
+    .text(
+      /^[^\s:/!]{1,60}@[A-Za-z][A-Za-z0-9._-]*$/,
+      'a user with its realm, without the name of a token',
+      'proxwarden@pve',
+    )
+    .max(64)
+    .optional()
+    .describe('Instead of a token: logs in as this user (user@realm), with password.'),
+  password: f.secretRef
+    .optional()
+    .describe('Password of user: env:NAME or file:PATH, never the password itself.'),
   tls: tls.optional().describe("How certificates are checked. Default: the system's roots."),
   timeout: f.duration({ maxMs: 300_000 }).optional().describe('Of one API request. Default 10s.'),
 });

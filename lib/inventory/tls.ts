@@ -39,7 +39,7 @@ export const tls = f
     insecure: z
       .boolean()
       .optional()
-      .describe('true: any certificate is accepted, and anyone in between gets the token.'),
+      .describe('true: any certificate is accepted, and anyone in between gets the token or password.'),
   })
   .transform((given, context): Tls => {
     const ways: Tls[] = [];

@@ -8,6 +8,11 @@ export type SecretRef =
   | { readonly kind: 'env'; readonly name: string }
   | { readonly kind: 'file'; readonly path: string };
 
+/** How a cluster's API is logged into: by an API token (`user@realm!name=secret`), or as a user (`user@realm`). */
+export type Credentials =
+  | { readonly kind: 'token'; readonly token: SecretRef }
+  | { readonly kind: 'password'; readonly user: string; readonly password: SecretRef };
+
 /**
  * How an API endpoint's certificate is checked. `fingerprint`: it is one of these (SHA-256, upper case with colons; each
  * node has a certificate of its own); `ca`: a PEM file.
@@ -100,7 +105,7 @@ export interface Cluster {
   readonly name: string;
   readonly file: string;
   readonly endpoints: readonly string[];
-  readonly token: SecretRef;
+  readonly credentials: Credentials;
   readonly tls: Tls;
   /** Deadline of one API request. */
   readonly timeoutMs: number;

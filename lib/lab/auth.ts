@@ -1,13 +1,16 @@
+import type { Core } from './core.ts';
 import { ApiError, denied } from './http.ts';
-import type { TokenSpec } from './types.ts';
+import type { Params } from './params.ts';
+import { Tickets } from './tickets.ts';
+import type { LabRequest, TokenSpec, WorldSpec } from './types.ts';
 
-/** Who calls: the token, and what it may do where. */
+/** Who calls, by a token or as a user, and what they may do where. */
 export class Caller {
-  /** `proxwarden@pve!cli`: the user part of UPIDs. */
+  /** `proxwarden@pve!cli`, or the user: the user part of UPIDs. */
   readonly id: string;
   readonly #about: { readonly expire: number; readonly privsep: 0 | 1 };
   readonly #acl: ReadonlyMap<string, ReadonlySet<string>>;
-  constructor(spec: TokenSpec) {
+  constructor(spec: Omit<TokenSpec, 'secret'>) {
     this.id = spec.id;
     this.#about = { expire: spec.expire ?? 0, privsep: spec.privsep === false ? 0 : 1 };
     this.#acl = new Map(Object.entries(spec.privileges).map(([path, names]) => [path, new Set(names)]));
@@ -68,17 +71,32 @@ const ALL_PRIVILEGES =
     ' ',
   );
 
-/** The tokens of the cluster. */
+/** The tokens and users of the cluster. */
 export class Auth {
   readonly #tokens: ReadonlyMap<string, { secret: string; caller: Caller }>;
-  constructor(tokens: readonly TokenSpec[]) {
+  readonly #tickets: Tickets;
+  constructor(core: Core, { tokens, users = [], cluster }: WorldSpec) {
     this.#tokens = new Map(
       tokens.map((spec) => [spec.id, { secret: spec.secret, caller: new Caller(spec) }]),
     );
+    this.#tickets = new Tickets(
+      core,
+      cluster,
+      users.map((spec) => ({ spec, caller: new Caller(spec) })),
+    );
   }
 
-  /** Throws the 401s of Proxmox, which have no body and come after three seconds (the caller waits). */
-  authenticate(header: string | undefined): Caller {
+  /** POST /access/ticket. */
+  logIn(params: Params): unknown {
+    return this.#tickets.issue(params);
+  }
+
+  /** Throws the 401s of Proxmox, which have no body and come after three seconds (the caller waits). A cookie wins. */
+  authenticate({ headers, method }: LabRequest): Caller {
+    const ticket = /(?:^|[;\s])PVEAuthCookie=([^;]+)/.exec(headers['cookie'] ?? '')?.[1];
+    if (ticket !== undefined)
+      return this.#tickets.verify(unescaped(ticket), method, headers['csrfpreventiontoken']);
+    const header = headers['authorization'];
     const match = /^PVEAPIToken(?:=| )(\S+?)=(\S+)$/.exec(header ?? '');
     if (match?.[1] === undefined) {
       const foreign = header === undefined || !/^PVEAPIToken[= ]\S/.test(header);
@@ -89,4 +107,11 @@ export class Auth {
       throw new ApiError(401, 'Authentication failed!', { body: 'empty' });
     return token.caller;
   }
+}
+
+/** As Perl's uri_unescape: what is no escape stays as it is. */
+function unescaped(text: string): string {
+  return text.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
 }

@@ -9,7 +9,7 @@ import { ApiError, dataResponse, errorResponse, requestParameters } from './http
 import { Nodes } from './nodes.ts';
 import type { NodeState } from './nodes.ts';
 import { Pmxcfs } from './pmxcfs.ts';
-import { carryOut } from './routes.ts';
+import { carryOut, isLogin, logIn } from './routes.ts';
 import { vzdumpJobs } from './routes-vzdump.ts';
 import { Statd } from './statd.ts';
 import { Storages } from './storage.ts';
@@ -55,7 +55,7 @@ export class Lab implements LabControl {
       storages: new Storages(core, spec),
       tasks: new Tasks(core),
       checker: new Checker(core),
-      auth: new Auth(spec.tokens),
+      auth: new Auth(core, spec),
       // These look at the others, through the world that they are part of.
       get guests() {
         return guests;
@@ -245,8 +245,9 @@ export class Lab implements LabControl {
         throw new ApiError(501, `method '${request.method}' not available`, { body: 'empty' });
       const { path, given } = requestParameters(request);
       if (!path.startsWith(`${API}/`)) throw new ApiError(501, `no handler for '${path}'`, { body: 'empty' });
-      const caller = this.#world.auth.authenticate(request.headers['authorization']);
       const call = { method: request.method, path: path.slice(API.length), given };
+      if (isLogin(call)) return dataResponse(logIn(this.#world, call));
+      const caller = this.#world.auth.authenticate(request);
       return dataResponse(await carryOut(this.#world, caller, node, call));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

@@ -115,4 +115,8 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
   'GET /cluster/replication': '',
   'GET /nodes/{node}/time': 'node!:pve-node',
   'GET /nodes/{node}/version': 'node!:pve-node',
+  'GET /access/ticket': '',
+  'POST /access/ticket': `
+    new-format:bool otp:str password!:str path^privs:str<64 privs^path:pve-priv-list<64
+    realm:pve-realm<32 tfa-challenge:str username!:str<64`,
 };

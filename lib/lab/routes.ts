@@ -55,12 +55,29 @@ function matchSegments(segments: readonly string[], parts: readonly string[]): M
   return parts.length === segments.length ? fromPath : null;
 }
 
+interface Request {
+  readonly method: string;
+  readonly path: string;
+  readonly given: ReadonlyMap<string, string>;
+}
+
+/** Whether this is one of the few calls that nobody has to be logged in for. */
+export function isLogin({ method, path }: Request): boolean {
+  return path === '/access/ticket' && (method === 'GET' || method === 'POST');
+}
+
+/** `GET` is there for login pages only, and says nothing. */
+export function logIn(world: World, { method, path, given }: Request): unknown {
+  const params = verify(`${method} ${path}`, given, majorOf(world));
+  return method === 'GET' ? null : world.auth.logIn(params);
+}
+
 /** Carries out one request that reached `arrival`: privileges, then the way to the right node, then the parameters. */
 export async function carryOut(
   world: World,
   caller: Caller,
   arrival: string,
-  request: { method: string; path: string; given: ReadonlyMap<string, string> },
+  request: Request,
 ): Promise<unknown> {
   const target = /^\/+nodes\/([^/]+)\/./.exec(request.path)?.[1];
   const matched = matchRoute(request.method, request.path);

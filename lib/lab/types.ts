@@ -92,6 +92,18 @@ export interface NodeSpec {
   readonly version?: string;
 }
 
+/** Somebody who logs in with a password. */
+export interface UserSpec {
+  /** `proxwarden@pve` */
+  readonly id: string;
+  readonly password: string;
+  /** As a token's. */
+  readonly privileges: TokenSpec['privileges'];
+  readonly disabled?: boolean;
+  /** A password alone gets half a ticket. */
+  readonly secondFactor?: boolean;
+}
+
 export interface WorldSpec {
   /** Name of the cluster; null: one stand-alone node. */
   readonly cluster: string | null;
@@ -106,6 +118,7 @@ export interface WorldSpec {
   /** vmids with a storage replication job. */
   readonly replicated?: readonly number[];
   readonly tokens: readonly TokenSpec[];
+  readonly users?: readonly UserSpec[];
   /** MiB per second for vzdump and restore. Default 100. */
   readonly throughputMiB?: number;
 }

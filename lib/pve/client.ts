@@ -12,25 +12,25 @@ import { isNetworkFailure, isPeerFailure, RequestError } from './failure.ts';
 import { archivedFrom, backupViews, guestDetailFrom, lastPowerTask, taskEntries } from './guest.ts';
 import { configFacts, configFromReply } from './parse.ts';
 import { createInspection } from './inspect.ts';
+import { createLogin, identityOf, type PveCredentials } from './login.ts';
 import { createRotation } from './rotation.ts';
 import * as schemas from './schemas.ts';
 import { createTransport, type Call } from './transport.ts';
 import { parseUpid } from './upid.ts';
 
-/** Short deadlines: these two are asked to learn who is silent. */
+// Short deadlines, to learn who is silent; a refused login takes its three seconds and must not look like silence. One
+// that was silent a moment ago is asked again, as it may live now, but not waited for as long.
 const ENDPOINT_VIEW_MS = 4000;
+const SILENT_ENDPOINT_MS = 1000;
 const NODE_ANSWERS_MS = 5000;
 const LOG_PAGE = 500;
 const LOG_PAGES_MAX = 20;
 const TASKS_MAX = 200;
 
-const TOKEN = /^[^\s:/@!=]+@[A-Za-z][\w.-]*![A-Za-z][\w.-]*=[\x21-\x7e]+$/;
-
 export interface PveClientOptions {
   readonly cluster: string;
   readonly endpoints: readonly string[];
-  /** `user@realm!name=secret`. */
-  readonly token: string;
+  readonly credentials: PveCredentials;
   readonly tls: Tls;
   /** Deadline of one request, milliseconds. */
   readonly timeoutMs: number;
@@ -39,18 +39,15 @@ export interface PveClientOptions {
 
 /**
  * Makes the client; nothing is sent yet.
- * @throws InputError when the token isn't of PVE's form (it is not repeated) or there is no endpoint
+ * @throws InputError when a token isn't of PVE's form (it is not repeated) or there is no endpoint
  */
 export function createPveClient(options: PveClientOptions): PveApi {
-  const { cluster, endpoints, runtime } = options;
-  if (!TOKEN.test(options.token))
-    throw new InputError(`the API token of cluster ${cluster} is not of the form user@realm!name=secret`, {
-      hint: 'for example proxwarden@pve!cli=00000000-0000-…; `pveum user token add` shows it once, when it is made',
-    });
-  const tokenId = options.token.slice(0, options.token.indexOf('='));
-  const transport = createTransport(options);
+  const { cluster, endpoints, credentials, timeoutMs, runtime } = options;
   const { clock } = runtime;
-  const rotation = createRotation({ cluster, endpoints, transport, clock });
+  const who = identityOf(cluster, credentials);
+  const transport = createTransport({ ...options, who });
+  const login = createLogin(credentials, { cluster, transport, timeoutMs, clock });
+  const rotation = createRotation({ cluster, endpoints, send: login.send, clock });
   const { read } = rotation;
 
   async function done(call: Call, callOptions?: CallOptions): Promise<void> {
@@ -102,7 +99,7 @@ export function createPveClient(options: PveClientOptions): PveApi {
         limit: TASKS_MAX,
       },
     );
-    return taskEntries(await read(call, schemas.TasksReply, callOptions), tokenId);
+    return taskEntries(await read(call, schemas.TasksReply, callOptions), who);
   }
 
   /** Who stopped it is an extra: without an answer, or without the right to see others' tasks, it stays unknown. */
@@ -112,8 +109,9 @@ export function createPveClient(options: PveClientOptions): PveApi {
     callOptions?: CallOptions,
   ): Promise<GuestDetail['lastTask']> {
     try {
-      const last = lastPowerTask(await tasks(node, { vmid, since: 0 }, callOptions));
-      return last;
+      const newest = await tasks(node, { vmid, since: 0 }, callOptions);
+      // A token is ours alone; a user may be a person, too, whose stop has to count as a person's.
+      return lastPowerTask(newest, { alone: credentials.kind === 'token' });
     } catch (error) {
       if (error instanceof PveError && callOptions?.signal?.aborted !== true) return null;
       throw error;
@@ -137,9 +135,11 @@ export function createPveClient(options: PveClientOptions): PveApi {
     const call = get(`asking whether ${node} answers`, node, path('nodes', node, 'status'));
     try {
       const limits = { ...callOptions, timeoutMs: callOptions.timeoutMs ?? NODE_ANSWERS_MS };
-      await transport.send(rotation.used(), call, schemas.NodeStatusReply, limits);
+      await login.send(rotation.used(), call, schemas.NodeStatusReply, limits);
       return true;
     } catch (error) {
+      // It was not even asked.
+      if (error instanceof RequestError && error.login) throw error;
       if (isPeerFailure(error) || isNetworkFailure(error)) return false;
       // Any other answer counts as a sign of life: to believe a node dead needs more than a refusal.
       if (error instanceof RequestError && error.status !== undefined) return true;
@@ -170,12 +170,13 @@ export function createPveClient(options: PveClientOptions): PveApi {
     inspect: createInspection(rotation),
 
     async endpointView(endpoint, callOptions = {}) {
-      const limits = { ...callOptions, timeoutMs: callOptions.timeoutMs ?? ENDPOINT_VIEW_MS };
+      const patience = rotation.silentLately(endpoint) ? SILENT_ENDPOINT_MS : ENDPOINT_VIEW_MS;
+      const limits = { ...callOptions, timeoutMs: callOptions.timeoutMs ?? patience };
       const call = get('reading the cluster status', null, '/cluster/status');
       try {
         return endpointViewFrom(
           endpoint,
-          await transport.send(endpoint, call, schemas.ClusterStatusReply, limits),
+          await rotation.ask(endpoint, call, schemas.ClusterStatusReply, limits),
         );
       } catch (error) {
         return failedEndpointView(endpoint, error);
@@ -204,7 +205,7 @@ export function createPveClient(options: PveClientOptions): PveApi {
     guestDetail,
     /** The numbers in the reply say whether a privilege propagates to sub-paths; it is held either way. */
     async permissions(callOptions) {
-      const call = get('reading the token’s privileges', null, '/access/permissions');
+      const call = get(`reading the privileges of ${who}`, null, '/access/permissions');
       const reply = await read(call, schemas.PermissionsReply, callOptions);
       return Object.fromEntries(
         Object.entries(reply).map(([where, held]) => [where, Object.keys(held).toSorted()]),
@@ -283,7 +284,10 @@ export function createPveClient(options: PveClientOptions): PveApi {
     },
     taskLog,
     tasks,
-    close: transport.close,
+    async close() {
+      login.close();
+      await transport.close();
+    },
   };
 }
 

@@ -13,12 +13,15 @@ export class RequestError extends PveError {
   readonly failure: FailureKind;
   /** What the server said, untouched: reason phrase, or `message` and `errors` of the body. Empty without an answer. */
   readonly raw: string;
+  /** The request itself was not sent, for want of a ticket: nothing is known of what it asks about. */
+  readonly login: boolean;
   constructor(
     message: string,
     options: {
       failure: FailureKind;
       outcome: Outcome;
       raw?: string;
+      login?: boolean;
       status?: number | undefined;
       hint?: string | undefined;
       cause?: unknown;
@@ -27,6 +30,7 @@ export class RequestError extends PveError {
     super(message, options);
     this.failure = options.failure;
     this.raw = options.raw ?? '';
+    this.login = options.login ?? false;
   }
 }
 

@@ -40,14 +40,17 @@ export function guestDetailFrom(input: {
   };
 }
 
-/** The newest start, stop, shutdown or reboot that has ended. */
-export function lastPowerTask(tasks: readonly TaskListEntry[]): GuestDetail['lastTask'] {
+/** The newest start, stop, shutdown or reboot that has ended. `alone`: nobody else acts under our name. */
+export function lastPowerTask(
+  tasks: readonly TaskListEntry[],
+  { alone }: { readonly alone: boolean },
+): GuestDetail['lastTask'] {
   const [newest] = tasks
     .filter((task) => POWER_TASKS.includes(task.type) && task.endedAt !== null)
     .toSorted((a, b) => b.startedAt - a.startedAt);
   if (newest === undefined || newest.endedAt === null) return null;
   const { type, user, endedAt, exitstatus, ours } = newest;
-  return { type, user, endedAt, ok: succeeded(exitstatus), ...(ours ? { ours } : {}) };
+  return { type, user, endedAt, ok: succeeded(exitstatus), ...(ours && alone ? { ours } : {}) };
 }
 
 /** `OK`, and `WARNINGS: 1`: done, with something to read in the log. */

@@ -7,8 +7,8 @@ import { inWords } from './words.ts';
 export interface Answer {
   readonly cluster: string;
   readonly endpoint: string;
-  /** `proxwarden@pve!cli`, without the secret. */
-  readonly tokenId: string;
+  /** A token's id, `proxwarden@pve!cli`, or a user, `proxwarden@pve`. */
+  readonly who: string;
   /** What was asked for: `start of CT 101 on pve1`. */
   readonly what: string;
   readonly status: number;
@@ -50,20 +50,29 @@ export function explainAnswer(answer: Answer): Sentence {
 const PROXY_HINT =
   'such an answer comes from a proxy in front of the API: give the nodes themselves as endpoints';
 
-function unauthorised({ cluster, tokenId, raw }: Answer): { message: string; hint: string } {
+function unauthorised({ cluster, who, raw }: Answer): { message: string; hint: string } {
   const said = raw === '' ? '401' : raw;
+  if (!isToken(who))
+    return {
+      message: `the API of cluster ${cluster} refuses the ticket of ${who} (${said}): it was got with the right password, so the user may have been disabled since, or the clocks of the nodes differ`,
+      hint: 'the next call logs in anew; `timedatectl` on each node shows its clock',
+    };
   return {
-    message: `the API of cluster ${cluster} refuses the token (${said}): check that ${tokenId} exists, is not expired or disabled, and that its secret is the one given`,
-    hint: `pveum user token list ${tokenId.split('!')[0] ?? tokenId}`,
+    message: `the API of cluster ${cluster} refuses the token (${said}): check that ${who} exists, is not expired or disabled, and that its secret is the one given`,
+    hint: `pveum user token list ${who.split('!')[0] ?? who}`,
   };
 }
 
+function isToken(who: string): boolean {
+  return who.includes('!');
+}
+
 /** A refused call names what is missing; some only say that something is. */
-function forbidden({ cluster, tokenId, what, raw }: Answer): { message: string; hint: string | undefined } {
-  const lacking = lackedRight(raw, tokenId);
+function forbidden({ cluster, who, what, raw }: Answer): { message: string; hint: string | undefined } {
+  const lacking = lackedRight(raw, who);
   if (lacking !== null) return { message: `${what}: ${lacking}`, hint: undefined };
   return {
-    message: `${what}: token ${tokenId} of cluster ${cluster} is not allowed to do that (${raw === '' ? '403' : raw})`,
+    message: `${what}: ${isToken(who) ? 'token' : 'user'} ${who} of cluster ${cluster} is not allowed to do that (${raw === '' ? '403' : raw})`,
     hint: 'compare its privileges with the list in the README (token)',
   };
 }
@@ -76,7 +85,7 @@ export function lackedRight(raw: string, who: string): string | null {
   const [, path, privileges] = /\((\/[^,()]*), ([\w.|]+)\)/.exec(raw) ?? [];
   if (path === undefined || privileges === undefined) return null;
   const needed = privileges.split('|');
-  const subject = `${who.includes('!') ? 'token' : 'user'} ${who}`;
+  const subject = `${isToken(who) ? 'token' : 'user'} ${who}`;
   return `${subject} lacks ${needed.join(' or ')} on ${path} — ${grantLine(path, needed, who)}`;
 }
 

@@ -7,7 +7,8 @@ import type { Clock } from '../clock.ts';
 import { InputError } from '../errors.ts';
 import type { CallOptions } from './api.ts';
 import { isNetworkFailure, RequestError } from './failure.ts';
-import type { Call, Transport } from './transport.ts';
+import type { Login } from './login.ts';
+import type { Call } from './transport.ts';
 
 /** An endpoint that gave no answer is left out for so long, so that a dead one costs its deadline once, not per call. */
 const DEAD_MS = 60_000;
@@ -15,6 +16,10 @@ const DEAD_MS = 60_000;
 export interface Rotation {
   readonly use: (endpoint: string) => void;
   readonly used: () => string;
+  /** True for an endpoint that gave no answer lately, while another did. */
+  readonly silentLately: (endpoint: string) => boolean;
+  /** Asks that endpoint and no other. What is learnt of it counts for the others' calls. */
+  readonly ask: <T>(endpoint: string, call: Call, schema: z.ZodType<T>, options?: CallOptions) => Promise<T>;
   readonly read: <T>(call: Call, schema: z.ZodType<T>, options?: CallOptions) => Promise<T>;
   readonly write: <T>(call: Call, schema: z.ZodType<T>, options?: CallOptions) => Promise<T>;
 }
@@ -22,10 +27,10 @@ export interface Rotation {
 export function createRotation(options: {
   cluster: string;
   endpoints: readonly string[];
-  transport: Transport;
+  send: Login['send'];
   clock: Clock;
 }): Rotation {
-  const { cluster, endpoints, transport, clock } = options;
+  const { cluster, endpoints, send, clock } = options;
   const [first] = endpoints;
   if (first === undefined)
     throw new InputError(`cluster ${cluster} has no API endpoint: give at least one in api.endpoints`);
@@ -34,32 +39,52 @@ export function createRotation(options: {
 
   /** The used one first; those that were silent lately are left out, unless all were: then the used one is tried. */
   function candidates(): string[] {
-    const now = clock.now();
     const order = [used, ...endpoints.filter((endpoint) => endpoint !== used)];
-    const alive = order.filter((endpoint) => now - (deadSince.get(endpoint) ?? -Infinity) >= DEAD_MS);
+    const alive = order.filter((endpoint) => !wasSilent(endpoint));
     return alive.length === 0 ? [used] : alive;
+  }
+
+  function wasSilent(endpoint: string): boolean {
+    return clock.now() - (deadSince.get(endpoint) ?? -Infinity) < DEAD_MS;
+  }
+
+  async function ask<T>(
+    endpoint: string,
+    call: Call,
+    schema: z.ZodType<T>,
+    callOptions?: CallOptions,
+  ): Promise<T> {
+    try {
+      const data = await send(endpoint, call, schema, callOptions);
+      deadSince.delete(endpoint);
+      return data;
+    } catch (error) {
+      // Silence after the request was sent may be that of the node behind this endpoint: it isn't held against it.
+      const peerMayHang =
+        isNetworkFailure(error) &&
+        error.failure === 'timeout' &&
+        error.outcome === 'unknown' &&
+        call.node !== null;
+      if (isNetworkFailure(error) && !peerMayHang) deadSince.set(endpoint, clock.now());
+      throw error;
+    }
   }
 
   async function read<T>(call: Call, schema: z.ZodType<T>, callOptions?: CallOptions): Promise<T> {
     const failures: RequestError[] = [];
     for (const endpoint of candidates()) {
       try {
-        const data = await transport.send(endpoint, call, schema, callOptions);
-        deadSince.delete(endpoint);
-        return data;
+        return await ask(endpoint, call, schema, callOptions);
       } catch (error) {
         if (!isNetworkFailure(error)) throw error;
         failures.push(error);
-        // Silence after the request was sent may be that of the node behind this endpoint: it isn't held against it.
-        const peerMayHang = error.failure === 'timeout' && error.outcome === 'unknown' && call.node !== null;
-        if (!peerMayHang) deadSince.set(endpoint, clock.now());
       }
     }
     throw combined(cluster, call, failures);
   }
 
   function write<T>(call: Call, schema: z.ZodType<T>, callOptions?: CallOptions): Promise<T> {
-    return transport.send(used, call, schema, callOptions);
+    return ask(used, call, schema, callOptions);
   }
 
   return {
@@ -70,6 +95,8 @@ export function createRotation(options: {
       deadSince.delete(endpoint);
     },
     used: () => used,
+    silentLately: (endpoint) => wasSilent(endpoint) && !endpoints.every(wasSilent),
+    ask,
     read,
     write,
   };

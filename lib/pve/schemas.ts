@@ -141,3 +141,10 @@ export const TasksReply = z.array(
 
 /** What an asynchronous call returns. */
 export const UpidReply = z.string().startsWith('UPID:');
+
+/** Of `POST /access/ticket`. `NeedTFA`: the ticket is only half of one. (unmeasured: from the schema) */
+export const TicketReply = z.object({
+  ticket: z.string().optional(),
+  CSRFPreventionToken: z.string().optional(),
+  NeedTFA: z.unknown().optional(),
+});

@@ -12,6 +12,7 @@ import type { CallOptions } from './api.ts';
 import { networkTrouble, neverConnected, RequestError } from './failure.ts';
 import { explainAnswer } from './messages.ts';
 import { Envelope, ErrorBody } from './schemas.ts';
+import { redact } from '../redact.ts';
 import { watchStart } from './watch.ts';
 
 /** One call to build a request from. */
@@ -29,11 +30,17 @@ export interface Call {
 
 export interface TransportOptions {
   readonly cluster: string;
-  readonly token: string;
+  /** Who asks, for messages: `proxwarden@pve!cli`, `proxwarden@pve`. */
+  readonly who: string;
   readonly tls: Tls;
   /** Deadline of one request, milliseconds. */
   readonly timeoutMs: number;
   readonly runtime: Pick<Runtime, 'clock' | 'dispatcher'>;
+}
+
+export interface SendOptions extends CallOptions {
+  /** What authorises it. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface Transport {
@@ -41,7 +48,7 @@ export interface Transport {
    * Sends it once and returns the answer's `data`, checked by `schema`.
    * @throws RequestError, or what the dispatcher's set-up throws (an unreadable CA file: InputError)
    */
-  readonly send: <T>(endpoint: string, call: Call, schema: z.ZodType<T>, options?: CallOptions) => Promise<T>;
+  readonly send: <T>(endpoint: string, call: Call, schema: z.ZodType<T>, options?: SendOptions) => Promise<T>;
   readonly close: () => Promise<void>;
 }
 
@@ -57,9 +64,7 @@ interface RawAnswer {
 }
 
 export function createTransport(options: TransportOptions): Transport {
-  const { cluster, token, tls, runtime } = options;
-  const tokenId = token.slice(0, token.indexOf('='));
-  const secret = token.slice(token.indexOf('=') + 1);
+  const { cluster, who, tls, runtime } = options;
   const dispatchers = new Map<string, Promise<Dispatcher>>();
 
   function dispatcherOf(endpoint: string): Promise<Dispatcher> {
@@ -70,14 +75,10 @@ export function createTransport(options: TransportOptions): Transport {
     return made;
   }
 
-  /** What a server says goes into messages and logs: never with the secret, should it echo that. */
-  function redact(text: string): string {
-    return text.replaceAll(secret, '***');
-  }
-
   async function exchange(
     endpoint: string,
     call: Call,
+    headers: Readonly<Record<string, string>>,
     signal: AbortSignal,
     started: () => void,
   ): Promise<RawAnswer> {
@@ -91,7 +92,7 @@ export function createTransport(options: TransportOptions): Transport {
       method: call.method,
       signal,
       headers: {
-        authorization: `PVEAPIToken=${token}`,
+        ...headers,
         accept: 'application/json',
         ...(inQuery || form === '' ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
       },
@@ -103,6 +104,7 @@ export function createTransport(options: TransportOptions): Transport {
     const type = response.headers['content-type'];
     return {
       status: response.statusCode,
+      // A server may echo what it was sent.
       reason: redact(response.statusText),
       contentType: Array.isArray(type) ? (type[0] ?? '') : (type ?? ''),
       body: await readBody(response.body),
@@ -113,14 +115,14 @@ export function createTransport(options: TransportOptions): Transport {
     endpoint: string,
     call: Call,
     schema: z.ZodType<T>,
-    callOptions: CallOptions = {},
+    callOptions: SendOptions = {},
   ): Promise<T> {
     const timeoutMs = callOptions.timeoutMs ?? options.timeoutMs;
     let sent = false;
     let answer: RawAnswer;
     try {
       answer = await withDeadline(runtime.clock, timeoutMs, callOptions.signal, (signal) =>
-        exchange(endpoint, call, signal, () => {
+        exchange(endpoint, call, callOptions.headers ?? {}, signal, () => {
           sent = true;
         }),
       );
@@ -159,7 +161,7 @@ export function createTransport(options: TransportOptions): Transport {
       const { message, ...rest } = explainAnswer({
         cluster,
         endpoint,
-        tokenId,
+        who,
         what: call.what,
         node: call.node,
         status: answer.status,

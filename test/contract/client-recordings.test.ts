@@ -171,7 +171,7 @@ test('every recorded error becomes one sentence with PVE’s own words in it', (
     const { message } = explainAnswer({
       cluster: 'home',
       endpoint: 'https://x:8006',
-      tokenId: 'a@pve!b',
+      who: 'a@pve!b',
       what: `${method} ${path}`,
       status,
       raw: statusText,

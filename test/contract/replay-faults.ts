@@ -5,7 +5,6 @@ import {
   CLUSTER,
   LOCAL,
   SHARED,
-  ROOT,
   container,
   FIRST,
   at,
@@ -60,7 +59,7 @@ export const locks: Part = {
         truncated: true,
       },
     ],
-    tokens: [ROOT, { id: 'root@pam!admin', secret: 'secret', privileges: { '/': ['*'] } }],
+    tokens: [{ id: 'root@pam!admin', secret: 'secret', privileges: { '/': ['*'] } }],
   },
   before: {
     '403 exists before bad restore': (replay) => replay.pass(10),
@@ -132,7 +131,7 @@ export const midBackup: Part = {
     throughputMiB: 5,
     storages: [LOCAL, SHARED],
     containers: [FIRST, container(102, 'pve2'), container(103, 'pve1')],
-    tokens: [ROOT],
+    tokens: [],
   },
   before: {
     'slow vzdump 102 on pve2': (replay) => replay.does('POST', '/nodes/pve1/lxc/103/status/stop'),
@@ -166,7 +165,6 @@ export const facts: Part = {
       { vmid: 101, storage: 'shared', ageSeconds: FACTS_START - Date.UTC(2026, 10, 22, 20, 21, 44) / 1000 },
     ],
     tokens: [
-      ROOT,
       {
         id: 'proxwarden@pve!ha',
         secret: 'secret',

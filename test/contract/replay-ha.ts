@@ -2,7 +2,7 @@
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Part } from './replay.ts';
-import { NOT_IN_LAB, CLUSTER, LOCAL, SHARED, ROOT, at, bare, moveConfig } from './replay-world.ts';
+import { NOT_IN_LAB, CLUSTER, LOCAL, SHARED, at, bare, moveConfig } from './replay-world.ts';
 
 const TOMB_VMIDS = [110, 111, 112, 113, 120, 121, 122, 123];
 
@@ -13,7 +13,7 @@ export const guards: Part = {
     ...CLUSTER,
     storages: [LOCAL, SHARED],
     containers: TOMB_VMIDS.map((vmid) => bare(vmid, 'pve3')),
-    tokens: [ROOT],
+    tokens: [],
   },
   before: {
     'tombstone: POST HA resource ct:110 disabled (owner pve3 dead)': async (replay) => {
@@ -49,7 +49,7 @@ export const guardedOrphans: Part = {
     ...CLUSTER,
     storages: [LOCAL, SHARED],
     containers: C_VMIDS.map((vmid) => bare(vmid, 'pve3')),
-    tokens: [ROOT, { id: 'pwt@pve!t6', secret: 'secret', privileges: { '/': ['Sys.Audit'] } }],
+    tokens: [{ id: 'pwt@pve!t6', secret: 'secret', privileges: { '/': ['Sys.Audit'] } }],
   },
   before: {
     'C: restricted tombstone group': async (replay) => {

@@ -1,6 +1,6 @@
 /** Parts without a fault: life cycle, backups, restores, tokens and their privileges. */
-import type { Part, Replay } from './replay.ts';
-import { NOT_IN_LAB, CLUSTER, LOCAL, SHARED, ROOT, container, FIRST, at, bare } from './replay-world.ts';
+import { TICKET, type Part, type Replay } from './replay.ts';
+import { NOT_IN_LAB, CLUSTER, LOCAL, SHARED, container, FIRST, at, bare } from './replay-world.ts';
 
 export const standalone: Part = {
   files: ['00-standalone'],
@@ -11,7 +11,7 @@ export const standalone: Part = {
     nodes: [{ name: 'pve1', ip: '10.88.0.1' }],
     storages: [LOCAL],
     containers: [],
-    tokens: [ROOT],
+    tokens: [],
   },
   skip: NOT_IN_LAB,
 };
@@ -47,7 +47,6 @@ export const lifecycle: Part = {
       { vmid: 101, storage: 'shared', ageSeconds: LIFE_START - Date.UTC(2021, 0, 1) / 1000, truncated: true },
     ],
     tokens: [
-      ROOT,
       { id: 'root@pam!admin', secret: 'secret', privileges: { '/': ['*'] } },
       { id: 'proxwarden@pve!ha', secret: 'secret', privileges: {} },
     ],
@@ -78,7 +77,6 @@ export const privileges: Part = {
       container(401, 'pve1', { running: false, hostname: 'zz', memoryMiB: 64, tags: ['b'] }),
     ],
     tokens: [
-      ROOT,
       { id: 'proxwarden@pve!ha', secret: 'secret', privileges: {} },
       { id: 'proxwarden@pve!ha2', secret: 'secret', privileges: { '/': PWTEST() } },
       {
@@ -91,7 +89,7 @@ export const privileges: Part = {
   before: { 'own task status (token)': (replay) => replay.pass(10) },
   auth: (_file, entry) => {
     const auth = entry.request?.auth ?? '';
-    if (auth === 'ticket root@pam') return 'PVEAPIToken=root@pam=ticket';
+    if (auth === TICKET) return TICKET;
     if (
       /user ACL|path filter|own task|task list|vzdump by token/.test(entry.name) &&
       !/user without/.test(entry.name)
@@ -158,14 +156,11 @@ export const restoreOptions: Part = {
     backups: [
       { vmid: 110, storage: 'shared', ageSeconds: OPTIONS_START - Date.UTC(2026, 10, 22, 21, 18, 16) / 1000 },
     ],
-    tokens: [
-      ROOT,
-      ...SET_NAMES.map((name, index) => ({
-        id: `pwt@pve!tst${index}`,
-        secret: 'secret',
-        privileges: { '/': DRILL_SETS[name] ?? [] },
-      })),
-    ],
+    tokens: SET_NAMES.map((name, index) => ({
+      id: `pwt@pve!tst${index}`,
+      secret: 'secret',
+      privileges: { '/': DRILL_SETS[name] ?? [] },
+    })),
   },
   before: {
     '9110 config': (replay) => replay.pass(5),
@@ -182,7 +177,7 @@ export const restoreOptions: Part = {
     ),
   },
   auth: (_file, entry) => {
-    if (entry.request?.auth === 'ticket root@pam') return 'PVEAPIToken=root@pam=ticket';
+    if (entry.request?.auth === TICKET) return TICKET;
     const set = SET_NAMES.findLastIndex((name) => entry.name.includes(name));
     return set < 0 ? 'PVEAPIToken=pwt@pve!tst3=secret' : `PVEAPIToken=pwt@pve!tst${set}=secret`;
   },

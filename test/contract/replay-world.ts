@@ -1,7 +1,7 @@
 /** The machines of the recordings, as far as they are the same in several parts. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ContainerSpec, TokenSpec, WorldSpec } from '../../lib/lab/types.ts';
+import type { ContainerSpec, UserSpec, WorldSpec } from '../../lib/lab/types.ts';
 import type { Part, Replay } from './replay.ts';
 
 /** What the lab does not have at all. */
@@ -11,11 +11,13 @@ export const NOT_IN_LAB: Part['skip'] = [
   [/migrate 103/, 'endpoint not in the lab: migrate'],
   [/cluster config|cluster\/config|join /, 'endpoint not in the lab: cluster/config'],
   [
-    /: ticket |access\/users|create (user|token|expired)|root token|list tokens|(dis|en)able user|create role|acl (for|\/)|noquorum: (create token|put acl)|role PW/,
-    'endpoint not in the lab: users, roles, tickets',
+    /access\/users|create (user|token|expired)|root token|list tokens|(dis|en)able user|create role|acl (for|\/)|noquorum: (create token|put acl)|role PW/,
+    'endpoint not in the lab: users, tokens, roles',
   ],
-  [/bad cookie|CSRF/, 'the lab has tokens only, no tickets'],
 ];
+
+/** Most calls were recorded with a ticket of this user. */
+export const ROOT: UserSpec = { id: 'root@pam', password: 'the-recorder', privileges: { '/': ['*'] } };
 
 export const CLUSTER = {
   cluster: 'testcluster',
@@ -23,6 +25,7 @@ export const CLUSTER = {
   nodes: [1, 2, 3].map((index) => ({ name: `pve${index}`, ip: `10.88.0.${index}` })),
   // Fast enough for small archives to take no time at all.
   throughputMiB: 5_000,
+  users: [ROOT],
 } as const;
 
 export const LOCAL = {
@@ -37,8 +40,6 @@ export const SHARED = {
   content: ['backup', 'vztmpl', 'rootdir', 'snippets'],
   shared: true,
 };
-
-export const ROOT: TokenSpec = { id: 'root@pam', secret: 'ticket', privileges: { '/': ['*'] } };
 
 /** A container as the recordings' tools made them. */
 export function container(vmid: number, node: string, extra: Partial<ContainerSpec> = {}): ContainerSpec {
@@ -84,7 +85,7 @@ export const DEATH_WORLD: WorldSpec = {
       config: { net0: 'name=eth0,bridge=vmbr0,hwaddr=BC:24:11:58:BE:63,ip=manual,type=veth' },
     }),
   ],
-  tokens: [ROOT, { id: 'root@pam!admin', secret: 'secret', privileges: { '/': ['*'] } }],
+  tokens: [{ id: 'root@pam!admin', secret: 'secret', privileges: { '/': ['*'] } }],
 };
 
 export const LOCKED = container(401, 'pve1', {

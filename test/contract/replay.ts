@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { Lab } from '../../lib/lab/lab.ts';
-import type { LabResponse, WorldSpec } from '../../lib/lab/types.ts';
+import type { LabRequest, LabResponse, WorldSpec } from '../../lib/lab/types.ts';
 import { VirtualClock } from '../../lib/lab/virtual-clock.ts';
 import { countingHex } from '../lab/world.ts';
 import { Normaliser } from './normalise.ts';
@@ -46,7 +46,7 @@ export interface Part {
   readonly before?: Readonly<Record<string, (replay: Replay) => Promise<void> | void>>;
   /** Entries that can't be replayed, by a pattern of `file: name`, each with the reason. */
   readonly skip: readonly (readonly [pattern: RegExp, reason: string])[];
-  /** The authorization header of an entry; default: as recorded, the ticket's user by a token of that name. */
+  /** The authorization header of an entry, or TICKET; default: as recorded. */
   readonly auth?: (file: string, entry: Entry) => string | undefined;
   /** Where calls arrive; default pve1. */
   readonly arrival?: string;
@@ -62,6 +62,16 @@ export interface Outcome {
 /** Ten times faster than life: what takes the lab longer than the genuine cluster does no harm. */
 const SPEED = 10;
 
+/** A part may last longer than a ticket does. */
+const TICKET_MS = 3_600_000 / SPEED;
+export const TICKET = 'ticket root@pam';
+const LoggedIn = z.object({ data: z.object({ ticket: z.string(), CSRFPreventionToken: z.string() }) });
+/** Headers that entries are about, and that were not recorded. */
+const SPOILT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'bad cookie': { cookie: 'PVEAuthCookie=PVE:root@pam:6B034E70::bad' },
+  'ticket with bad CSRF token': { csrfpreventiontoken: '6B034E70:bad' },
+};
+
 export class Replay {
   readonly part: Part;
   readonly clock: VirtualClock;
@@ -70,6 +80,8 @@ export class Replay {
   /** Recorded UPIDs and archive names, and what they are in the lab. */
   readonly #names = new Map<string, string>();
   readonly outcomes: Outcome[] = [];
+  #headers: Record<string, string> = {};
+  #loggedInAt = -Infinity;
   /** The lab's /etc/pve: what a shell on a node did there, a part does here. */
   readonly configDir = mkdtempSync(join(tmpdir(), 'replay-'));
 
@@ -92,10 +104,8 @@ export class Replay {
 
   /** Does what the recordings' tools did without recording it, and waits until its task is over. */
   async does(method: string, path: string, arrival = 'pve1'): Promise<void> {
-    const headers = { authorization: 'PVEAPIToken=root@pam=ticket' };
-    const answer = await this.clock.run(
-      this.lab.handle(arrival, { method, path: `/api2/json${path}`, headers, body: '' }),
-    );
+    const headers = await this.#ticket(arrival);
+    const answer = await this.#ask(arrival, { method, path: `/api2/json${path}`, headers, body: '' });
     assert.equal(answer.status, 200, `${method} ${path}: ${answer.statusText}`);
     await this.pass(10);
   }
@@ -162,15 +172,37 @@ export class Replay {
     assert.ok(request !== undefined);
     const { body, type } = bodyText(entry.name, request.form);
     const query = request.query === undefined || request.query === '' ? '' : `?${encode(request.query)}`;
-    const authorization = this.part.auth === undefined ? authOf(entry) : this.part.auth(file, entry);
-    return this.clock.run(
-      this.lab.handle(this.part.arrival ?? 'pve1', {
-        method: request.method,
-        path: this.#renamed(`${request.path}${query}`),
-        headers: { authorization, 'content-type': type },
-        body: this.#renamed(body),
-      }),
-    );
+    const arrival = this.part.arrival ?? 'pve1';
+    const auth = this.part.auth === undefined ? authOf(entry) : this.part.auth(file, entry);
+    const headers = auth === TICKET ? await this.#ticket(arrival) : { authorization: auth };
+    return this.#ask(arrival, {
+      method: request.method,
+      path: this.#renamed(`${request.path}${query}`),
+      headers: { ...headers, 'content-type': type, ...SPOILT[entry.name] },
+      body: this.#renamed(body),
+    });
+  }
+
+  #ask(arrival: string, request: LabRequest): Promise<LabResponse> {
+    return this.clock.run(this.lab.handle(arrival, request));
+  }
+
+  /** What the recorder's ticket of root@pam brings with it. */
+  async #ticket(arrival: string): Promise<Record<string, string>> {
+    if (this.clock.now() - this.#loggedInAt < TICKET_MS) return this.#headers;
+    this.#loggedInAt = this.clock.now();
+    const answer = await this.#ask(arrival, {
+      method: 'POST',
+      path: '/api2/json/access/ticket',
+      headers: {},
+      body: encode({ username: 'root@pam', password: 'the-recorder' }),
+    });
+    const { ticket, CSRFPreventionToken } = LoggedIn.parse(bodyOf(answer)).data;
+    this.#headers = {
+      cookie: `PVEAuthCookie=${encodeURIComponent(ticket)}`,
+      csrfpreventiontoken: CSRFPreventionToken,
+    };
+    return this.#headers;
   }
 
   /** Notes which of the lab's tasks and archives correspond to which recorded ones. */
@@ -248,7 +280,6 @@ function bodyText(
 }
 
 function authOf(entry: Entry): string | undefined {
-  const auth = entry.request?.auth ?? 'ticket root@pam';
-  if (auth === 'ticket root@pam') return 'PVEAPIToken=root@pam=ticket';
+  const auth = entry.request?.auth ?? TICKET;
   return auth === 'none' ? undefined : auth.replace('<secret>', 'secret');
 }

@@ -252,7 +252,7 @@ export class World {
           name: 'home',
           file: 'home.yaml',
           endpoints: this.view.endpoints.map((e) => e.endpoint),
-          token: { kind: 'env', name: 'TOKEN' },
+          credentials: { kind: 'token', token: { kind: 'env', name: 'TOKEN' } },
           tls: { kind: 'system' },
           timeoutMs: 10_000,
           canaries: [],

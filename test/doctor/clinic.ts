@@ -194,7 +194,14 @@ export async function visit(
         name,
         patient.credentials.get(name) ?? {
           tokenId: TOKEN.slice(0, TOKEN.indexOf('=')),
-          api: createPveClient({ cluster: name, endpoints, token: TOKEN, tls, timeoutMs, runtime }),
+          api: createPveClient({
+            cluster: name,
+            endpoints,
+            credentials: { kind: 'token', token: TOKEN },
+            tls,
+            timeoutMs,
+            runtime,
+          }),
         },
       );
     const facts = await clock.run(

@@ -86,7 +86,10 @@ test('a full inventory is resolved', (t) => {
     'https://pve2.example.org:8006',
     'https://[fd00::13]:443',
   ]);
-  assert.deepEqual(home.token, { kind: 'file', path: '/etc/proxwarden/home.token' });
+  assert.deepEqual(home.credentials, {
+    kind: 'token',
+    token: { kind: 'file', path: '/etc/proxwarden/home.token' },
+  });
   assert.deepEqual(home.tls, { kind: 'fingerprint', sha256: [`${'AB:'.repeat(31)}CD`] });
   assert.equal(home.timeoutMs, 10_000);
   assert.deepEqual(
@@ -325,4 +328,19 @@ test('programs outside of the folder run only with the consent of the runner', (
   assert.equal(loadInventory(dir, { env }).containers['a']?.hooks.before[0]?.path, '/bin/sh');
   const gone = folder(t, { 'a.yaml': text.replace('/bin/sh', '/nowhere') });
   assert.match(linesIn(gone, env).join('\n'), /can't be reached \(ENOENT\)/);
+});
+
+test('a user with a password: the reference is resolved as a token’s is, and counts in the digest', (t) => {
+  const api = (user: string): string =>
+    `cluster: lab\napi: { endpoints: ["https://10.9.0.1"], user: ${user}, password: file:lab.password }\n`;
+  const load = (text: string) => loadInventory(folder(t, { 'a.yaml': text }), { env: {} });
+  const inventory = load(api('root@pam'));
+  assert.deepEqual(inventory.clusters['lab']?.credentials, {
+    kind: 'password',
+    user: 'root@pam',
+    password: { kind: 'file', path: join(inventory.dir, 'lab.password') },
+  });
+  assert.notEqual(inventory.digest, load(api('ops@ldap')).digest);
+  const insecure = load(api('root@pam').replace('user:', 'tls: { insecure: true }, user:'));
+  assert.match(insecure.warnings.join(), /anyone in between can take the secret/);
 });

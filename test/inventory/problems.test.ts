@@ -420,3 +420,28 @@ test('references are env:NAME or file:PATH, nothing else', (t) => {
   assert.match(token('env:1X'), /is not a variable's name/);
   assert.match(token('12345'), /must be text, but is a number/);
 });
+
+test('a token, or a user with a password: exactly one of the two, and never a secret itself', (t) => {
+  const api = (text: string): string[] =>
+    linesOf(t, HEAD.replace('  token: env:PROXWARDEN_HOME_TOKEN\n', text));
+  assert.deepEqual(api('  token: env:T\n  user: a@pve\n  password: env:P\n'), [
+    '5:3  api.user  stands beside api.token  keep the token, or user and password',
+  ]);
+  assert.deepEqual(api('  password: env:P\n  token: env:T\n'), [
+    '4:3  api.password  stands beside api.token  keep the token, or user and password',
+  ]);
+  assert.deepEqual(api(''), [
+    '2:1  api.token  is missing  add token: env:NAME or file:PATH (or user and password)',
+  ]);
+  assert.deepEqual(api('  user: a@pve\n'), [
+    '2:1  api.password  is missing  add password: env:NAME or file:PATH',
+  ]);
+  assert.deepEqual(api('  password: env:P\n'), ['2:1  api.user  is missing  add user: USER@REALM']);
+  assert.deepEqual(api('  user: a@pve\n  password: hunter2\n'), [
+    '5:13  api.password  holds a literal value where only a reference to a secret may be  put the secret into an environment variable or a file: env:NAME or file:PATH',
+  ]);
+  for (const user of ['a', 'a@pve!cli', 'a@', '"a b@pve"'])
+    assert.deepEqual(api(`  user: ${user}\n  password: env:P\n`), [
+      '4:9  api.user  must be a user with its realm, without the name of a token  for example proxwarden@pve',
+    ]);
+});

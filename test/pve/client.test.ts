@@ -441,7 +441,7 @@ test('a token of another form is refused without being repeated', () => {
         createPveClient({
           cluster: 'home',
           endpoints: ['https://x:8006'],
-          token,
+          credentials: { kind: 'token', token },
           tls: { kind: 'system' },
           timeoutMs: 1,
           runtime: { clock: systemClock, dispatcher: () => Promise.reject(new Error('not asked')) },

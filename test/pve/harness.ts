@@ -15,8 +15,10 @@ import { abortReason, systemClock, type Clock } from '../../lib/clock.ts';
 import type { Tls } from '../../lib/inventory/types.ts';
 import type { PveApi } from '../../lib/pve/api.ts';
 import { createPveClient } from '../../lib/pve/client.ts';
+import type { PveCredentials } from '../../lib/pve/login.ts';
+import { tokenSecret } from '../secrets.ts';
 
-export const SECRET = '5c0ffee5-dead-beef-cafe-0123456789ab';
+export const SECRET = tokenSecret();
 export const TOKEN = `proxwarden@pve!cli=${SECRET}`;
 export const UPID = 'UPID:pve1:0000022B:00043D51:6B034DAF:vzdump:101:root@pam:';
 
@@ -102,6 +104,7 @@ export function client(
   endpoints: readonly string[],
   options: {
     ca?: string;
+    credentials?: PveCredentials;
     timeoutMs?: number;
     clock?: Clock;
     tls?: Tls;
@@ -112,7 +115,7 @@ export function client(
   return createPveClient({
     cluster: 'home',
     endpoints,
-    token: TOKEN,
+    credentials: options.credentials ?? { kind: 'token', token: TOKEN },
     tls: options.tls ?? { kind: 'system' },
     timeoutMs: options.timeoutMs ?? 5000,
     runtime: {

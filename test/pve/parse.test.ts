@@ -189,5 +189,10 @@ test('the last power task: newest that has ended, with the token in its user', (
   assert.equal(entries.length, 4);
   assert.equal(entries[3]?.exitstatus, null);
   assert.deepEqual(new Set(entries.map((e) => e.ours)), new Set([false]), 'another token is not us');
-  assert.deepEqual(lastPowerTask(entries), { type: 'vzstop', user: 'a@pve!x', endedAt: 21_000, ok: true });
+  assert.deepEqual(lastPowerTask(entries, { alone: true }), {
+    type: 'vzstop',
+    user: 'a@pve!x',
+    endedAt: 21_000,
+    ok: true,
+  });
 });

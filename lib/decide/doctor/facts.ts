@@ -56,7 +56,7 @@ export interface NodeFacts {
 export interface ClusterFacts {
   /** Why there is no token to ask with; null: there is one. */
   readonly credentialProblem: { readonly text: string; readonly fix: string | null } | null;
-  /** `proxwarden@pve!cli`; null: not known. */
+  /** `proxwarden@pve!cli`, or the user who logs in with a password; null: not known. */
   readonly tokenId: string | null;
   /** Null: the token may not read itself. */
   readonly token: { readonly expires: number | null; readonly separated: boolean } | null;

@@ -77,7 +77,9 @@ export function checkRights(look: Look): Finding[] {
     if (refused !== undefined && facts.privileges === null)
       return [
         finding('token-refused', 'fail', about, refused.error ?? 'the API refuses it', null, [
-          `pveum user token list ${userOf(facts.tokenId)}`,
+          facts.tokenId?.includes('!') === false
+            ? 'pveum user list'
+            : `pveum user token list ${userOf(facts.tokenId)}`,
         ]),
       ];
     return [...expiry(cluster, look.facts.at, about), ...missing(cluster, about), ...excess(cluster, about)];
@@ -139,7 +141,7 @@ function roleLine(role: Role): string[] {
 }
 
 function grant({ role, grantAt }: Need, tokenId: string | null): string {
-  const token = tokenId === null ? '' : ` --tokens '${tokenId}'`;
+  const token = tokenId?.includes('!') === true ? ` --tokens '${tokenId}'` : '';
   // Without propagation it is a right to HA entries, and gives nobody a shell.
   const narrow = role === 'ProxWardenGuard' ? ' --propagate 0' : '';
   return `pveum acl modify ${grantAt} --users ${userOf(tokenId)}${token} --roles ${role}${narrow}`;

@@ -144,7 +144,7 @@ async function clusterFacts(cluster: Cluster, access: Access, input: ExamineInpu
   const standalone = chosen.view.standalone;
   const [token, nodes, privileges, jobs, storages, votes, qdevice, replicated] = await Promise.all([
     // Most tokens may not read themselves: that is no finding.
-    quietly(inspect.token(user, name, options)),
+    name === '' ? null : quietly(inspect.token(user, name, options)),
     Promise.all(chosen.view.nodes.map((node) => nodeFacts(input, api, node, read))),
     read('privileges', inspect.privileges(options)),
     read('scheduled backups', inspect.backupJobs(options)),
