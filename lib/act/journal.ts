@@ -72,9 +72,7 @@ export async function runStep(context: OperationContext, step: Step): Promise<vo
 export async function quorateApi(context: ActContext, cluster: string): Promise<PveApi> {
   const api = context.apis.get(cluster);
   if (api === undefined) throw new FailedError(`cluster ${cluster} is not in the inventory any more`);
-  const views = await Promise.all(
-    api.endpoints.map((e) => api.endpointView(e, { signal: context.signal, timeoutMs: 3_000 })),
-  );
+  const views = await Promise.all(api.endpoints.map((e) => api.endpointView(e, { signal: context.signal })));
   const quorate = views.find((v) => v.ok && v.quorate);
   if (quorate === undefined)
     throw new FailedError(

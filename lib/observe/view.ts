@@ -33,9 +33,7 @@ export interface ViewDeps {
 /** The cluster's view through its first quorate endpoint; with `via: null` and the reasons when there is none. */
 export async function clusterView(deps: ViewDeps): Promise<ClusterView> {
   const { api, cluster, runtime, signal } = deps;
-  const seen = await Promise.all(
-    api.endpoints.map((endpoint) => api.endpointView(endpoint, { signal, timeoutMs: NODE_DEADLINE_MS })),
-  );
+  const seen = await Promise.all(api.endpoints.map((endpoint) => api.endpointView(endpoint, { signal })));
   const endpoints: EndpointView[] = seen.map(({ endpoint, ok, error, node, quorate, online }) => ({
     endpoint,
     ok,
