@@ -57,11 +57,12 @@ function netOf(spec: ContainerSpec): string | null {
     ['type', 'veth'],
   ]);
   if (spec.ip !== undefined) parts.set('ip', spec.ip);
+  if (spec.gateway !== undefined) parts.set('gw', spec.gateway);
   return formatNet(parts);
 }
 
 /** The same for a vmid every time. */
-function macOf(vmid: number): string {
+export function macOf(vmid: number): string {
   const digits = vmid.toString(16).padStart(6, '0').slice(-6);
   return `BC:24:11:${digits.slice(0, 2)}:${digits.slice(2, 4)}:${digits.slice(4, 6)}`;
 }

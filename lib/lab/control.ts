@@ -1,5 +1,5 @@
 /** Starts the example lab with everything around it. How it is talked to from then on: client.ts. */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { systemClock, type Clock } from '../clock.ts';
@@ -62,8 +62,10 @@ export async function labUp(options: LabUpOptions): Promise<RunningLab> {
 
   const clock = options.clock ?? systemClock;
   const example = exampleWorld({ portBase, secret: await labToken(folder, EXAMPLE_TOKEN_ID) });
-  const world = options.world?.(example) ?? example;
   const tls = await labCertificate(folder, systemClock.now());
+  const { fingerprint256: fingerprint } = new X509Certificate(tls.cert);
+  const given = options.world?.(example) ?? example;
+  const world = { ...given, nodes: given.nodes.map((node) => ({ fingerprint, ...node })) };
   const token = randomBytes(32).toString('hex');
   const startedAt = clock.now();
   const problems: string[] = [];

@@ -16,6 +16,7 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
   'GET /nodes/{node}/lxc': 'node!:pve-node',
   'GET /nodes/{node}/lxc/{vmid}/config':
     'current:bool node!:pve-node snapshot:pve-configid<40 vmid!:int(100,999999999)',
+  'GET /nodes/{node}/lxc/{vmid}/interfaces': 'node!:pve-node vmid!:int(100,999999999)',
   'PUT /nodes/{node}/lxc/{vmid}/config': `
     arch:enum(amd64|i386|arm64|armhf|riscv32|riscv64) cmode:enum(shell|console|tty)
     console:bool cores:int(1,8192) cpulimit:num(0,8192) cpuunits:int(0,500000) debug:bool

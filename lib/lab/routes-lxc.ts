@@ -1,6 +1,7 @@
 import { changedConfig, configForApi, digestOf, netKeys, parseConfig, parseProperties } from './ct-config.ts';
 import { checkCreate, demandBridges, normalised, privilegeOf, storedNet } from './create.ts';
 import { guestStatus } from './guest-view.ts';
+import { interfaces } from './interfaces.ts';
 import { ApiError, parameterError } from './http.ts';
 import { splitList } from './params.ts';
 import { runCreate, runRestore } from './restore.ts';
@@ -14,6 +15,7 @@ const AUDIT = ['/vms/{vmid}', 'VM.Audit'] as const;
 export const lxcRoutes: readonly Route[] = [
   { endpoint: 'GET /nodes/{node}/lxc', answer: list },
   { endpoint: 'GET /nodes/{node}/lxc/{vmid}/config', demands: AUDIT, answer: config },
+  { endpoint: 'GET /nodes/{node}/lxc/{vmid}/interfaces', demands: AUDIT, answer: interfaces },
   {
     endpoint: 'PUT /nodes/{node}/lxc/{vmid}/config',
     demands: [

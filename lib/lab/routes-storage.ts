@@ -39,6 +39,7 @@ function definitions({ world, caller, params }: Call): unknown {
       content: storage.content.join(','),
       ...(storage.shared === true ? { shared: 1 } : { priority: 0 }),
       ...(storage.nodes === undefined ? {} : { nodes: storage.nodes.join(',') }),
+      ...(storage.server === undefined ? {} : { server: storage.server }),
       'prune-backups': storage.pruneBackups ?? 'keep-all=1',
       digest: 'da39a3ee5e6b4b0d3255bfef95601890afd80709',
     }));

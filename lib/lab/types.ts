@@ -24,8 +24,11 @@ export interface ContainerSpec {
   /** Storage of its root disk. Default `local`. */
   readonly storage?: string;
   readonly mac?: string;
-  /** `10.88.0.101/24`. */
+  /** `10.88.0.101/24`, or `dhcp`: then `lease` is what its interface gets. */
   readonly ip?: string;
+  readonly gateway?: string;
+  /** The address that DHCP gives to its MAC, `10.88.0.150/24`; copies keep the MAC, and with it the address. */
+  readonly lease?: string;
   readonly tags?: readonly string[];
   readonly description?: string;
   readonly template?: boolean;
@@ -44,6 +47,8 @@ export interface StorageSpec {
   readonly sizeMiB?: number;
   /** `keep-last=3`; default: keep-all=1. */
   readonly pruneBackups?: string;
+  /** Host of a network storage. */
+  readonly server?: string;
 }
 
 /** A scheduled backup: of the named vmids, or of all guests. */
@@ -88,6 +93,8 @@ export interface NodeSpec {
   readonly memoryMiB?: number;
   /** How far its clock is off. */
   readonly clockOffsetSeconds?: number;
+  /** SHA-256 of the certificate that its API shows, as GET /nodes lists it. */
+  readonly fingerprint?: string;
   /** Another version than the cluster's. */
   readonly version?: string;
 }
