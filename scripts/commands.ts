@@ -52,6 +52,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: 'a person has looked after an error: let ProxWarden act on it again',
     load: async () => (await import('./ack.ts')).ack,
   },
+  init: {
+    usage: 'init',
+    describe: 'write an inventory from a live cluster; asks, or takes flags; changes nothing there',
+    load: async () => (await import('./init.ts')).init,
+  },
   validate: {
     usage: 'validate',
     describe: 'check the inventory files, offline; --schema prints their JSON Schema',

@@ -44,8 +44,8 @@ export async function main(
       .parserConfiguration({
         'boolean-negation': false,
         'dot-notation': false,
-        'duplicate-arguments-array': false,
       })
+      .middleware(lastOnly, true)
       .demandCommand(1, 'a command is needed')
       .epilogue(EPILOGUE)
       .fail((message, error) => {
@@ -69,6 +69,18 @@ export async function main(
   } catch (error) {
     return report(error, argv, invocation, wanted);
   }
+}
+
+/** What may come several times: `check dns web`. */
+const LISTS = new Set(['_', 'names', 'endpoint']);
+
+/**
+ * Of a flag that is given twice the last one counts. (yargs' own setting for that, duplicate-arguments-array, would also
+ * leave only the last of several names.)
+ */
+function lastOnly(args: Record<string, unknown>): void {
+  for (const [key, value] of Object.entries(args))
+    if (Array.isArray(value) && !LISTS.has(key)) args[key] = value.at(-1);
 }
 
 function report(

@@ -50,6 +50,12 @@ export function parseEndpoint(text: string): string | undefined {
   return `https://${joinHostPort({ ...parsed, host: parsed.host.toLowerCase() })}`;
 }
 
+/** A SHA-256 fingerprint with or without colons; upper case with colons. */
+export function parseFingerprint(text: string): string | undefined {
+  const digits = text.replaceAll(':', '').toUpperCase();
+  return /^[0-9A-F]{64}$/.test(digits) ? (digits.match(/../g) ?? []).join(':') : undefined;
+}
+
 /** What is wrong with an http(s) URL, and the fix; or the URL. */
 export function parseHttpUrl(text: string): { url: URL } | { message: string; fix: string } {
   const fix = 'write http://host/path or https://host/path';

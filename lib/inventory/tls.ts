@@ -1,5 +1,6 @@
 /** How the certificate of an API or of a management controller is checked. */
 import * as z from 'zod';
+import { parseFingerprint } from './addresses.ts';
 import * as f from './fields.ts';
 import type { Tls } from './types.ts';
 
@@ -7,15 +8,8 @@ const fingerprint = z
   .string()
   .meta({ pattern: '^([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$' })
   .transform((value, context): string => {
-    const digits = value.replaceAll(':', '').toUpperCase();
-    if (!/^[0-9A-F]{64}$/.test(digits)) {
-      return f.refuse(
-        context,
-        'is not a SHA-256 fingerprint',
-        'write its 64 hexadecimal digits, with or without colons',
-      );
-    }
-    return (digits.match(/../g) ?? []).join(':');
+    const fix = 'write its 64 hexadecimal digits, with or without colons';
+    return parseFingerprint(value) ?? f.refuse(context, 'is not a SHA-256 fingerprint', fix);
   });
 
 const fingerprints = z.union([

@@ -1,5 +1,6 @@
 /** What the rest of the program may ask a Proxmox VE cluster for. One object per cluster; implemented in client.ts. */
 import type { Inspection } from './inspect.ts';
+import type { Survey } from './survey.ts';
 import type {
   BackupView,
   EndpointView,
@@ -55,6 +56,8 @@ export interface PveApi {
   useEndpoint(endpoint: string): void;
   /** How the cluster is set up: what `doctor` reads. */
   readonly inspect: Inspection;
+  /** How a cluster that is not in an inventory yet looks: what `init` reads. */
+  readonly survey: Survey;
 
   /** One endpoint's own view; never throws for a failing endpoint (`ok: false` and the reason). */
   endpointView(

@@ -15,6 +15,7 @@ import { createInspection } from './inspect.ts';
 import { createLogin, identityOf, type PveCredentials } from './login.ts';
 import { createRotation } from './rotation.ts';
 import * as schemas from './schemas.ts';
+import { createSurvey } from './survey.ts';
 import { createTransport, type Call } from './transport.ts';
 import { parseUpid } from './upid.ts';
 
@@ -168,6 +169,7 @@ export function createPveClient(options: PveClientOptions): PveApi {
     endpoints,
     useEndpoint: rotation.use,
     inspect: createInspection(rotation),
+    survey: createSurvey(rotation),
 
     async endpointView(endpoint, callOptions = {}) {
       const patience = rotation.silentLately(endpoint) ? SILENT_ENDPOINT_MS : ENDPOINT_VIEW_MS;

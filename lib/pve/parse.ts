@@ -32,6 +32,15 @@ export interface ConfigFacts {
   readonly obstacles: readonly string[];
 }
 
+/** One `netN` line. */
+export interface Network {
+  /** Static addresses, without prefix length. */
+  readonly addresses: readonly string[];
+  readonly gateways: readonly string[];
+  /** Its address comes from the network: DHCP, or IPv6's own ways. */
+  readonly dynamic: boolean;
+}
+
 /** PVE's default when the config has no `memory`. */
 const DEFAULT_MEMORY_MIB = 512;
 const MIB = 1024 * 1024;
@@ -107,6 +116,17 @@ export function configFacts(config: GuestConfig): ConfigFacts {
     storages: [...new Set(volumes.flatMap((volume) => /^([^:]+):/.exec(volume['volume'] ?? '')?.[1] ?? []))],
     obstacles: obstacles(config),
   };
+}
+
+/** Its network interfaces, in order of their number. */
+export function networksOf({ values }: GuestConfig): Network[] {
+  return numbered(values, 'net')
+    .map(([, value]) => properties(value))
+    .map((net) => ({
+      addresses: [net['ip'], net['ip6']].flatMap(staticAddress),
+      gateways: [net['gw'], net['gw6']].flatMap(staticAddress),
+      dynamic: [net['ip'], net['ip6']].some((value) => value === 'dhcp' || value === 'auto'),
+    }));
 }
 
 /** PVE appends a line break to descriptions, and browsers send CR LF. */

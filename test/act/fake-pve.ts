@@ -18,6 +18,14 @@ const uninspected: PveApi['inspect'] = {
   qdevice: nothing,
   replicated: nothing,
 };
+/** Only init asks for these. */
+const unsurveyed: PveApi['survey'] = {
+  names: nothing,
+  certificates: nothing,
+  config: nothing,
+  addresses: nothing,
+  storageServers: nothing,
+};
 
 export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
   const endpoints = fake.nodes.map((n) => `https://${n.name}:8006`);
@@ -26,6 +34,7 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
     cluster,
     endpoints,
     inspect: uninspected,
+    survey: unsurveyed,
     useEndpoint: (endpoint) => void (fake.via = new URL(endpoint).hostname),
     endpointView(endpoint) {
       fake.settle();

@@ -9,6 +9,7 @@ import { explainAnswer } from '../../lib/pve/messages.ts';
 import { backupViews, taskEntries } from '../../lib/pve/guest.ts';
 import { configFacts, configFromReply } from '../../lib/pve/parse.ts';
 import * as schemas from '../../lib/pve/schemas.ts';
+import { InterfacesReply, NodesReply } from '../../lib/pve/survey.ts';
 import { createdArchive, decisiveLine } from '../../lib/pve/task.ts';
 import { parseUpid } from '../../lib/pve/upid.ts';
 
@@ -58,6 +59,8 @@ function recordings(): Reply[] {
 
 /** What the client does with a reply, by path; throws when it can't. */
 const READERS: readonly (readonly [RegExp, (data: unknown) => void])[] = [
+  [/^\/nodes$/, (data) => NodesReply.parse(data)],
+  [/^\/nodes\/[^/]+\/lxc\/\d+\/interfaces$/, (data) => InterfacesReply.parse(data)],
   [/^\/version$/, (data) => schemas.VersionReply.parse(data)],
   [
     /^\/cluster\/status$/,

@@ -24,6 +24,13 @@ const DRIVES: {
   ) => Promise<unknown>)[];
 } = {
   endpointView: [(api) => api.endpointView(api.endpoints[0] ?? '')],
+  survey: [
+    (api) => api.survey.names(),
+    (api) => api.survey.certificates(),
+    (api) => api.survey.config('pve1', 101),
+    (api) => api.survey.addresses('pve1', 101),
+    (api) => api.survey.storageServers(),
+  ],
   version: [(api) => api.version()],
   resources: [(api) => api.resources()],
   nodeAnswers: [(api) => api.nodeAnswers('pve1')],

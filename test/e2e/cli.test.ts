@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
+import { resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { COMMANDS } from '../../scripts/commands.ts';
 import { formatHelp } from '../../lib/cli/help.ts';
@@ -43,6 +44,20 @@ describe('the command line', { concurrency: 3 }, () => {
       assert.match(help.stdout, new RegExp(`\\n {2}proxwarden ${name} `));
     for (const code of [0, 1, 2, 3, 4, 5, 75]) assert.match(help.stdout, new RegExp(`\\n {2}${code} +\\S`));
     assert.doesNotMatch(help.stdout, /\b(audit|drill|standby|history)\b/, 'what is not there is not shown');
+  });
+
+  test('of a flag that is given twice the last one counts', async () => {
+    const [none, example] = ['/nowhere', resolve('inventory/example')];
+    const ran = await proxwarden([
+      'validate',
+      '--json',
+      '--inventory',
+      none,
+      '--json',
+      '--inventory',
+      example,
+    ]);
+    assert.equal(ran.code, 0, ran.stderr);
   });
 
   test('NO_COLOR and FORCE_COLOR change nothing in a pipe', async () => {

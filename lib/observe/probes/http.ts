@@ -67,6 +67,12 @@ async function contains(body: AsyncIterable<Uint8Array>, text: string): Promise<
   return wanted.length === 0;
 }
 
+/** The status code in the reason of a probe that failed for it; null: it failed for something else. */
+export function statusIn(reason: string): number | null {
+  const [, code] = /^status (\d{3}), wanted /.exec(reason) ?? [];
+  return code === undefined ? null : Number(code);
+}
+
 /** `200-399, 401`. */
 function statusText(ranges: readonly (readonly [number, number])[]): string {
   return ranges.map(([low, high]) => (low === high ? String(low) : `${low}-${high}`)).join(', ');
