@@ -11,13 +11,6 @@ export const FAULTS: readonly Fault[] = [
   ['runner-on-node', (p) => void (p.runner = { ...p.runner, addresses: ['10.0.0.15'] })],
   ['runner-in-container', (p) => void (p.runner = { ...p.runner, macs: ['BC:24:11:00:00:69'] })],
   ['canary-silent', (p) => void p.network.outside.delete('10.0.0.9:8007')],
-  [
-    'canary-inside',
-    (p) => {
-      yaml(p, 'tcp:10.0.0.7:22', 'tcp:10.0.0.12:8006');
-      p.network.outside.add('10.0.0.12:8006');
-    },
-  ],
   ['privilege-missing', (p) => rights(p, '/vms', (names) => names.filter((name) => name !== 'VM.PowerMgmt'))],
   [
     'token-expires',

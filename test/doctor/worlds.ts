@@ -10,6 +10,15 @@ export const WORLDS: readonly Fault[] = [
   ['canaries-none', (p) => yaml(p, /canaries:.*/, 'canaries: []')],
   ['canaries-one', (p) => yaml(p, /canaries:.*/, 'canaries: [tcp:10.0.0.1:53]')],
   [
+    'canary-inside',
+    (p) => {
+      yaml(p, /canaries:.*/, 'canaries: [tcp:10.0.0.12:8006, tcp:10.0.0.102:80, tcp:10.0.0.1:53]');
+      p.network.outside.add('10.0.0.12:8006');
+    },
+  ],
+  // A token that may not even see the cluster is told what it lacks.
+  ['privilege-missing', (p) => rights(p, '/', () => [])],
+  [
     'credential-unusable',
     (p) =>
       void p.credentials.set('home', {

@@ -70,26 +70,23 @@ export function consequences(inventory: Inventory, facts: Facts, only?: Readonly
 }
 
 function serviceOf(inventory: Inventory, facts: Facts, container: Container, node: string): Consequence {
-  const [first] = ask(
-    inventory,
-    facts,
-    'service-dies',
-    node,
-    [container],
-    serviceDead(inventory, facts, container, false),
-  );
-  const restarts = first?.decision.kind === 'restart' || first?.decision.kind === 'start';
-  if (first !== undefined && !restarts) return first;
-  const [then] = ask(
-    inventory,
-    facts,
-    'service-dies',
-    node,
-    [container],
-    serviceDead(inventory, facts, container, true),
-  );
-  if (then === undefined) throw new Error(`no decision on ${container.name}`);
-  return { ...then, restarts };
+  // One that fails by itself doesn't compete with the others, and says nothing of the runner's network.
+  const alone = { ...inventory, containers: { [container.name]: container } };
+  const after = (restarted: boolean): Consequence => {
+    const [found] = ask(
+      alone,
+      facts,
+      'service-dies',
+      node,
+      [container],
+      serviceDead(alone, facts, container, restarted),
+    );
+    if (found === undefined) throw new Error(`no decision on ${container.name}`);
+    return found;
+  };
+  const first = after(false);
+  const restarts = first.decision.kind === 'restart' || first.decision.kind === 'start';
+  return restarts ? { ...after(true), restarts } : first;
 }
 
 /** Decides for all of them together, as a run does: they compete for the same memory. */

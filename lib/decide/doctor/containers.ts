@@ -152,7 +152,10 @@ function answers({ container, detail, isProtected }: ContainerLook, look: Look, 
     );
   if (!isProtected || detail === null || detail.ips.length === 0) return found;
   const hosts = container.checks.map((spec) => hostOf(spec)).filter((host) => isAddress(host));
-  const elsewhere = [...new Set(hosts.filter((host) => !detail.ips.includes(host)))];
+  // Of the other family it may have an address that its config doesn't know (SLAAC, DHCP).
+  const known = (host: string): boolean =>
+    isLoopback(host) || detail.ips.some((ip) => ip.includes(':') === host.includes(':'));
+  const elsewhere = [...new Set(hosts.filter((host) => !detail.ips.includes(host) && known(host)))];
   if (elsewhere.length > 0)
     found.push(
       finding(

@@ -136,7 +136,7 @@ export const FINDINGS = {
   'canaries-none': 'there is no canary',
   'canaries-one': 'there is only one canary',
   'canary-silent': 'a canary does not answer',
-  'canary-inside': 'a canary falls silent together with a node or container that it should help to judge',
+  'canary-inside': 'too many canaries fall silent together with a node',
   'credential-unusable': 'the token cannot be read',
   'token-refused': 'the API refuses the token',
   'token-expires': 'the token expires soon',

@@ -1,8 +1,8 @@
 /** The machine that ProxWarden runs on, and what tells its own trouble from the cluster's. Pure. */
 import { formatDuration } from '../../units.ts';
 import type { Finding, Subject } from './facts.ts';
-import { finding, listed, type Look } from './look.ts';
-import { hostOf } from './suppose.ts';
+import { finding, listed, type ClusterLook, type Look } from './look.ts';
+import { addressesOn, hostOf } from './suppose.ts';
 
 const SILENT_INTERVALS = 3;
 
@@ -125,34 +125,28 @@ export function checkCanaries(look: Look): Finding[] {
           ),
         );
     }
-    const inside = insiders(cluster.facts.nodes, cluster.containers);
-    for (const spec of canaries) {
-      const who = inside.get(hostOf(spec));
-      if (who !== undefined)
-        found.push(
-          finding(
-            'canary-inside',
-            'warn',
-            about,
-            `${spec.label} is ${who}: it dies with what it should help to judge`,
-            fix,
-          ),
-        );
-    }
+    found.push(...inside(cluster, look, about, fix));
     return found;
   });
 }
 
-/** Whose addresses these are. */
-function insiders(
-  nodes: Look['clusters'][number]['facts']['nodes'],
-  containers: Look['clusters'][number]['containers'],
-): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const { container, detail } of containers)
-    for (const ip of detail?.ips ?? []) found.set(ip, `container ${container.name}`);
-  for (const { ip, name } of nodes) if (ip !== null) found.set(ip, `node ${name}`);
-  return found;
+/** Canaries that fall silent together with a node: fewer than half left, and its death looks like the runner's trouble. */
+function inside(cluster: ClusterLook, { facts }: Look, about: Subject, fix: string): Finding[] {
+  const { canaries } = cluster.config;
+  return cluster.facts.nodes.flatMap(({ name }) => {
+    const addresses = addressesOn(facts, cluster.name, name);
+    const silent = canaries.filter((spec) => addresses.has(hostOf(spec)));
+    if (silent.length === 0 || (canaries.length - silent.length) * 2 >= canaries.length) return [];
+    return [
+      finding(
+        'canary-inside',
+        'warn',
+        about,
+        `${listed(silent.map((spec) => spec.label))} ${silent.length === 1 ? 'is' : 'are'} on ${name}: when it dies fewer than half of the canaries answer, and nothing is done`,
+        fix,
+      ),
+    ];
+  });
 }
 
 /** For the line of a subject without findings. */

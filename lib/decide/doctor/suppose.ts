@@ -99,7 +99,7 @@ function suppose(
   silent: (canary: ProbeSpec) => boolean,
 ): Observation {
   const { at } = facts;
-  const observation = structuredClone(facts.observation);
+  const { observation } = facts;
   const quiet = new Set(
     Object.values(inventory.clusters)
       .flatMap((c) => c.canaries)
