@@ -96,6 +96,9 @@ function isLastOne({ stuck, event }: Consequence): boolean {
 }
 
 function remedy(one: Consequence): string | null {
+  // A person's word counts only where the inventory takes it.
+  if (one.stuck?.gate === 'proof')
+    return `give ${one.node} a fence in the inventory: a smart plug, or \`manual\`, your word`;
   if (!isLastOne(one)) return one.stuck?.flip ?? null;
   return `bring ${one.node} back${one.standalone ? '' : '; a QDevice, set up before, keeps the quorum'}`;
 }

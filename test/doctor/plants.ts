@@ -75,3 +75,11 @@ export function rights(
 export function extra(patient: Patient, name: string, text: string): void {
   patient.files['home.yaml'] = `${patient.files['home.yaml'] ?? ''}  ${name}:\n    ${text}\n`;
 }
+
+/** A person's word in place of plugs: of one node, or of all. */
+export function unplugged(text: string, node = 'pve\\d'): string {
+  return text.replaceAll(
+    new RegExp(`( {2}${node}:\\n {4}fence:\\n) {6}- http:\\n.*\\n.*\\n`, 'g'),
+    '$1      - manual\n',
+  );
+}

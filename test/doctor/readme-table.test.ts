@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import type { EventKind } from '../../lib/decide/doctor/consequences.ts';
 import { outcomes } from '../../lib/tell/consequences.ts';
 import { healthyInventory, healthyWorld, visit, type Patient } from './clinic.ts';
+import { unplugged } from './plants.ts';
 
 const FILE = 'README.md';
 const BEGIN = '<!-- made by test/doctor/readme-table.test.ts -->';
@@ -20,14 +21,17 @@ const SETUPS: readonly (readonly [string, (patient: Patient) => void])[] = [
     'three nodes, no plugs',
     (p) => {
       nodes(p, [1, 2, 3]);
-      p.files['home.yaml'] = unplugged(p);
+      p.files['home.yaml'] = unplugged(p.files['home.yaml'] ?? '');
     },
   ],
   [
     'three nodes, no plugs, `proof: offline-accepted`',
     (p) => {
       nodes(p, [1, 2, 3]);
-      p.files['home.yaml'] = unplugged(p).replace('auto: true', 'auto: true, proof: offline-accepted');
+      p.files['home.yaml'] = unplugged(p.files['home.yaml'] ?? '').replace(
+        'auto: true',
+        'auto: true, proof: offline-accepted',
+      );
     },
   ],
   [
@@ -59,11 +63,6 @@ const SETUPS: readonly (readonly [string, (patient: Patient) => void])[] = [
 function nodes(patient: Patient, which: readonly number[]): void {
   patient.world = healthyWorld(which);
   patient.files['home.yaml'] = healthyInventory(which);
-}
-
-/** A person's word in place of the plugs. */
-function unplugged(patient: Patient): string {
-  return (patient.files['home.yaml'] ?? '').replaceAll(/ {6}- http:\n.*\n.*\n/g, '      - manual\n');
 }
 
 async function row(name: string, plant: (patient: Patient) => void): Promise<string> {
