@@ -11,6 +11,9 @@ import { loadInventory } from '../../lib/inventory/load.ts';
 import { labDispatcher } from '../../lib/lab/dispatcher.ts';
 import type { WorldSpec } from '../../lib/lab/types.ts';
 import { VirtualClock } from '../../lib/lab/virtual-clock.ts';
+import type { Observation } from '../../lib/decide/model.ts';
+import type { Inventory } from '../../lib/inventory/types.ts';
+import { observe } from '../../lib/observe/observe.ts';
 import { examine, type Access } from '../../lib/observe/doctor/examine.ts';
 import { createPveClient } from '../../lib/pve/client.ts';
 import type { Runtime } from '../../lib/runtime.ts';
@@ -136,10 +139,20 @@ export interface Visit {
   readonly writes: readonly string[];
 }
 
+/** What a test can go on with after the examination, on the same lab. */
+export interface Aftermath {
+  readonly lab: StagedLab;
+  readonly clock: VirtualClock;
+  readonly inventory: Inventory;
+  readonly facts: Facts;
+  /** Looks as a run does, at everything closely. */
+  readonly observe: (state: State) => Promise<Observation>;
+}
+
 /** Plants, examines, and tidies up. */
 export async function visit(
   plant: (patient: Patient) => void = () => undefined,
-  only?: ReadonlySet<string>,
+  afterwards?: (aftermath: Aftermath) => Promise<void>,
 ): Promise<Visit> {
   const clock = new VirtualClock();
   const patient = healthy(clock.now());
@@ -215,11 +228,21 @@ export async function visit(
           runner: patient.runner,
           certificate: (endpoint) => Promise.resolve(patient.certificate(endpoint)),
           runtime,
-          only,
         });
       })(),
     );
-    return { facts, diagnosis: diagnose(inventory, facts, only), writes: labs.flatMap((each) => each.calls) };
+    const writes = labs.flatMap((each) => [...each.calls]);
+    const diagnosis = diagnose(inventory, facts);
+    if (afterwards !== undefined) {
+      const apis = new Map(
+        [...access].flatMap(([name, one]) => ('api' in one ? [[name, one.api] as const] : [])),
+      );
+      const focus = new Set(Object.keys(inventory.containers));
+      const look = (state: State): Promise<Observation> =>
+        observe({ inventory, state, apis, runtime, focus });
+      await clock.run(afterwards({ lab, clock, inventory, facts, observe: look }));
+    }
+    return { facts, diagnosis, writes };
   } finally {
     for (const each of labs) each.close();
     rmSync(folder, { recursive: true, force: true });
