@@ -77,9 +77,7 @@ export function extra(patient: Patient, name: string, text: string): void {
 }
 
 /** A person's word in place of plugs: of one node, or of all. */
-export function unplugged(text: string, node = 'pve\\d'): string {
-  return text.replaceAll(
-    new RegExp(`( {2}${node}:\\n {4}fence:\\n) {6}- http:\\n.*\\n.*\\n`, 'g'),
-    '$1      - manual\n',
-  );
+export function unplugged(text: string, which = 'pve\\d'): string {
+  const plug = new RegExp(`( {2}${which}:\\n {4}fence:\\n) {6}- http:\\n.*\\n.*\\n`, 'g');
+  return text.replaceAll(plug, '$1      - manual\n');
 }
