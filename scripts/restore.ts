@@ -5,7 +5,8 @@ import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
 import { containerNamed, openSession } from '../lib/cli/session.ts';
 import { chooseBackup } from '../lib/decide/backups.ts';
 import { incarnationsOf, vmidOfEpoch } from '../lib/decide/incarnations.ts';
-import { place } from '../lib/decide/placement.ts';
+import type { PlacementInput } from '../lib/decide/placement.ts';
+import { placeByHand } from '../lib/decide/restore-by-hand.ts';
 import { BlockedError, EXIT, FailedError, InputError } from '../lib/errors.ts';
 
 export const restore = defineCommand({
@@ -88,30 +89,38 @@ export const restore = defineCommand({
         throw new FailedError(
           `${container.name}: no sound backup${args.backup === undefined ? '' : ` ${args.backup}`} on ${container.backup.storage}${choice.rejected.map((r) => `; ${r.what}: ${r.why}`).join('')}`,
         );
-      const archived = choice.chosen.archived;
-      const placed = place({
+      const config = choice.chosen.archived?.config ?? null;
+      const asked: PlacementInput = {
         container,
         current,
         observation,
         backup: choice.chosen,
-        memory: args.start ? (archived?.memMax ?? null) : null,
-        disk: archived?.diskBytes ?? null,
+        memory: config?.memory ?? null,
+        config,
         vmid,
         reserved: new Map(),
         only: args.to === undefined ? undefined : { cluster: container.cluster, node: args.to },
-      });
-      const [to] = placed.targets;
-      if (to === undefined)
+      };
+      const { to, bars, losses, container: asRestored } = placeByHand(asked, args.start);
+      if (to === null || bars.length > 0)
         throw new BlockedError(
-          `${container.name} can't be restored: ${placed.rejected.map((r) => `${r.what}: ${r.why}`).join('; ')}`,
+          `${container.name} can't be restored: ${bars.map((bar) => bar.what).join('; ')}`,
+          { hint: bars.find((bar) => bar.fix !== null)?.fix ?? undefined },
         );
+      for (const { what, fix } of losses)
+        session.teller.tell({
+          kind: 'note',
+          level: 'warn',
+          container: container.name,
+          text: `${what}${fix === null ? '' : ` (${fix})`}`,
+        });
       const what = `${choice.chosen.volid} on ${to.node} as CT ${vmid}${args.start ? ', and start it' : ''}`;
       if (args.dryRun) {
         invocation.io.out(`would restore ${what}`);
         return EXIT.unhealthy;
       }
       const text = await restoreByHand(session, {
-        container,
+        container: asRestored,
         backup: choice.chosen,
         to,
         vmid,

@@ -6,8 +6,10 @@ import { BlockedError, FailedError, PveError } from '../errors.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { StepRecord } from '../state/model.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
+import { setConfig } from './look.ts';
 import { Cancelled } from './outcome.ts';
 import { RETIRED_TAG } from './retire.ts';
+import { restoring } from './restoring.ts';
 import { runTask } from './run-task.ts';
 
 /** Which copy this attempt is about. An attempt whose copy was started takes the next epoch and vmid. */
@@ -73,18 +75,12 @@ export async function restoreCopy(
       type: 'vzrestore',
       work: { storage: container.backup.storage, bytes: op.data.backupSize },
       vmid: copy.vmid,
-      issue: (to) =>
-        to.restore(
-          copy.node,
-          {
-            vmid: copy.vmid,
-            volid,
-            storage: container.failover.restoreStorage,
-            description,
-            tags: tagsOf(archived.tags),
-          },
-          { signal: context.signal },
-        ),
+      ...restoring(context, copy, archived.config, {
+        vmid: copy.vmid,
+        volid,
+        description,
+        tags: tagsOf(archived.tags),
+      }),
     });
   } catch (error) {
     if (!(error instanceof PveError)) throw error;
@@ -181,6 +177,8 @@ export async function destroyCopy(
     throw new BlockedError(
       `CT ${copy.vmid} on ${there.node} is ${there.status ?? 'of unknown state'}: it is not destroyed`,
     );
+  // The archive's own: it would refuse the removal.
+  if (there.protection) await setConfig(context, api, { ...copy, node: there.node }, { protection: false });
   await runTask(context, record, {
     cluster: copy.cluster,
     node: there.node,

@@ -87,7 +87,6 @@ function remember(
           // While it is being retired its onboot is 0; what counts is what it was before.
           onboot: detail.onboot,
           memMax: detail.memMax,
-          obstacles: detail.obstacles,
           readAt: detail.readAt,
         };
   return { ...record, current, identity };

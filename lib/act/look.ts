@@ -112,6 +112,7 @@ export async function setConfig(
       const now = await api.guestDetail(node, vmid, { signal });
       return (
         (changes.onboot === undefined || changes.onboot === now.onboot) &&
+        (changes.protection === undefined || changes.protection === now.protection) &&
         (changes.tags === undefined || tagsOf(changes.tags) === tagsOf(now.tags)) &&
         // PVE ends it with a line break.
         (changes.description === undefined || changes.description.trimEnd() === now.description.trimEnd())

@@ -13,6 +13,7 @@ import { destroyCopy, restoreCopy, type Copy } from './copy.ts';
 import { startCopy } from './start-copy.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
 import { newOperation } from './new-operation.ts';
+import { restoring } from './restoring.ts';
 import { runTask } from './run-task.ts';
 
 export interface RestoreRequest {
@@ -100,25 +101,22 @@ export async function restoreByHand(context: ActContext, request: RestoreRequest
 async function plainRestore(
   context: OperationContext,
   record: Parameters<Step['run']>[1],
-  { container, backup, to, vmid }: RestoreRequest,
+  { backup, to, vmid }: RestoreRequest,
 ): Promise<string> {
   const { op, signal } = context;
+  const { archived } = backup;
+  if (archived === null) throw new FailedError(`the config inside ${backup.volid} has not been read`);
   const description = composeDescription({
     sentence: `restored by hand from ${backup.volid} (${op.id}); it is not managed.`,
     line: null,
-    previous: backup.archived?.description ?? '',
+    previous: archived.description,
   });
   await runTask(context, record, {
     ...to,
     vmid,
     type: 'vzrestore',
     work: { storage: backup.storage, bytes: backup.size },
-    issue: (api) =>
-      api.restore(
-        to.node,
-        { vmid, volid: backup.volid, storage: container.failover.restoreStorage, description, tags: [] },
-        { signal },
-      ),
+    ...restoring(context, to, archived.config, { vmid, volid: backup.volid, description, tags: [] }),
   });
   const api = await quorateApi(context, to.cluster);
   const made = await api.guestDetail(to.node, vmid, { signal });

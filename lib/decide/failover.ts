@@ -16,8 +16,10 @@ import type {
   Observation,
   Verdict,
 } from './model.ts';
-import { place, type Reservations } from './placement.ts';
+import type { ArchivedConfig } from './guest-config.ts';
+import { place, reserve, type Placement, type PlacementInput, type Reservations } from './placement.ts';
 import { proofOf, requiredLevel } from './proof.ts';
+import { containerIssues, type RestoreIssue } from './restorable.ts';
 import { retirement } from './retire.ts';
 import { isAlive, sourceGate, stoppedSource } from './source.ts';
 
@@ -70,38 +72,30 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
 
   const backup = backupGate(input, current, source.alive);
   gates.push(backup.gate);
-  const archived = backup.choice?.chosen?.archived ?? null;
+  const config = backup.choice?.chosen?.archived?.config ?? (source.alive ? liveConfig(view, current) : null);
+  const issues = config === null ? [] : containerIssues(container, config, view.maySysModify);
   const epoch = Math.max(current.epoch, ...incarnations.superseded.map((i) => i.epoch)) + 1;
   const vmid = vmidOfEpoch(container, epoch);
-  const memory = archived?.memMax ?? input.record.identity?.memMax ?? null;
-  const placement = place({
+  const where: PlacementInput = {
     container,
     current,
     observation,
     backup: backup.choice?.chosen ?? null,
-    memory,
-    disk: archived?.diskBytes ?? null,
+    memory: config?.memory ?? input.record.identity?.memMax ?? null,
+    config,
     vmid,
     reserved: input.reserved,
     only: input.request?.to,
-  });
+  };
+  const placement = place(where);
   const [target, ...alternatives] = placement.targets;
-  gates.push(
-    target === undefined
-      ? fail(
-          'target',
-          `no node can take it: ${placement.rejected.map((r) => `${r.what}: ${r.why}`).join('; ') || 'the inventory names none'}`,
-          roomAdvice(placement.rejected.map((r) => r.why)),
-        )
-      : pass(
-          'target',
-          `${target.node}${alternatives.length > 0 ? `, then ${alternatives.map((t) => t.node).join(', ')}` : ''}`,
-        ),
-  );
-  const rejected = [...placement.rejected, ...(backup.choice?.rejected ?? [])];
+  gates.push(...restoreGates([...issues, ...placement.losses]), targetGate(placement));
+  const rejected = [
+    ...placement.rejected.map(({ what, why }) => ({ what, why })),
+    ...(backup.choice?.rejected ?? []),
+  ];
   if (target === undefined || gates.some((g) => !g.ok)) return { gates, rejected, action: null, why: '' };
-  const key = `${target.cluster}/${target.node}`;
-  input.reserved.set(key, (input.reserved.get(key) ?? 0) + (memory ?? 0));
+  reserve(where, target);
   const chosen = backup.choice?.chosen ?? null;
   const stopped = source.alive ? stoppedSource(input, view, current) : undefined;
   return {
@@ -131,6 +125,38 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
       stopped,
     }),
   };
+}
+
+/** The current copy's config, as its node says: that of the backup that will be made of it. */
+function liveConfig(view: ClusterView, { node, vmid }: Incarnation): ArchivedConfig | null {
+  return view.details.find((d) => d.node === node && d.vmid === vmid)?.config ?? null;
+}
+
+/** One gate for what bars a restore anywhere, one that tells what it loses; none when there is nothing to say. */
+function restoreGates(issues: readonly RestoreIssue[]): Gate[] {
+  const bars = issues.filter((issue) => issue.severity === 'blocks');
+  const losses = issues.filter((issue) => issue.severity === 'loses');
+  const text = (of: readonly RestoreIssue[]): string => of.map((issue) => issue.what).join('; ');
+  const fixes = bars.flatMap(({ fix }) => (fix === null ? [] : [fix]));
+  return [
+    ...(bars.length === 0 ? [] : [fail('restore', text(bars), [...new Set(fixes)].join('; '))]),
+    ...(losses.length === 0 ? [] : [pass('restore', `with these losses: ${text(losses)}`)]),
+  ];
+}
+
+function targetGate({ targets, rejected }: Placement): Gate {
+  const [target, ...alternatives] = targets;
+  if (target !== undefined)
+    return pass(
+      'target',
+      `${target.node}${alternatives.length > 0 ? `, then ${alternatives.map((t) => t.node).join(', ')}` : ''}`,
+    );
+  const fix = rejected.find((r) => r.fix !== undefined)?.fix;
+  return fail(
+    'target',
+    `no node can take it: ${rejected.map((r) => `${r.what}: ${r.why}`).join('; ') || 'the inventory names none'}`,
+    fix ?? roomAdvice(rejected.map((r) => r.why)),
+  );
 }
 
 function sentence(

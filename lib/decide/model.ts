@@ -3,6 +3,7 @@
  * unless the name says otherwise; sizes are bytes. zod schemas, because observations and plans are read back from disk.
  */
 import * as z from 'zod';
+import { ArchivedConfig, Bridge } from './guest-config.ts';
 
 export const ProbeResult = z.object({
   /** The probe's label, `tcp 10.0.0.53:53`. */
@@ -60,6 +61,10 @@ export const NodeView = z.object({
   uptimeSeconds: z.number().nullable(),
   /** vmids that have a network interface on the node's host side (`netstat`); null: not asked or no answer. */
   netstat: z.array(z.number().int()).nullable(),
+  /** Its bridges and vnets; null: not asked (only of nodes that may take a copy soon), or no answer. */
+  bridges: z.array(Bridge).nullable(),
+  /** Its processor, as `uname -m` says; null: as `bridges`. */
+  machine: z.string().nullable(),
 });
 export type NodeView = z.infer<typeof NodeView>;
 
@@ -108,8 +113,8 @@ export const GuestDetail = z.object({
   memMax: z.number().nullable(),
   /** Where its root disk and mount points are; undefined: an observation of an older version. */
   storages: z.array(z.string()).optional(),
-  /** Something a token cannot restore, or that isn't in a backup: bind mounts, features, raw lxc lines. */
-  obstacles: z.array(z.string()),
+  /** What a restore of it would trip over. */
+  config: ArchivedConfig,
   /** The last start/stop/shutdown task of it, when it was stopped: who asked for it. Null: not read or none. */
   lastTask: z
     .object({
@@ -177,6 +182,8 @@ export const ClusterView = z.object({
   haProblem: z.string().optional(),
   /** Whether the token may write HA entries (Sys.Console on `/`); null: not read. */
   mayGuard: z.boolean().nullable(),
+  /** Whether the token has Sys.Modify on `/`, which a restore of a privileged container needs; null: not read. */
+  maySysModify: z.boolean().nullable(),
   /** Lineage lines of all guests tagged `proxwarden`, with where they were found. */
   lineages: z.array(z.object({ node: z.string(), vmid: z.number().int(), line: Lineage })),
   /** Guests tagged `proxwarden` whose config could not be read (their node is down). */
@@ -209,12 +216,9 @@ export const BackupView = z.object({
       lineage: Lineage.nullable(),
       description: z.string(),
       tags: z.array(z.string()),
-      memMax: z.number().nullable(),
-      /** Bytes of its root disk and mount points, as configured. */
-      diskBytes: z.number().nullable(),
       bridges: z.array(z.string()),
       ips: z.array(z.string()),
-      obstacles: z.array(z.string()),
+      config: ArchivedConfig,
     })
     .nullable(),
   /** Why `archived` is null although it was asked for. */

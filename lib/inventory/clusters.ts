@@ -41,7 +41,7 @@ export function resolveClusters(parts: readonly Part[], context: Context): Clust
     } else if (main === undefined) {
       reportNoApi(name, part, [...mains.keys()], context);
     } else {
-      for (const key of ['canaries', 'nodes'] as const) {
+      for (const key of ['canaries', 'nodes', 'shell'] as const) {
         if (part.data[key] === undefined) continue;
         report.add(
           part,
@@ -76,7 +76,7 @@ function findMains(parts: readonly Part[], report: Report): Map<string, Part> {
 }
 
 function reportNoCluster(part: Part, report: Report): void {
-  const needing = ['api', 'canaries', 'nodes', 'defaults', 'containers'].filter(
+  const needing = ['api', 'canaries', 'nodes', 'shell', 'defaults', 'containers'].filter(
     (key) => part.data[key] !== undefined,
   );
   if (needing.length > 0)
@@ -103,7 +103,7 @@ function resolveCluster(
   endpoints: Map<string, string>,
 ): Cluster | undefined {
   const { report } = context;
-  const { api, canaries = [], nodes = {} } = part.input;
+  const { api, canaries = [], nodes = {}, shell } = part.input;
   if (api === undefined) return undefined;
   for (const [index, endpoint] of api.endpoints.entries()) {
     const path = ['api', 'endpoints', index];
@@ -133,6 +133,7 @@ function resolveCluster(
         { fence: resolveFences(given?.fence ?? [], part, ['nodes', node, 'fence'], context) },
       ]),
     ),
+    shell: shell ?? null,
   };
 }
 

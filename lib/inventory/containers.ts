@@ -101,11 +101,14 @@ function resolveContainer(
       returnRisk: get((s) => s.failover?.returnRisk) ?? 'refused',
       cooldownMs: get((s) => s.failover?.cooldown) ?? HOUR_MS,
       restoreStorage: required(
-        get((s) => s.failover?.restoreStorage),
+        get((s) => s.failover?.restoreStorage)?.rootfs,
         'failover',
         'restoreStorage',
         mode === 'protect',
       ),
+      mountStorage: get((s) => s.failover?.restoreStorage)?.mounts ?? {},
+      restoreVia: resolveVia(cluster, layers, shared),
+      acceptLoss: [...new Set(get((s) => s.failover?.acceptLoss) ?? [])],
       vmids: shared.claims.claimPool(part, name, {
         vmid: input.vmid,
         vmids: input.failover?.vmids,
@@ -117,6 +120,25 @@ function resolveContainer(
     },
     hooks: { before: resolveHooks('before', layers, shared), after: resolveHooks('after', layers, shared) },
   };
+}
+
+/** `shell` needs to be told how: reported where it is written. */
+function resolveVia(
+  cluster: string,
+  layers: readonly Layer[],
+  { context, clusters }: Shared,
+): Container['failover']['restoreVia'] {
+  const from = layers.find((layer) => layer.settings.failover?.restoreVia !== undefined);
+  const via = from?.settings.failover?.restoreVia ?? 'api';
+  const main = clusters.mains.get(cluster);
+  if (via === 'shell' && from !== undefined && main !== undefined && main.input.shell === undefined)
+    context.report.add(
+      from.part,
+      [...from.path, 'failover', 'restoreVia'],
+      `needs a root shell on the nodes of ${cluster}`,
+      `add shell: { ssh: { … } } (or shell: local) beside api in ${main.file}`,
+    );
+  return via;
 }
 
 function layersOf(cluster: string, name: string, input: ContainerInput, part: Part, shared: Shared): Layer[] {

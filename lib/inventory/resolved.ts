@@ -60,6 +60,10 @@ export const ResolvedContainer: z.ZodType<Container> = z.object({
     returnRisk: z.enum(['refused', 'accepted']),
     cooldownMs: z.number(),
     restoreStorage: z.string(),
+    // Journals of an earlier version haven't these.
+    mountStorage: z.record(z.string(), z.string()).default({}),
+    restoreVia: z.enum(['api', 'shell']).default('api'),
+    acceptLoss: z.array(z.string()).default([]),
     vmids: z.array(z.int()),
     maxAttempts: z.int(),
     verifyMs: z.number(),

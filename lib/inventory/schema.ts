@@ -7,6 +7,7 @@ import { parseEndpoint } from './addresses.ts';
 import { canary, check, hook } from './checks.ts';
 import { fence } from './fence.ts';
 import * as f from './fields.ts';
+import { restoreShape, shell } from './restoring.ts';
 import { tls } from './tls.ts';
 
 const endpoint = z
@@ -72,9 +73,7 @@ const failoverShape = {
     .optional()
     .describe('accepted: the original may start by itself when its node returns. Default refused.'),
   cooldown: f.duration({ minMs: 0 }).optional().describe('After a failover, none for this long. Default 1h.'),
-  restoreStorage: f.storageName
-    .optional()
-    .describe('Storage for the disks of the copy. Required for mode protect.'),
+  ...restoreShape,
   maxAttempts: f.count(1, 9).optional().describe('Targets that are tried. Default 2.'),
   verify: f
     .duration({ maxMs: 3_600_000 })
@@ -180,6 +179,11 @@ const api = f.strict({
 export const InventoryFile = f.strict({
   cluster: f.clusterName.optional().describe('The cluster (or stand-alone node) that this file is about.'),
   api: api.optional().describe('How to reach it. In exactly one file per cluster.'),
+  shell: shell
+    .optional()
+    .describe(
+      'How a root shell on its nodes is reached, for restoreVia: shell. local: the runner is one of its nodes.',
+    ),
   canaries: z
     .array(canary)
     .max(50)

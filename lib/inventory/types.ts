@@ -101,6 +101,20 @@ export interface NodeConfig {
   readonly fence: readonly FenceConfig[];
 }
 
+/** How a command is run as root on a node of the cluster. */
+export type ShellConfig =
+  /** The runner is a node of the cluster; it reaches the others as the nodes reach each other. */
+  | { readonly kind: 'local' }
+  | {
+      readonly kind: 'ssh';
+      readonly user: string;
+      readonly port: number;
+      /** Private key, absolute; null: ssh's own choice. */
+      readonly key: string | null;
+      /** Absolute; null: ssh's own files. */
+      readonly knownHosts: string | null;
+    };
+
 export interface Cluster {
   readonly name: string;
   readonly file: string;
@@ -111,6 +125,8 @@ export interface Cluster {
   readonly timeoutMs: number;
   readonly canaries: readonly ProbeSpec[];
   readonly nodes: Readonly<Record<string, NodeConfig>>;
+  /** Null: none, so `restoreVia: shell` is not possible. */
+  readonly shell: ShellConfig | null;
 }
 
 export interface Hook {
@@ -158,7 +174,14 @@ export interface Container {
     readonly proof: RequiredProof;
     readonly returnRisk: 'refused' | 'accepted';
     readonly cooldownMs: number;
+    /** For the root disk, and for the mount points that `mountStorage` doesn't name. */
     readonly restoreStorage: string;
+    /** By mount point (`mp0`). */
+    readonly mountStorage: Readonly<Record<string, string>>;
+    /** `shell`: `pct restore` as root on the target, for what a token cannot restore. */
+    readonly restoreVia: 'api' | 'shell';
+    /** Mount points (and `lxc.mount.entry`) whose content no backup holds, and that a copy may do without. */
+    readonly acceptLoss: readonly string[];
     /** vmids of the copies, by epoch: epoch n takes the (n-1 modulo length)-th. */
     readonly vmids: readonly number[];
     readonly maxAttempts: number;

@@ -1,6 +1,7 @@
 import { changedConfig, formatConfig, netKeys, parseConfig, parseProperties } from './ct-config.ts';
 import type { CtConfig } from './ct-config.ts';
 import { ApiError } from './http.ts';
+import { bridgesOn } from './routes-network.ts';
 import type { Disk } from './storage.ts';
 import { TaskFailure } from './tasks.ts';
 import type { Task, Worker } from './tasks.ts';
@@ -110,7 +111,7 @@ export class Guests {
       throw new TaskFailure(`volume '${volid}' does not exist`);
     for (const key of netKeys(config)) {
       const bridge = parseProperties(config.values.get(key) ?? '').get('bridge');
-      if (bridge !== undefined && !/^vmbr[0-8]$/.test(bridge))
+      if (bridge !== undefined && !bridgesOn(this.#world, node).some(({ name }) => name === bridge))
         throw new TaskFailure(`bridge '${bridge}' does not exist`);
     }
     await worker.sleep(TIMES.start);

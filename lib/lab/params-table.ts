@@ -13,6 +13,9 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
   'GET /nodes/{node}/status': 'node!:pve-node',
   'POST /nodes/{node}/status': 'command!:enum(reboot|shutdown) node!:pve-node',
   'GET /nodes/{node}/netstat': 'node!:pve-node',
+  'GET /nodes/{node}/network': `
+    node!:pve-node
+    type:enum(bridge|bond|eth|alias|vlan|fabric|OVSBridge|OVSBond|OVSPort|OVSIntPort|vnet|any_bridge|any_local_bridge|include_sdn)`,
   'GET /nodes/{node}/lxc': 'node!:pve-node',
   'GET /nodes/{node}/lxc/{vmid}/config':
     'current:bool node!:pve-node snapshot:pve-configid<40 vmid!:int(100,999999999)',

@@ -12,7 +12,7 @@ function status({ world, node }: Call): unknown {
   const kernel = {
     sysname: 'Linux',
     release: '6.8.12-9-pve',
-    machine: 'x86_64',
+    machine: world.spec.nodes.find(({ name }) => name === node)?.machine ?? 'x86_64',
     version: '#1 SMP PREEMPT_DYNAMIC PMX',
   };
   const free = usage.maxdisk - usage.disk;

@@ -6,6 +6,7 @@ import { clusterRoutes, majorOf } from './routes-cluster.ts';
 import { haRoutes } from './routes-ha.ts';
 import { inspectRoutes } from './routes-inspect.ts';
 import { lxcRoutes, netstatRoute } from './routes-lxc.ts';
+import { networkRoutes } from './routes-network.ts';
 import { nodeRoutes } from './routes-node.ts';
 import { storageRoutes } from './routes-storage.ts';
 import { taskRoutes } from './routes-tasks.ts';
@@ -15,6 +16,7 @@ import type { World } from './world.ts';
 const ROUTES: readonly (Route & { method: string; segments: readonly string[] })[] = [
   ...clusterRoutes,
   ...nodeRoutes,
+  ...networkRoutes,
   netstatRoute,
   ...lxcRoutes,
   ...vzdumpRoutes,

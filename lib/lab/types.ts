@@ -97,6 +97,20 @@ export interface NodeSpec {
   readonly fingerprint?: string;
   /** Another version than the cluster's. */
   readonly version?: string;
+  /** Default: vmbr0 with a port, which knows no VLANs. */
+  readonly bridges?: readonly BridgeSpec[];
+  /** Its processor. Default `x86_64`. */
+  readonly machine?: string;
+}
+
+/** A bridge of a node. */
+export interface BridgeSpec {
+  readonly name: string;
+  /** `eth0`; empty: none. Default `eth0`. */
+  readonly ports?: string;
+  readonly vlanAware?: boolean;
+  /** `2-4094`; only of a VLAN-aware one. */
+  readonly vids?: string;
 }
 
 /** Somebody who logs in with a password. */

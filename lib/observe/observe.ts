@@ -8,7 +8,7 @@ import type { PveApi } from '../pve/api.ts';
 import type { Runtime } from '../runtime.ts';
 import { emptyContainerState, type State } from '../state/model.ts';
 import { probeAll } from './prober.ts';
-import { addDetails, addFences, addGuardRight, clusterView, type ViewDeps } from './view.ts';
+import { addDetails, addFences, addNodeFacts, addRights, clusterView, type ViewDeps } from './view.ts';
 
 /** How many archives of a container in trouble are looked into, newest first. */
 const ARCHIVES_READ = 10;
@@ -125,12 +125,19 @@ async function deepen(
       await Promise.all([
         addDetails(view, wanted.get(name) ?? [], d),
         addFences(view, silent, state, d),
-        ...(due.some((c) => c.cluster === name) ? [addGuardRight(view, d)] : []),
+        ...(due.some((c) => c.cluster === name)
+          ? [addRights(view, d), addNodeFacts(view, targetsOf(due, name), d)]
+          : []),
       ]);
     }),
   );
   // Containers that turned out to be stopped by hand, or inconclusive, need no backups; asking does no harm.
   observation.backups = await readBackups(input, observation, due);
+}
+
+/** The nodes of a cluster that these containers may go to. */
+function targetsOf(containers: readonly Container[], cluster: string): Set<string> {
+  return new Set(containers.flatMap((c) => c.nodes.flatMap((t) => (t.cluster === cluster ? [t.node] : []))));
 }
 
 async function readBackups(

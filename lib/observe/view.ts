@@ -57,6 +57,7 @@ export async function clusterView(deps: ViewDeps): Promise<ClusterView> {
     ha: [],
     haGroups: [],
     mayGuard: null,
+    maySysModify: null,
     lineages: [],
     unread: [],
     details: [],
@@ -154,6 +155,8 @@ async function nodeView(
     memUsed: null,
     uptimeSeconds: null,
     netstat: null,
+    bridges: null,
+    machine: null,
   };
   const options = { signal, timeoutMs: NODE_DEADLINE_MS };
   if (!node.online) return { ...view, apiAnswers: await api.nodeAnswers(node.name, options) };
@@ -271,13 +274,36 @@ export async function addFences(
   view.fences = (await Promise.all(reads)).flat();
 }
 
-/** Whether the token may write HA entries: what the guard needs. */
-export async function addGuardRight(view: ClusterView, { api, signal }: ViewDeps): Promise<void> {
+/** What the token may do beside the ordinary: write HA entries (the guard), restore privileged containers. */
+export async function addRights(view: ClusterView, { api, signal }: ViewDeps): Promise<void> {
   try {
-    const privileges = await api.permissions({ signal });
-    view.mayGuard = privileges['/']?.includes('Sys.Console') ?? false;
+    const privileges = (await api.permissions({ signal }))['/'] ?? [];
+    view.mayGuard = privileges.includes('Sys.Console');
+    view.maySysModify = privileges.includes('Sys.Modify');
   } catch (error) {
     if (!(error instanceof PveError)) throw error;
     view.problems.push(`privileges: ${messageOf(error)}`);
   }
+}
+
+/** What a copy would meet on nodes that may take one: their bridges and processor. Not learnt: nothing is made of it. */
+export async function addNodeFacts(
+  view: ClusterView,
+  nodes: ReadonlySet<string>,
+  { api, signal }: ViewDeps,
+): Promise<void> {
+  const limit = pLimit(CONCURRENCY);
+  await Promise.all(
+    view.nodes
+      .filter((node) => nodes.has(node.name) && node.apiAnswers === true)
+      .map((node) =>
+        limit(async () => {
+          try {
+            Object.assign(node, await api.nodeFacts(node.name, { signal, timeoutMs: NODE_DEADLINE_MS }));
+          } catch (error) {
+            if (!(error instanceof PveError)) throw error;
+          }
+        }),
+      ),
+  );
 }

@@ -10,6 +10,7 @@ import type {
   HaGroup,
   StorageView,
 } from '../decide/model.ts';
+import type { Bridge } from '../decide/guest-config.ts';
 
 export interface TaskStatus {
   readonly upid: string;
@@ -48,6 +49,18 @@ export interface NodeResource {
   readonly uptimeSeconds: number | null;
 }
 
+/** Always `onboot=0`, never `force`, `start` or `unique`. */
+export interface RestoreRequest {
+  readonly vmid: number;
+  readonly volid: string;
+  /** For all disks, unless `mounts` is given. */
+  readonly storage: string;
+  readonly description: string;
+  readonly tags: readonly string[];
+  /** All mount points with their values, when the archive's own are not to hold; null: they do. */
+  readonly mounts: Readonly<Record<string, string>> | null;
+}
+
 /** All methods throw PveError. Reads rotate over the endpoints on network errors; writes go to `useEndpoint`'s choice. */
 export interface PveApi {
   readonly cluster: string;
@@ -77,6 +90,8 @@ export interface PveApi {
   /** True when the node's API answers through the used endpoint. False on 595/596, a refused or timed-out call. */
   nodeAnswers(node: string, options?: CallOptions): Promise<boolean>;
   netstat(node: string, options?: CallOptions): Promise<number[]>;
+  /** What a copy would meet on a node: its bridges (those that the token may use), its processor. */
+  nodeFacts(node: string, options?: CallOptions): Promise<{ bridges: Bridge[]; machine: string | null }>;
   guestDetail(node: string, vmid: number, options?: CallOptions): Promise<GuestDetail>;
   /** Privileges by path, as `/access/permissions` lists them for this token. */
   permissions(options?: CallOptions): Promise<Record<string, string[]>>;
@@ -107,11 +122,7 @@ export interface PveApi {
     request: { vmid: number; storage: string; mode: 'snapshot' | 'suspend' | 'stop'; notes: string },
     options?: CallOptions,
   ): Promise<string>;
-  restore(
-    node: string,
-    request: { vmid: number; volid: string; storage: string; description: string; tags: string[] },
-    options?: CallOptions,
-  ): Promise<string>;
+  restore(node: string, request: RestoreRequest, options?: CallOptions): Promise<string>;
   start(node: string, vmid: number, options?: CallOptions): Promise<string>;
   stop(node: string, vmid: number, options?: CallOptions): Promise<string>;
   shutdown(node: string, vmid: number, seconds: number, options?: CallOptions): Promise<string>;
@@ -119,7 +130,7 @@ export interface PveApi {
   setConfig(
     node: string,
     vmid: number,
-    changes: { onboot?: boolean; tags?: string[]; description?: string },
+    changes: { onboot?: boolean; protection?: boolean; tags?: string[]; description?: string },
     options?: CallOptions,
   ): Promise<void>;
 

@@ -1,5 +1,5 @@
 /** Every call that changes something, and exactly what is sent for it. Never `force`, `skiplock`, `unique` or `start`. */
-import type { PveApi } from './api.ts';
+import type { PveApi, RestoreRequest } from './api.ts';
 import type { Call } from './transport.ts';
 
 /** A path of encoded segments. */
@@ -15,7 +15,7 @@ export function storageOf(volid: string): string {
 /** PVE's limits for what it stores as text. */
 const NOTES_MAX = 1024;
 
-type Request<M extends 'vzdump' | 'restore'> = Parameters<PveApi[M]>[1];
+type Request<M extends 'vzdump'> = Parameters<PveApi[M]>[1];
 
 /** Retention never prunes (`remove=0`): what may be deleted is decided by us, and a token may not have that right. */
 export function vzdumpCall(node: string, request: Request<'vzdump'>): Call {
@@ -50,7 +50,7 @@ function notesTemplate(notes: string): string {
 }
 
 /** Without `force` and `start`: an existing container is never overwritten, and a copy is started in a call of its own. */
-export function restoreCall(node: string, request: Request<'restore'>): Call {
+export function restoreCall(node: string, request: RestoreRequest): Call {
   return {
     method: 'POST',
     path: path('nodes', node, 'lxc'),
@@ -62,6 +62,7 @@ export function restoreCall(node: string, request: Request<'restore'>): Call {
       onboot: false,
       description: request.description,
       tags: request.tags.join(';'),
+      ...request.mounts,
     },
     what: `restore of CT ${request.vmid} on ${node}`,
     node,
@@ -98,7 +99,7 @@ export function destroyCall(node: string, vmid: number): Call {
 export function setConfigCall(
   node: string,
   vmid: number,
-  { onboot, tags, description }: Parameters<PveApi['setConfig']>[2],
+  { onboot, protection, tags, description }: Parameters<PveApi['setConfig']>[2],
 ): Call {
   const gone = [...(tags?.length === 0 ? ['tags'] : []), ...(description === '' ? ['description'] : [])];
   return {
@@ -106,6 +107,7 @@ export function setConfigCall(
     path: path('nodes', node, 'lxc', vmid, 'config'),
     params: {
       onboot,
+      protection,
       tags: tags === undefined || tags.length === 0 ? undefined : tags.join(';'),
       description: description === '' ? undefined : description,
       delete: gone.length === 0 ? undefined : gone.join(','),

@@ -7,7 +7,7 @@ import type { Runtime } from '../runtime.ts';
 import type { CallOptions, PveApi, TaskListEntry } from './api.ts';
 import * as calls from './calls.ts';
 import { get, path } from './calls.ts';
-import { endpointViewFrom, failedEndpointView, resourcesFrom } from './cluster.ts';
+import { bridgesFrom, endpointViewFrom, failedEndpointView, resourcesFrom } from './cluster.ts';
 import { isNetworkFailure, isPeerFailure, RequestError } from './failure.ts';
 import { archivedFrom, backupViews, guestDetailFrom, lastPowerTask, taskEntries } from './guest.ts';
 import { configFacts, configFromReply } from './parse.ts';
@@ -203,6 +203,18 @@ export function createPveClient(options: PveClientOptions): PveApi {
       );
       const reply = await read(call, schemas.NetstatReply, callOptions);
       return [...new Set(reply.map((entry) => entry.vmid))].toSorted((a, b) => a - b);
+    },
+    async nodeFacts(node, callOptions) {
+      // Vnets are only listed with it.
+      const network = get(`reading the bridges of ${node}`, node, path('nodes', node, 'network'), {
+        type: 'any_bridge',
+      });
+      const status = get(`reading the processor of ${node}`, node, path('nodes', node, 'status'));
+      const [bridges, kernel] = await Promise.all([
+        read(network, schemas.NetworkReply, callOptions),
+        read(status, schemas.NodeMachineReply, callOptions),
+      ]);
+      return { bridges: bridgesFrom(bridges), machine: kernel['current-kernel']?.machine ?? null };
     },
     guestDetail,
     /** The numbers in the reply say whether a privilege propagates to sub-paths; it is held either way. */

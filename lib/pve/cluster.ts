@@ -1,11 +1,12 @@
 /** What the client makes of the cluster's own lists. */
 import type * as z from 'zod';
+import type { Bridge } from '../decide/guest-config.ts';
 import type { EndpointView, GuestView, StorageView } from '../decide/model.ts';
 import { messageOf } from '../errors.ts';
 import type { NodeResource, PveApi } from './api.ts';
 import { RequestError, type FailureKind } from './failure.ts';
 import { splitTags } from './parse.ts';
-import type { ClusterStatusReply, ResourcesReply } from './schemas.ts';
+import type { ClusterStatusReply, NetworkReply, ResourcesReply } from './schemas.ts';
 
 type FullEndpointView = Awaited<ReturnType<PveApi['endpointView']>>;
 
@@ -97,4 +98,14 @@ export function resourcesFrom(reply: z.infer<typeof ResourcesReply>): {
       });
   }
   return { nodes, guests, storages };
+}
+
+/** Open vSwitch takes any VLAN; what a vnet does with one is the SDN's affair (unmeasured), so nothing is said against it. */
+export function bridgesFrom(reply: z.infer<typeof NetworkReply>): Bridge[] {
+  return reply.map((entry) => ({
+    name: entry.iface,
+    vlanAware: entry.type !== 'bridge' || entry.bridge_vlan_aware,
+    hasPort: entry.bridge_ports === undefined ? null : !/^(none)?$/.test(entry.bridge_ports.trim()),
+    vids: entry.bridge_vids ?? null,
+  }));
 }

@@ -35,7 +35,7 @@ export function guestDetailFrom(input: {
     tags: [...facts.tags],
     memMax: facts.memMax,
     storages: [...facts.storages],
-    obstacles: [...facts.obstacles],
+    config: facts.config,
     lastTask,
   };
 }
@@ -122,10 +122,8 @@ export function archivedFrom(text: string): NonNullable<BackupView['archived']> 
     lineage: parseLineage(facts.description),
     description: facts.description,
     tags: [...facts.tags],
-    memMax: facts.memMax,
-    diskBytes: facts.diskBytes,
     bridges: [...facts.bridges],
     ips: [...facts.ips],
-    obstacles: [...facts.obstacles],
+    config: facts.config,
   };
 }

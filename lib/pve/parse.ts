@@ -1,12 +1,13 @@
 /** What a container's config says, be it from the API or from the file inside an archive. */
 import type * as z from 'zod';
+import type { ArchivedConfig, Mount, Net } from '../decide/guest-config.ts';
 import type { ConfigReply } from './schemas.ts';
 
 export interface GuestConfig {
   /** All single-value keys, as text. */
   readonly values: Readonly<Record<string, string>>;
-  /** Keys of raw `lxc.*` lines. */
-  readonly raw: readonly string[];
+  /** Raw `lxc.*` lines. */
+  readonly raw: readonly { readonly key: string; readonly value: string }[];
 }
 
 export interface ConfigFacts {
@@ -24,12 +25,10 @@ export interface ConfigFacts {
   readonly tags: readonly string[];
   /** Bytes. */
   readonly memMax: number;
-  /** Bytes of root disk and mount points; null when no size is given. */
-  readonly diskBytes: number | null;
   /** Of root disk and mount points. */
   readonly storages: readonly string[];
-  /** What a restore with a token can't bring back, or what no backup holds. */
-  readonly obstacles: readonly string[];
+  /** What a restore of it can trip over. */
+  readonly config: ArchivedConfig;
 }
 
 /** One `netN` line. */
@@ -52,7 +51,7 @@ export function configFromReply(reply: z.infer<typeof ConfigReply>): GuestConfig
     if (typeof value === 'string') values[key] = value;
     else if (typeof value === 'number' || typeof value === 'boolean') values[key] = String(Number(value));
   }
-  return { values, raw: (lxc ?? []).map(([key]) => key ?? '') };
+  return { values, raw: (lxc ?? []).map(([key = '', value = '']) => ({ key, value })) };
 }
 
 /**
@@ -61,7 +60,7 @@ export function configFromReply(reply: z.infer<typeof ConfigReply>): GuestConfig
  */
 export function configFromText(text: string): GuestConfig {
   const values: Record<string, string> = {};
-  const raw: string[] = [];
+  const raw: { key: string; value: string }[] = [];
   const description: string[] = [];
   for (const line of text.split(/\r?\n/)) {
     if (/^\[\S+\]\s*$/.test(line)) break;
@@ -69,9 +68,9 @@ export function configFromText(text: string): GuestConfig {
       description.push(decodeText(line.slice(1)));
       continue;
     }
-    const [, lxcKey] = /^(lxc\.[a-z0-9_.-]+)(?::|\s*=)/.exec(line) ?? [];
+    const [, lxcKey, lxcValue] = /^(lxc\.[a-z0-9_.-]+)(?::|\s*=)\s*(.*?)\s*$/.exec(line) ?? [];
     if (lxcKey !== undefined) {
-      raw.push(lxcKey);
+      raw.push({ key: lxcKey, value: lxcValue ?? '' });
       continue;
     }
     const [, key, value] = /^([a-z][a-z_-]*\d*):\s*(.*?)\s*$/.exec(line) ?? [];
@@ -90,16 +89,10 @@ function decodeText(text: string): string {
   );
 }
 
-export function configFacts(config: GuestConfig): ConfigFacts {
-  const { values } = config;
+export function configFacts(guest: GuestConfig): ConfigFacts {
+  const { values } = guest;
+  const config = restoreFacts(guest);
   const nets = numbered(values, 'net').map(([, value]) => properties(value));
-  const volumes = [
-    ...(values['rootfs'] === undefined ? [] : [properties(values['rootfs'])]),
-    ...numbered(values, 'mp')
-      .map(([, value]) => properties(value))
-      .filter((mount) => !isHostPath(mount)),
-  ];
-  const sizes = volumes.map((volume) => sizeBytes(volume['size'])).filter((size) => size !== null);
   return {
     hostname: values['hostname'] ?? '',
     onboot: values['onboot'] === '1',
@@ -111,10 +104,9 @@ export function configFacts(config: GuestConfig): ConfigFacts {
     bridges: [...new Set(nets.flatMap((net) => (net['bridge'] === undefined ? [] : [net['bridge']])))],
     description: normalDescription(values['description'] ?? ''),
     tags: splitTags(values['tags']),
-    memMax: Number(values['memory'] ?? DEFAULT_MEMORY_MIB) * MIB,
-    diskBytes: sizes.length === 0 ? null : sizes.reduce((sum, size) => sum + size, 0),
-    storages: [...new Set(volumes.flatMap((volume) => /^([^:]+):/.exec(volume['volume'] ?? '')?.[1] ?? []))],
-    obstacles: obstacles(config),
+    memMax: memoryBytes(values),
+    storages: [...new Set(config.mounts.flatMap(({ source }) => /^([^:/]+):/.exec(source)?.[1] ?? []))],
+    config,
   };
 }
 
@@ -168,33 +160,56 @@ function sizeBytes(size: string | undefined): number | null {
   return digits === undefined ? null : Number(digits) * 1024 ** ['', 'K', 'M', 'G', 'T'].indexOf(unit ?? '');
 }
 
-function isHostPath(mount: Readonly<Record<string, string>>): boolean {
-  return (mount['volume'] ?? '').startsWith('/');
+function memoryBytes(values: GuestConfig['values']): number {
+  return Number(values['memory'] ?? DEFAULT_MEMORY_MIB) * MIB;
 }
 
-function obstacles({ values, raw }: GuestConfig): string[] {
-  const found: string[] = [];
-  for (const [key, value] of numbered(values, 'mp')) {
-    const mount = properties(value);
-    const volume = mount['volume'] ?? '';
-    if (volume.startsWith('/dev/'))
-      found.push(`${key} is the host's device ${volume}, which a token cannot restore`);
-    else if (isHostPath(mount))
-      found.push(`${key} is a bind mount of ${volume}, which no backup holds and a token cannot restore`);
-    else if (mount['backup'] !== '1')
-      found.push(`${key} (${mount['mp'] ?? volume}) is left out of backups: backup=1 is not set`);
-  }
-  for (const [key, value] of numbered(values, 'dev'))
-    found.push(
-      `${key} passes ${properties(value)['volume'] ?? properties(value)['path'] ?? 'a device'} through, which a token cannot restore`,
-    );
-  for (const [feature, on] of Object.entries(properties(values['features'] ?? '')))
-    if (feature !== 'nesting' && on !== '0') found.push(`feature ${feature} cannot be set with a token`);
-  if (raw.length > 0)
-    found.push(`raw line ${[...new Set(raw)].join(', ')} is dropped when a token restores it`);
-  if (values['unprivileged'] !== '1')
-    found.push('it is a privileged container, which a token may not be allowed to restore');
-  if (values['hookscript'] !== undefined)
-    found.push(`hookscript ${values['hookscript']} cannot be set with a token`);
-  return found;
+function restoreFacts({ values, raw }: GuestConfig): ArchivedConfig {
+  const features = Object.entries(properties(values['features'] ?? ''));
+  const rootfs = values['rootfs'];
+  return {
+    privileged: values['unprivileged'] !== '1',
+    protection: values['protection'] === '1',
+    template: values['template'] === '1',
+    arch: values['arch'] ?? null,
+    memory: memoryBytes(values),
+    features: features.filter(([, on]) => on !== '0').map(([feature]) => feature),
+    hookscript: values['hookscript'] ?? null,
+    devices: numbered(values, 'dev').map(([key, value]) => {
+      const device = properties(value);
+      return { key, path: device['path'] ?? device['volume'] ?? '' };
+    }),
+    raw: [...raw],
+    mounts: [
+      ...(rootfs === undefined ? [] : [mountOf('rootfs', rootfs)]),
+      ...numbered(values, 'mp').map((mp) => mountOf(...mp)),
+    ],
+    nets: numbered(values, 'net').map(([key, value]) => netOf(key, value)),
+  };
+}
+
+function mountOf(key: string, value: string): Mount {
+  const { volume, file, mp, size, backup, ...options } = properties(value);
+  const source = volume ?? file ?? '';
+  const kind = source.startsWith('/dev/') ? 'device' : source.startsWith('/') ? 'bind' : 'volume';
+  return {
+    key,
+    kind,
+    source,
+    path: key === 'rootfs' ? '/' : (mp ?? ''),
+    bytes: sizeBytes(size),
+    // vzdump leaves out what isn't a volume, whatever its option says.
+    backup: kind === 'volume' && (key === 'rootfs' || backup === '1'),
+    options,
+  };
+}
+
+function netOf(key: string, value: string): Net {
+  const { bridge, tag, trunks } = properties(value);
+  return {
+    key,
+    bridge: bridge ?? null,
+    tag: tag === undefined || !/^\d+$/.test(tag) ? null : Number(tag),
+    trunks: trunks ?? null,
+  };
 }

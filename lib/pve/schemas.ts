@@ -77,6 +77,22 @@ export const ResourcesReply = z.array(z.union([ResourceNode, ResourceGuest, Reso
 /** `/nodes/N/status`: only that it comes matters. */
 export const NodeStatusReply = z.looseObject({ uptime: number.optional() });
 
+/** Of the same call: its processor, from 8.x on. */
+export const NodeMachineReply = z.looseObject({
+  'current-kernel': z.looseObject({ machine: z.string().optional() }).optional(),
+});
+
+/** `/nodes/N/network`. PVE's own answers hold no `bridge_vlan_aware` where it is off. */
+export const NetworkReply = z.array(
+  z.looseObject({
+    iface: text,
+    type: z.string().default('unknown'),
+    bridge_ports: z.string().optional(),
+    bridge_vlan_aware: flag.default(false),
+    bridge_vids: text.optional(),
+  }),
+);
+
 export const NetstatReply = z.array(z.looseObject({ vmid: number }));
 
 /** A container's config. All keys but `lxc` are single values. */

@@ -31,7 +31,6 @@ export const ContainerState = z.object({
       ips: z.array(z.string()),
       onboot: z.boolean(),
       memMax: z.number().nullable(),
-      obstacles: z.array(z.string()),
       readAt: z.number(),
     })
     .nullable(),

@@ -114,6 +114,10 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
         ...structuredClone(guest.config),
       });
     },
+    nodeFacts: async () => ({
+      bridges: [{ name: 'vmbr0', vlanAware: false, hasPort: true, vids: null }],
+      machine: 'x86_64',
+    }),
     permissions: async () => ({ '/': fake.mayGuard ? ['Sys.Audit', 'Sys.Console'] : ['Sys.Audit'] }),
     haResources: async () => structuredClone(fake.ha),
     haGroups: async () => structuredClone(fake.groups),

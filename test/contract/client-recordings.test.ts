@@ -7,6 +7,8 @@ import * as z from 'zod';
 import { endpointViewFrom, resourcesFrom } from '../../lib/pve/cluster.ts';
 import { explainAnswer } from '../../lib/pve/messages.ts';
 import { backupViews, taskEntries } from '../../lib/pve/guest.ts';
+import { bridgesFrom } from '../../lib/pve/cluster.ts';
+import { volumeBytes } from '../../lib/decide/guest-config.ts';
 import { configFacts, configFromReply } from '../../lib/pve/parse.ts';
 import * as schemas from '../../lib/pve/schemas.ts';
 import { InterfacesReply, NodesReply } from '../../lib/pve/survey.ts';
@@ -82,6 +84,7 @@ const READERS: readonly (readonly [RegExp, (data: unknown) => void])[] = [
     },
   ],
   [/^\/nodes\/[^/]+\/status$/, (data) => schemas.NodeStatusReply.parse(data)],
+  [/^\/nodes\/[^/]+\/network$/, (data) => assert(bridgesFrom(schemas.NetworkReply.parse(data)).length > 0)],
   [
     /^\/nodes\/[^/]+\/netstat$/,
     (data) => schemas.NetstatReply.parse(data).forEach(({ vmid }) => assert(vmid >= 100)),
@@ -90,7 +93,7 @@ const READERS: readonly (readonly [RegExp, (data: unknown) => void])[] = [
     /^\/nodes\/[^/]+\/lxc\/\d+\/config$/,
     (data) => {
       const facts = configFacts(configFromReply(schemas.ConfigReply.parse(data)));
-      assert(facts.memMax > 0 && facts.diskBytes !== null);
+      assert(facts.memMax > 0 && volumeBytes(facts.config) !== null);
       for (const mac of facts.macs) assert.match(mac, /^([0-9A-F]{2}:){5}[0-9A-F]{2}$/);
     },
   ],

@@ -35,6 +35,7 @@ const DRIVES: {
   resources: [(api) => api.resources()],
   nodeAnswers: [(api) => api.nodeAnswers('pve1')],
   netstat: [(api) => api.netstat('pve-1')],
+  nodeFacts: [(api) => api.nodeFacts('pve2')],
   guestDetail: [(api) => api.guestDetail('pve1', 101)],
   inspect: [
     (api) => api.inspect.nodeTime('pve1'),
@@ -75,6 +76,19 @@ const DRIVES: {
         storage: 'local-lvm',
         description: 'x'.repeat(8000),
         tags: ['proxwarden', 'a'],
+        mounts: null,
+      }),
+    (api) =>
+      api.restore('pve2', {
+        vmid: 1000101,
+        volid: VOLID,
+        storage: 'local-lvm',
+        description: '',
+        tags: [],
+        mounts: {
+          rootfs: 'local-lvm:8,mountoptions=noatime;discard,acl=1',
+          mp0: 'big:0.25,mp=/var/lib data,backup=1,ro=1',
+        },
       }),
   ],
   start: [(api) => api.start('pve1', 101)],
@@ -83,6 +97,7 @@ const DRIVES: {
   destroy: [(api) => api.destroy('pve1', 101)],
   setConfig: [
     (api) => api.setConfig('pve1', 101, { onboot: true }),
+    (api) => api.setConfig('pve1', 101, { protection: false }),
     (api) => api.setConfig('pve1', 101, { onboot: false, tags: ['a', 'proxwarden'], description: 'ß\n' }),
     (api) => api.setConfig('pve1', 101, { tags: [], description: '' }),
   ],
@@ -103,8 +118,8 @@ async function listener(sent: Sent[]): Promise<TestServer> {
     // guestDetail asks for tasks only of a stopped container.
     if (url.endsWith('/cluster/backup')) return json(response, [{ id: 'nightly' }]);
     if (url.endsWith('/status/current')) return json(response, { status: 'stopped' });
-    if (url.endsWith('/config') && request.method === 'GET') return json(response, {});
-    if (request.method === 'GET' && /\/(tasks|resources|groups|content|netstat)(\?|$)/.test(url))
+    if (/\/(config|nodes\/pve2\/status)$/.test(url) && request.method === 'GET') return json(response, {});
+    if (request.method === 'GET' && /\/(tasks|resources|groups|content|netstat|network)(\?|$)/.test(url))
       return json(response, []);
     return json(response, UPID);
   });
@@ -223,7 +238,7 @@ test('no text of a person makes a request that the schema forbids', SKIP, async 
         const description = words.slice(0, 8000);
         await api.vzdump('pve1', { vmid, storage: 'nas', mode: 'snapshot', notes: words });
         await api.setConfig('pve1', vmid, { tags, description });
-        await api.restore('pve1', { vmid, volid: VOLID, storage: 'nas', description, tags });
+        await api.restore('pve1', { vmid, volid: VOLID, storage: 'nas', description, tags, mounts: null });
         assert.deepEqual(wrongWith(sent), []);
         neverSent(sent);
         for (const { body } of sent) {

@@ -1,4 +1,5 @@
 /** Plain objects of the model, with harmless defaults: what the tests of decisions are made of. */
+import type { ArchivedConfig } from '../../lib/decide/guest-config.ts';
 import type {
   BackupView,
   GuestDetail,
@@ -64,6 +65,9 @@ export function containerOf(patch: ContainerPatch = {}): Container {
       returnRisk: 'refused',
       cooldownMs: HOUR,
       restoreStorage: 'local',
+      mountStorage: {},
+      restoreVia: 'api',
+      acceptLoss: [],
       vmids: Array.from({ length: 9 }, (_, index) => (index + 1) * 1_000_000 + vmid),
       maxAttempts: 2,
       verifyMs: 2 * MINUTE,
@@ -83,6 +87,8 @@ export function nodeOf(name: string, patch: Partial<NodeView> = {}): NodeView {
     memUsed: 4 * GIB,
     uptimeSeconds: 86_400,
     netstat: [],
+    bridges: null,
+    machine: null,
     ...patch,
   };
 }
@@ -118,8 +124,36 @@ export function detailOf(node: string, vmid: number, patch: Partial<GuestDetail>
     description: '',
     tags: [],
     memMax: GIB,
-    obstacles: [],
+    config: configOf(),
     lastTask: null,
+    ...patch,
+  };
+}
+
+/** An unprivileged container of 1 GiB with a root disk of 8 GiB on vmbr0. */
+export function configOf(patch: Partial<ArchivedConfig> = {}): ArchivedConfig {
+  return {
+    privileged: false,
+    protection: false,
+    template: false,
+    arch: 'amd64',
+    memory: GIB,
+    features: ['nesting'],
+    hookscript: null,
+    devices: [],
+    raw: [],
+    mounts: [
+      {
+        key: 'rootfs',
+        kind: 'volume',
+        source: 'local:101/vm-101-disk-0.raw',
+        path: '/',
+        bytes: 8 * GIB,
+        backup: true,
+        options: {},
+      },
+    ],
+    nets: [{ key: 'net0', bridge: 'vmbr0', tag: null, trunks: null }],
     ...patch,
   };
 }
@@ -173,11 +207,9 @@ export function backupOf(patch: Partial<BackupView> & { readonly minutes?: numbe
       lineage: null,
       description: '',
       tags: [],
-      memMax: GIB,
-      diskBytes: 8 * GIB,
       bridges: ['vmbr0'],
       ips: ['10.0.0.53'],
-      obstacles: [],
+      config: configOf(),
     },
     problem: null,
     ...rest,
@@ -238,7 +270,6 @@ export function identityOf(): NonNullable<ContainerState['identity']> {
     ips: ['10.0.0.53'],
     onboot: true,
     memMax: GIB,
-    obstacles: [],
     readAt: NOW,
   };
 }

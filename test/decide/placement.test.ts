@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { place, type Placement, type PlacementInput } from '../../lib/decide/placement.ts';
-import { backupOf, GIB, guestOf, incarnationOf } from './parts.ts';
+import { backupOf, configOf, GIB, guestOf, incarnationOf } from './parts.ts';
 import { world, type World } from './world.ts';
 
 function placed(w: World, patch: Partial<PlacementInput> = {}): Placement {
@@ -11,7 +11,7 @@ function placed(w: World, patch: Partial<PlacementInput> = {}): Placement {
     observation: w.observation,
     backup: backupOf(),
     memory: GIB,
-    disk: 8 * GIB,
+    config: configOf(),
     vmid: 1_000_101,
     reserved: new Map(),
     ...patch,
@@ -103,7 +103,7 @@ test('what is not known does not rule a node out: PVE will say', () => {
     storage(x, 'pve2', 'local').total = null;
   });
   assert.equal(placed(w).targets[0]?.node, 'pve2');
-  assert.equal(placed(dead(), { memory: null, disk: null }).targets.length, 2);
+  assert.equal(placed(dead(), { memory: null, config: null }).targets.length, 2);
 });
 
 test('a person’s choice is the only candidate, and checked like any other', () => {

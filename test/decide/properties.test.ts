@@ -198,7 +198,8 @@ test('no node gets more memory promised than it has free', () => {
           .answers(name, 'silent')
           .failed(name);
         for (const backup of w.observation.backups)
-          if (backup.vmid === 110 + index && backup.archived !== null) backup.archived.memMax = size * GIB;
+          if (backup.vmid === 110 + index && backup.archived !== null)
+            backup.archived.config.memory = size * GIB;
       }
       w.view.details = [];
       const given = new Map<string, number>();
@@ -210,5 +211,36 @@ test('no node gets more memory promised than it has free', () => {
           );
       for (const [node, sum] of given) assert.ok(sum <= 12, `${sum} GiB on ${node}`);
     }),
+  );
+});
+
+test('no storage gets more disk promised than it has free, shared or not', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 8 }),
+      fc.boolean(),
+      (sizes, shared) => {
+        const w = world().dies('pve1').reads('pve1', 'off');
+        w.limits = { failoversPerRun: 99, failoversPerHour: 99 };
+        for (const storage of w.view.storages) if (storage.storage === 'local') storage.shared = shared;
+        for (const [index, size] of sizes.entries()) {
+          const name = `c${index}`;
+          w.has({ name, vmid: 110 + index })
+            .answers(name, 'silent')
+            .failed(name);
+          for (const backup of w.observation.backups)
+            for (const mount of backup.archived?.config.mounts ?? [])
+              if (backup.vmid === 110 + index) mount.bytes = size * GIB;
+        }
+        w.view.details = [];
+        const given = new Map<string, number>();
+        for (const { container, action } of w.decisions()) {
+          if (action === null) continue;
+          const where = shared ? 'all' : action.target.node;
+          given.set(where, (given.get(where) ?? 0) + (sizes[Number(container.slice(1))] ?? 0));
+        }
+        for (const [where, sum] of given) assert.ok(sum <= 100, `${sum} GiB on ${where}`);
+      },
+    ),
   );
 });

@@ -95,7 +95,6 @@ export const WORLDS: readonly Fault[] = [
         ips: [],
         onboot: true,
         memMax: null,
-        obstacles: [],
         readAt: 0,
       };
       p.state.containers['ct6'] = { ...emptyContainerState(), identity };

@@ -155,6 +155,7 @@ test('the restore request, exactly', async (t) => {
     storage: 'local-lvm',
     description: 'ProxWarden: x\n\ny',
     tags: ['a', 'proxwarden'],
+    mounts: null,
   });
   assert.deepEqual(server.seen, ['POST /api2/json/nodes/pve2/lxc']);
   assert.equal(type, 'application/x-www-form-urlencoded');
@@ -361,7 +362,7 @@ test('a taken vmid can be told from other refusals', async (t) => {
   const api = client([server.endpoint]);
   t.after(() => api.close());
   const error = await failure(
-    api.restore('pve1', { vmid: 201, volid: 'a:b', storage: 's', description: '', tags: [] }),
+    api.restore('pve1', { vmid: 201, volid: 'a:b', storage: 's', description: '', tags: [], mounts: null }),
   );
   assert(isAlreadyExists(error));
   assert.equal(

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { volumeBytes } from '../../lib/decide/guest-config.ts';
 import { configFacts, configFromReply, configFromText } from '../../lib/pve/parse.ts';
 import { archivedFrom, backupViews, lastPowerTask, taskEntries } from '../../lib/pve/guest.ts';
 import { formatLineage } from '../../lib/decide/lineage.ts';
@@ -35,51 +36,113 @@ test('a config from the API: identity, switches, description', () => {
     description: 'line1\nline2',
     tags: ['proxwarden', 'test'],
     memMax: 128 * 1024 * 1024,
-    diskBytes: 256 * 1024 * 1024,
     storages: ['local'],
-    obstacles: [],
+    config: {
+      privileged: false,
+      protection: false,
+      template: false,
+      arch: null,
+      memory: 128 * 1024 * 1024,
+      features: [],
+      hookscript: null,
+      devices: [],
+      raw: [],
+      mounts: [
+        {
+          key: 'rootfs',
+          kind: 'volume',
+          source: 'local:101/vm-101-disk-0.raw',
+          path: '/',
+          bytes: 256 * 1024 * 1024,
+          backup: true,
+          options: {},
+        },
+      ],
+      nets: [
+        { key: 'net0', bridge: 'vmbr0', tag: null, trunks: null },
+        { key: 'net1', bridge: 'vmbr1', tag: null, trunks: null },
+      ],
+    },
   });
 });
 
 test('without memory and disk sizes: PVE’s default, and no size at all', () => {
   const facts = configFacts(configFromText('unprivileged: 1\nrootfs: zfs:subvol-1\n'));
   assert.equal(facts.memMax, 512 * 1024 * 1024);
-  assert.equal(facts.diskBytes, null);
+  assert.equal(volumeBytes(facts.config), null);
 });
 
-test('what a token cannot restore, or what no backup holds, is an obstacle', () => {
+test('everything that a restore can trip over, as it is written', () => {
   const text = [
-    'rootfs: local:1/a.raw,size=8G',
-    'mp0: /srv/data,mp=/data',
-    'mp1: local:1/b.raw,mp=/var,backup=1,size=1G',
-    'mp2: local:1/c.raw,mp=/cache,size=1G',
+    'arch: arm64',
+    'protection: 1',
+    'rootfs: local:1/a.raw,size=8G,mountoptions=noatime;discard',
+    'mp10: big:1/d.raw,mp=/ten,size=2T',
+    'mp0: /srv/data,mp=/data,backup=1,ro=1',
+    'mp1: volume=local:1/b.raw,mp=/var,backup=1,size=512M',
     'mp3: /dev/sdb,mp=/disk',
+    'net0: name=eth0,bridge=vmbr1,tag=50,trunks=2;4,hwaddr=BC:24:11:00:00:01',
+    'net1: name=eth1,link_down=1',
     'dev0: /dev/dri/renderD128,gid=44',
-    'features: nesting=1,keyctl=1,fuse=0,mount=nfs',
+    'dev1: path=/dev/ttyUSB0,mode=0660',
+    'features: nesting=1,keyctl=1,fuse=0,mount=nfs;cifs',
     'hookscript: local:snippets/hook.sh',
     'lxc.cgroup2.devices.allow: c 10:200 rwm',
     'lxc.mount.entry = /dev/net dev/net none bind',
   ].join('\n');
-  const facts = configFacts(configFromText(text));
-  assert.deepEqual(facts.obstacles, [
-    'mp0 is a bind mount of /srv/data, which no backup holds and a token cannot restore',
-    'mp2 (/cache) is left out of backups: backup=1 is not set',
-    "mp3 is the host's device /dev/sdb, which a token cannot restore",
-    'dev0 passes /dev/dri/renderD128 through, which a token cannot restore',
-    'feature keyctl cannot be set with a token',
-    'feature mount cannot be set with a token',
-    'raw line lxc.cgroup2.devices.allow, lxc.mount.entry is dropped when a token restores it',
-    'it is a privileged container, which a token may not be allowed to restore',
-    'hookscript local:snippets/hook.sh cannot be set with a token',
-  ]);
-  assert.equal(facts.diskBytes, 10 * 1024 ** 3);
+  const mount = { kind: 'volume', backup: true, options: {} };
+  assert.deepEqual(configFacts(configFromText(text)).config, {
+    privileged: true,
+    protection: true,
+    template: false,
+    arch: 'arm64',
+    memory: 512 * 1024 ** 2,
+    features: ['nesting', 'keyctl', 'mount'],
+    hookscript: 'local:snippets/hook.sh',
+    devices: [
+      { key: 'dev0', path: '/dev/dri/renderD128' },
+      { key: 'dev1', path: '/dev/ttyUSB0' },
+    ],
+    raw: [
+      { key: 'lxc.cgroup2.devices.allow', value: 'c 10:200 rwm' },
+      { key: 'lxc.mount.entry', value: '/dev/net dev/net none bind' },
+    ],
+    mounts: [
+      {
+        ...mount,
+        key: 'rootfs',
+        source: 'local:1/a.raw',
+        path: '/',
+        bytes: 8 * 1024 ** 3,
+        options: { mountoptions: 'noatime;discard' },
+      },
+      {
+        ...mount,
+        key: 'mp0',
+        kind: 'bind',
+        source: '/srv/data',
+        path: '/data',
+        bytes: null,
+        backup: false,
+        options: { ro: '1' },
+      },
+      { ...mount, key: 'mp1', source: 'local:1/b.raw', path: '/var', bytes: 512 * 1024 ** 2 },
+      { ...mount, key: 'mp3', kind: 'device', source: '/dev/sdb', path: '/disk', bytes: null, backup: false },
+      { ...mount, key: 'mp10', source: 'big:1/d.raw', path: '/ten', bytes: 2 * 1024 ** 4, backup: false },
+    ],
+    nets: [
+      { key: 'net0', bridge: 'vmbr1', tag: 50, trunks: '2;4' },
+      { key: 'net1', bridge: null, tag: null, trunks: null },
+    ],
+  });
 });
 
-test('raw lxc lines in the API’s form are an obstacle too; nesting alone is none', () => {
+test('raw lxc lines in the API’s form', () => {
   const facts = configFacts(
     configFromReply({ unprivileged: 1, features: 'nesting=1', lxc: [['lxc.idmap', 'u 0 100000 65536']] }),
   );
-  assert.deepEqual(facts.obstacles, ['raw line lxc.idmap is dropped when a token restores it']);
+  assert.deepEqual(facts.config.raw, [{ key: 'lxc.idmap', value: 'u 0 100000 65536' }]);
+  assert.equal(facts.config.privileged, false);
 });
 
 test('the config in an archive: percent-encoded description with a lineage line, snapshots ignored', () => {
@@ -105,7 +168,7 @@ test('the config in an archive: percent-encoded description with a lineage line,
   assert.equal(archived.onboot, true);
   assert.deepEqual(archived.tags, ['a', 'b']);
   assert.deepEqual(archived.bridges, ['vmbr0']);
-  assert.equal(archived.memMax, 256 * 1024 * 1024);
+  assert.equal(archived.config.memory, 256 * 1024 * 1024);
 });
 
 test('backups: containers only, PBS snapshots with their verification, times in ms', () => {

@@ -1,4 +1,5 @@
 /** Storages and the nodes that containers may go to: what a restore there would meet. Pure. */
+import { volumeBytes } from '../guest-config.ts';
 import type { Target } from '../../inventory/types.ts';
 import { formatSize } from '../../units.ts';
 import { leastEpochOf, vmidOfEpoch } from '../incarnations.ts';
@@ -143,10 +144,8 @@ function room(
 ): Finding[] {
   const tight = here.flatMap((use) => {
     const view = seen(use.node);
-    const disk =
-      use.container.choice?.chosen?.archived?.diskBytes ??
-      use.container.backups[0]?.archived?.diskBytes ??
-      null;
+    const archived = use.container.choice?.chosen?.archived ?? use.container.backups[0]?.archived ?? null;
+    const disk = archived === null ? null : volumeBytes(archived.config);
     if (use.content !== 'rootdir' || view?.total == null || view.used === null || disk === null) return [];
     const free = Math.max(view.total - view.used, 0);
     return free < disk ? [{ ...use, free, disk }] : [];

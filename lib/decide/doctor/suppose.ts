@@ -238,7 +238,6 @@ function ripe(inventory: Inventory, facts: Facts, counts: (container: string) =>
         ips: detail.ips,
         onboot: detail.onboot,
         memMax: detail.memMax,
-        obstacles: detail.obstacles,
         readAt: detail.readAt,
       };
   }

@@ -1,4 +1,5 @@
 /** Looks at a cluster that is not in an inventory yet: its nodes, storages, containers, and what answers on them. */
+import { containerIssues } from '../../decide/restorable.ts';
 import { isIP } from 'node:net';
 import pLimit from 'p-limit';
 import { messageOf, PveError } from '../../errors.ts';
@@ -113,7 +114,11 @@ async function readGuest(guest: GuestView, ha: boolean, deps: SurveyDeps): Promi
       addresses: [...new Set([...fixed, ...leased])],
       dynamic,
       gateways: networks.flatMap(({ gateways }) => gateways),
-      obstacles: facts.obstacles.map((text) => plainText(text, 200)),
+      obstacles: containerIssues(
+        { vmid, failover: { restoreVia: 'api', acceptLoss: [] } },
+        facts.config,
+        null,
+      ).map(({ what }) => plainText(what, 200)),
     };
   } catch (error) {
     if (!(error instanceof PveError) || deps.signal.aborted) throw error;
