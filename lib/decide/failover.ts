@@ -5,7 +5,7 @@ import { formatDuration } from '../units.ts';
 import { chooseBackup, type BackupChoice } from './backups.ts';
 import type { Request } from './decide.ts';
 import { fail, pass } from './gates.ts';
-import { fenceable } from './fenceable.ts';
+import { fenceable, fenceBackoff } from './fenceable.ts';
 import { incarnationKey, vmidOfEpoch, type Incarnations } from './incarnations.ts';
 import type {
   BackupView,
@@ -207,9 +207,12 @@ function proofGate(
       'proof',
       `${incarnationKey(other)} ${stoppedSource(input, view, other) === undefined ? 'will be stopped' : 'is stopped'}, and its node must say so (P2)`,
     );
-  const fenced = fenceable(input, view, other.node);
+  const place = `${other.cluster}/${other.node}`;
+  // A person who asks for it may have mended the device.
+  const backoff = input.request === undefined ? fenceBackoff(input.state, place, now) : null;
+  const fenced = fenceable(input, view, other.node) ?? backoff;
   if (fenced === null) {
-    how.fence.add(`${other.cluster}/${other.node}`);
+    how.fence.add(place);
     return pass('proof', `${name}; a fence of ${other.node} will raise it to P3`);
   }
   return fail(

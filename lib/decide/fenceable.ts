@@ -1,5 +1,7 @@
-/** Rule 5: when a node may be powered off. Pure. */
+/** Rule 5: when a node may be powered off, and when again. Pure. */
 import type { Inventory } from '../inventory/types.ts';
+import type { State } from '../state/model.ts';
+import { formatDuration } from '../units.ts';
 import { leastEpochOf } from './incarnations.ts';
 import { isAtHome } from './lineage.ts';
 import type { ClusterView, Observation } from './model.ts';
@@ -38,4 +40,26 @@ export function fenceable(
       return `${container.name} on ${name} answers (${answering.probe}), so ${name} is not powered off`;
   }
   return null;
+}
+
+/** A device may be restarting; one that still does nothing after so many runs needs a person more than another order. */
+const FREE_TRIES = 3;
+const BACKOFF_FIRST_MS = 120_000;
+const BACKOFF_MAX_MS = 900_000;
+
+/** Why an automatic fence of `place` (`cluster/node`) that has failed lately is not repeated yet, or null when it may be. */
+export function fenceBackoff(
+  { fenced, lastSeenOnline }: Pick<State, 'fenced' | 'lastSeenOnline'>,
+  place: string,
+  now: number,
+): string | null {
+  const last = fenced[place];
+  const failed = last?.failed ?? 0;
+  // Seen since: another outage.
+  if (last === undefined || failed < FREE_TRIES || (lastSeenOnline[place] ?? 0) > last.at) return null;
+  const pauseMs = Math.min(BACKOFF_FIRST_MS * 2 ** (failed - FREE_TRIES), BACKOFF_MAX_MS);
+  const waitMs = last.at + pauseMs - now;
+  // A clock that was set back must not make it longer.
+  if (waitMs <= 0 || waitMs > pauseMs) return null;
+  return `its fence has failed in ${failed} runs, and is tried again in ${formatDuration(waitMs)}`;
 }

@@ -48,7 +48,15 @@ export const State = z.object({
   /** By `cluster/node`: when a node was last seen online. */
   lastSeenOnline: z.record(z.string(), z.number()),
   /** When a fence was last used, and which nodes were online right before. */
-  fenced: z.record(z.string(), z.object({ at: z.number(), othersOnline: z.array(z.string()) })),
+  fenced: z.record(
+    z.string(),
+    z.object({
+      at: z.number(),
+      othersOnline: z.array(z.string()),
+      /** Runs in a row, of one outage, in which no driver has got it off. */
+      failed: z.number().int().optional(),
+    }),
+  ),
   /** Starts of automatic failovers within the last hour. */
   failovers: z.array(z.number()),
   /** What was last told per subject, so that only transitions are told. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fenceable } from '../../lib/decide/fenceable.ts';
-import { lineOf } from './parts.ts';
+import { fenceable, fenceBackoff } from '../../lib/decide/fenceable.ts';
+import { lineOf, MINUTE, NOW } from './parts.ts';
 import { world, type World } from './world.ts';
 
 const dead = (): World => world().dies('pve1').plug('pve1');
@@ -94,4 +94,36 @@ test('a live copy elsewhere explains why the superseded original’s address ans
 
 test('a container on another node may answer', () => {
   assert.equal(why(dead().has({ name: 'web', vmid: 102 }, 'pve2')), null);
+});
+
+test('a fence that has failed in three runs is tried again ever more rarely', () => {
+  const after = (failed: number, ms: number): string | null =>
+    fenceBackoff(
+      { fenced: { 'home/pve1': { at: NOW, othersOnline: [], failed } }, lastSeenOnline: {} },
+      'home/pve1',
+      NOW + ms,
+    );
+  assert.equal(after(2, MINUTE), null);
+  assert.equal(after(3, MINUTE), 'its fence has failed in 3 runs, and is tried again in 1 min');
+  assert.equal(after(3, 2 * MINUTE), null);
+  assert.notEqual(after(4, 3 * MINUTE), null);
+  assert.notEqual(after(50, 14 * MINUTE), null, 'and never more rarely than');
+  assert.equal(after(50, 15 * MINUTE), null, 'every quarter of an hour');
+  assert.equal(after(3, -MINUTE), null, 'a clock that was set back makes nobody wait');
+});
+
+test('another outage is another matter, and so is a fence that worked', () => {
+  const fenced = { 'home/pve1': { at: NOW, othersOnline: [], failed: 9 } };
+  assert.equal(
+    fenceBackoff({ fenced, lastSeenOnline: { 'home/pve1': NOW + 1 } }, 'home/pve1', NOW + MINUTE),
+    null,
+  );
+  assert.equal(
+    fenceBackoff(
+      { fenced: { 'home/pve1': { at: NOW, othersOnline: [] } }, lastSeenOnline: {} },
+      'home/pve1',
+      NOW,
+    ),
+    null,
+  );
 });

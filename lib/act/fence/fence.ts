@@ -9,6 +9,8 @@ import { fenceDrivers } from './driver.ts';
 /** After an order to switch off, the status must say so within this time. */
 const OFF_WITHIN_MS = 30_000;
 const POLL_MS = 1_000;
+/** Fences of one node that are less than this apart belong to one run. */
+const ROUND_MS = 50_000;
 
 /**
  * Powers `node` off by the first of its drivers that ends with a status of "off". Idempotent: a node that reads off
@@ -34,10 +36,16 @@ export async function fenceNode(
       : fenceable({ inventory, observation }, view, node);
   if (forbidden !== null || view === undefined)
     throw new BlockedError(`${node} is not powered off: ${forbidden ?? ''}`);
+  const place = `${cluster}/${node}`;
+  const now = runtime.clock.now();
   await state.update((s) => {
-    s.fenced[`${cluster}/${node}`] = {
-      at: runtime.clock.now(),
+    const last = s.fenced[place];
+    // Each container of that node tries; together they are one try.
+    const again = last !== undefined && (s.lastSeenOnline[place] ?? 0) <= last.at ? (last.failed ?? 0) : 0;
+    s.fenced[place] = {
+      at: now,
       othersOnline: view.nodes.filter((n) => n.online && n.name !== node).map((n) => n.name),
+      failed: last !== undefined && now - last.at < ROUND_MS ? Math.max(again, 1) : again + 1,
     };
   });
   const failures: string[] = [];
@@ -56,7 +64,12 @@ export async function fenceNode(
       await runtime.clock.sleep(POLL_MS, signal);
       last = await driver.status(signal);
     }
-    if (last.power === 'off') return `${node} is off: ${driver.name} has read back ${last.detail}`;
+    if (last.power === 'off') {
+      await state.update((s) => {
+        delete s.fenced[place]?.failed;
+      });
+      return `${node} is off: ${driver.name} has read back ${last.detail}`;
+    }
     const order = trouble ?? 'ordered off';
     failures.push(
       `${driver.name}: ${order}${trouble !== null && last.power === 'unknown' ? '' : `, and the status still says ${last.power} (${last.detail})`}`,
