@@ -6,16 +6,20 @@
 import { incarnationKey, type Incarnations } from '../decide/incarnations.ts';
 import { assess } from '../decide/decide.ts';
 import type { ClusterView, GuestDetail, Incarnation, Observation } from '../decide/model.ts';
+import { composeDescription, parseLineage } from '../decide/lineage.ts';
+import { driftOf, migratedCopies, type Migrated } from '../decide/migrated.ts';
 import { guardGroup } from '../decide/retire.ts';
-import { BlockedError, LockedError, messageOf, ProxwardenError } from '../errors.ts';
+import { BlockedError, FailedError, LockedError, messageOf, ProxwardenError } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
 import type { Operation, StepRecord } from '../state/model.ts';
 import type { ActContext } from './context.ts';
 import { destroyCopy } from './copy.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
+import { setConfig } from './look.ts';
 import { newOperation } from './new-operation.ts';
 import { removeGuard, RETIRED_TAG, retireAlive } from './retire.ts';
 import { stopSource } from './source.ts';
+import { observeClosely } from './start-gate.ts';
 
 export interface Finding {
   readonly container: string;
@@ -38,8 +42,16 @@ export function findings(
       if (finding !== null) found.push(finding);
     }
     for (const pending of incarnations.pending) found.push(unfinished(context, container, pending));
+    const migrated = migratedCopies(container, observation).filter((m) => m.hindrance === null);
+    for (const one of migrated)
+      found.push({
+        container: container.name,
+        text: `${driftOf(one)}: its line is brought up to date`,
+        act: (c) => follow(c, container, one),
+      });
+    const followed = new Set(migrated.map(driftOf));
     for (const problem of incarnations.problems)
-      found.push({ container: container.name, text: problem, act: null });
+      if (!followed.has(problem)) found.push({ container: container.name, text: problem, act: null });
   }
   for (const view of Object.values(observation.clusters)) found.push(...orphans(context, view));
   return found;
@@ -129,6 +141,39 @@ async function dropGuard(context: OperationContext, old: Incarnation): Promise<s
   const api = await quorateApi(context, old.cluster);
   context.operations.assertLease(context.op);
   return (await removeGuard(context, api, old)) ? 'removed' : 'there is none';
+}
+
+/**
+ * Writes into the line of a migrated copy where it is now, so that it counts as ours there. What it rests on is read
+ * again first. Its phase is `live`, so nothing of ours ever destroys it.
+ */
+function follow(context: ActContext, container: Container, moved: Migrated): Promise<boolean> {
+  const key = incarnationKey({ node: moved.to, vmid: moved.vmid, epoch: moved.line.epoch });
+  return journalled(context, container, `follow ${key}, which was migrated from ${moved.from}`, () => [
+    {
+      name: 'bring its line up to date',
+      run: async (c) => {
+        const observation = await observeClosely(c, container);
+        const now = migratedCopies(container, observation).find(
+          (m) => m.cluster === moved.cluster && m.vmid === moved.vmid,
+        );
+        if (now === undefined || now.to !== moved.to || now.hindrance !== null)
+          throw new FailedError(now === undefined ? `CT ${moved.vmid} is where its line says` : driftOf(now));
+        const api = await quorateApi(c, moved.cluster);
+        const detail = await api.guestDetail(moved.to, moved.vmid, { signal: c.signal });
+        if (JSON.stringify(parseLineage(detail.description)) !== JSON.stringify(now.line))
+          throw new FailedError(`the line of CT ${moved.vmid} on ${moved.to} has changed`);
+        const description = composeDescription({
+          sentence: `copy of ${container.name}, made by ${now.line.operation} on ${moved.from}, migrated to ${moved.to} since.`,
+          line: { ...now.line, node: moved.to },
+          previous: detail.description,
+        });
+        c.operations.assertLease(c.op);
+        await setConfig(c, api, { node: moved.to, vmid: moved.vmid }, { description });
+        return `CT ${moved.vmid} belongs to ${moved.to} now`;
+      },
+    },
+  ]);
 }
 
 /** A restored, never started copy: of an operation that has ended here it is taken away, of any other it is told. */

@@ -2,6 +2,7 @@
 import type { Container } from '../inventory/types.ts';
 import type { ContainerState } from '../state/model.ts';
 import { isAtHome } from './lineage.ts';
+import { driftOf, migratedCopies } from './migrated.ts';
 import type { ClusterView, Incarnation, Observation } from './model.ts';
 
 export interface Incarnations {
@@ -37,19 +38,13 @@ export function incarnationsOf(
   observation: Observation,
   cached: ContainerState | undefined,
 ): Incarnations {
-  const problems: string[] = [];
+  const problems = migratedCopies(container, observation).map(driftOf);
   const found: Incarnation[] = [];
   for (const view of Object.values(observation.clusters)) {
     for (const { node, vmid, line } of view.lineages) {
       if (line.container !== container.name) continue;
-      if (!isAtHome(line, { cluster: view.cluster, node, vmid })) {
-        // Under another vmid it is somebody's restore of our copy. Under its own it is the copy itself, migrated.
-        if (line.cluster === view.cluster && line.vmid === vmid)
-          problems.push(
-            `drift: CT ${vmid} (epoch ${line.epoch}) was restored on ${line.node} and is on ${node} now: migrate it back`,
-          );
-        continue;
-      }
+      // Under another vmid it is somebody's restore of our copy. Under its own it is the copy itself, migrated.
+      if (!isAtHome(line, { cluster: view.cluster, node, vmid })) continue;
       found.push({
         cluster: view.cluster,
         node,

@@ -175,3 +175,62 @@ test('a copy that lost its tag is known all the same', async (t) => {
   await settle(bench);
   assert.deepEqual(bench.pve.running(), ['pve2/1000101']);
 });
+
+/** The live copy, made on pve2, has been migrated to pve3 by a person. */
+function migrated(t: ConstructorParameters<typeof ActBench>[0], line: Partial<Lineage> = {}): ActBench {
+  const bench = returned(t, false, false);
+  bench.pve.guest(101).config.tags = [TAG, RETIRED_TAG];
+  const copy = bench.pve.guest(1_000_101);
+  copy.config.description = formatLineage(lineOf(line));
+  copy.node = 'pve3';
+  return bench;
+}
+
+test('a copy that a person has migrated is followed: its line says where it is', async (t) => {
+  const bench = migrated(t);
+  assert.match(
+    (await look(bench)).map((f) => f.text).join(),
+    /was restored on pve2 and is on pve3 now: its line/,
+  );
+  assert.deepEqual(await settle(bench), []);
+  assert.deepEqual(bench.pve.writes, ['config pve3/1000101 description']);
+  assert.deepEqual(await look(bench), []);
+  await bench.look();
+  const current = bench.context.state.read().containers['dns']?.current;
+  assert.deepEqual([current?.node, current?.epoch], ['pve3', 1]);
+  const { outcome } = await bench.act({ mode: 'planned', to: { cluster: 'home', node: 'pve2' } });
+  assert.equal(outcome.status, 'done', outcome.text);
+  assert.deepEqual(bench.pve.running(), ['pve2/2000101']);
+  assert.deepEqual(bench.pve.violations, []);
+});
+
+test('its config was moved away from a node that is cut off: the copy may run on there, so it is not followed', async (t) => {
+  const bench = migrated(t);
+  bench.pve.cut('pve2');
+  const left = await settle(bench);
+  assert.match(left.join(), /is on pve3 now, and is not followed there: pve2 does not answer/);
+  assert.deepEqual(bench.pve.writes, []);
+});
+
+test('the node that it came from still shows an interface of it: not followed', async (t) => {
+  const bench = migrated(t);
+  const api = bench.context.apis.get('home');
+  assert.ok(api !== undefined);
+  const plain = { ...api };
+  api.netstat = async (node) => (node === 'pve2' ? [1_000_101] : plain.netstat(node));
+  assert.match((await settle(bench)).join(), /the netstat of pve2 still shows an interface of it/);
+  assert.deepEqual(bench.pve.writes, []);
+});
+
+test('a copy that was never started, elsewhere: not followed, and not destroyed', async (t) => {
+  const bench = migrated(t, { phase: 'restored' });
+  assert.match((await settle(bench)).join(), /not followed there: it has never been started/);
+  assert.deepEqual(bench.pve.writes, []);
+});
+
+test('a restore of an older copy under its own vmid is not followed: there is a later one', async (t) => {
+  const bench = migrated(t);
+  addCopy(bench, { epoch: 2, vmid: 2_000_101, node: 'pve2', supersedes: 'pve2/1000101@1' }, false);
+  assert.match((await settle(bench)).join(), /there is a later copy/);
+  assert.deepEqual(bench.pve.writes, []);
+});
