@@ -207,12 +207,12 @@ function proofGate(
       'proof',
       `${incarnationKey(other)} ${stoppedSource(input, view, other) === undefined ? 'will be stopped' : 'is stopped'}, and its node must say so (P2)`,
     );
-  const place = `${other.cluster}/${other.node}`;
+  const where = `${other.cluster}/${other.node}`;
   // A person who asks for it may have mended the device.
-  const backoff = input.request === undefined ? fenceBackoff(input.state, place, now) : null;
+  const backoff = input.request === undefined ? fenceBackoff(input.state, where, now) : null;
   const fenced = fenceable(input, view, other.node) ?? backoff;
   if (fenced === null) {
-    how.fence.add(place);
+    how.fence.add(where);
     return pass('proof', `${name}; a fence of ${other.node} will raise it to P3`);
   }
   return fail(
