@@ -2,7 +2,7 @@
 import { incarnationKey } from '../decide/incarnations.ts';
 import { composeDescription, parseLineage } from '../decide/lineage.ts';
 import type { FailoverAction, Lineage } from '../decide/model.ts';
-import { BlockedError, FailedError, PveError } from '../errors.ts';
+import { BlockedError, FailedError, messageOf, PveError } from '../errors.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { StepRecord } from '../state/model.ts';
 import { isOurs, lineageOf, readCopy, type Copy } from './copy.ts';
@@ -45,6 +45,11 @@ export async function startCopy(
     // Marked, and then a gate has closed: nothing has been sent, so the original may still win.
     if (!askedBefore && !sent && op.data.startAsked && context.signal?.aborted !== true)
       await unmark(context, copy, action);
+    if (sent && isDoubtful(error))
+      throw new BlockedError(
+        `${messageOf(error)}; should that start arrive after all, a copy elsewhere would be the second one: no other node is tried`,
+        { cause: error },
+      );
     throw error;
   }
   return `CT ${copy.vmid} started on ${copy.node}`;
@@ -81,6 +86,14 @@ export async function takeOverStopped(
   op.data.verifiedAt = runtime.clock.now();
   operations.save(op);
   return `CT ${copy.vmid} on ${copy.node} is the current one, ${after.status}`;
+}
+
+/** Not even a proven absence is good enough for starting another copy: a daemon that hangs may go on at any time. */
+function isDoubtful(error: unknown): boolean {
+  return (
+    error instanceof PveError &&
+    (error.outcome === 'unknown' || (error.cause instanceof PveError && error.cause.outcome === 'unknown'))
+  );
 }
 
 async function markLive(

@@ -403,3 +403,23 @@ test('planned, of a stopped container that somebody starts meanwhile: the origin
   assert.equal(bench.pve.guests.has(1_000_101), false);
   assert.equal(bench.pve.guest(101).config.onboot, true, 'as it was');
 });
+
+test('a start whose answer is lost twice may still arrive: no copy is started on another node', async (t) => {
+  const bench = new ActBench(t, P1);
+  await bench.look();
+  bench.pve.kill('pve1');
+  await bench.fail();
+  const api = bench.context.apis.get('home');
+  assert.ok(api !== undefined);
+  let asked = 0;
+  api.start = () => {
+    asked += 1;
+    return Promise.reject(new PveError('connection lost', { outcome: 'unknown' }));
+  };
+  const { op, outcome } = await bench.act();
+  assert.equal(outcome.status, 'error', outcome.text);
+  assert.match(outcome.text, /no other node is tried/);
+  assert.equal(asked, 2);
+  assert.equal(op.action?.alternatives.length, 1, 'there would be one');
+  assert.deepEqual([...bench.pve.guests.keys()], [101, 1_000_101]);
+});
