@@ -1,23 +1,29 @@
-import { backUpNow } from '../lib/act/backup-op.ts';
+import { backUpNow, describeBackup } from '../lib/act/backup-op.ts';
+import { containerBackups } from '../lib/act/container-backups.ts';
 import { quorateApi } from '../lib/act/journal.ts';
 import { setProtection } from '../lib/act/look.ts';
-import { observeClosely } from '../lib/act/start-gate.ts';
+import { planPrune, pruneNow } from '../lib/act/prune-op.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
 import { containerNamed, openSession, type Session } from '../lib/cli/session.ts';
 import { chooseBackup } from '../lib/decide/backups.ts';
-import { incarnationsOf } from '../lib/decide/incarnations.ts';
-import { EXIT, FailedError, InputError } from '../lib/errors.ts';
+import { EXIT, FailedError, InputError, type ExitCode } from '../lib/errors.ts';
 import type { Container } from '../lib/inventory/types.ts';
-import { table } from '../lib/tell/tables.ts';
-import { stamp } from '../lib/tell/teller.ts';
-import { formatDuration, formatSize } from '../lib/units.ts';
+import {
+  backupRow,
+  backupTable,
+  pruneRow,
+  pruneTable,
+  type BackupRow,
+  type PruneRow,
+} from '../lib/tell/backup-table.ts';
+import { formatSize } from '../lib/units.ts';
 
-const ACTIONS = ['create', 'list', 'protect', 'unprotect'];
+const ACTIONS = ['create', 'list', 'prune', 'protect', 'unprotect'];
 
 export const backup = defineCommand({
   usage: 'backup [action] [names..]',
-  describe: 'back containers up now; list, protect, unprotect backups',
+  describe: 'back containers up now; list, prune, protect, unprotect backups',
   flags: (y) =>
     dryRunFlag(commonFlags(y))
       .positional('action', {
@@ -27,8 +33,17 @@ export const backup = defineCommand({
       })
       .positional('names', { type: 'string', array: true, default: [] as string[], describe: 'containers' })
       .option('volid', { type: 'string', requiresArg: true, describe: 'the backup to protect or unprotect' })
+      .option('all', {
+        type: 'boolean',
+        default: false,
+        describe: 'prune: also what other jobs made, by the same policy',
+      })
       .example('$0 backup dns', 'vzdump now, wait, verify that the archive exists')
-      .example('$0 backup list dns', 'which one would be used, and why not the others')
+      .example('$0 backup list dns', 'of which copy each is, which one would be used, and why not the others')
+      .example(
+        '$0 backup prune --dry-run',
+        'what backup.keep of the inventory would remove, and why not the rest',
+      )
       .example(
         '$0 backup protect dns --volid nas:backup/vzdump-lxc-101-….tar.zst',
         'keep it from being pruned',
@@ -43,16 +58,19 @@ export const backup = defineCommand({
         names.length === 0
           ? Object.values(session.inventory.containers).filter((c) => c.mode !== 'off')
           : names.map((n) => containerNamed(session.inventory, n));
+      if (args.all && action !== 'prune') throw new InputError('--all is for `backup prune`');
       if (action === 'list') return await list(session, containers);
+      if (action === 'prune') return await prune(session, names.length > 0, containers, args);
       if (action === 'create') return await create(session, containers, args.dryRun);
       const [container] = containers;
       if (container === undefined || containers.length !== 1 || args.volid === undefined)
         throw new InputError(`\`backup ${action} NAME --volid VOLID\``);
-      const { node } = await listed(session, container);
+      const { node, backups } = await containerBackups(session, container);
+      if (!backups.some((b) => b.volid === args.volid))
+        throw new FailedError(
+          `there is no backup ${args.volid} of ${container.name} on ${container.backup.storage}`,
+        );
       const api = await quorateApi(session, container.cluster);
-      const known = await api.backups(node, container.backup.storage, { signal: session.signal });
-      if (!known.some((b) => b.volid === args.volid))
-        throw new FailedError(`there is no backup ${args.volid} on ${container.backup.storage}`);
       if (!args.dryRun)
         await setProtection(
           session,
@@ -71,7 +89,7 @@ export const backup = defineCommand({
 async function create(session: Session, containers: readonly Container[], dryRun: boolean) {
   const made: { container: string; volid: string }[] = [];
   for (const container of containers) {
-    if (dryRun) session.invocation.io.out(`would back up ${container.name} to ${container.backup.storage}`);
+    if (dryRun) session.invocation.io.out(await describeBackup(session, container));
     else made.push({ container: container.name, volid: await backUpNow(session, container) });
   }
   await session.teller.end();
@@ -80,75 +98,71 @@ async function create(session: Session, containers: readonly Container[], dryRun
   return EXIT.ok;
 }
 
-async function listed(session: Session, container: Container) {
-  const observation = await observeClosely(session, container);
-  const view = observation.clusters[container.cluster];
-  const node = view?.storages.find(
-    (s) =>
-      s.storage === container.backup.storage &&
-      s.active &&
-      view.nodes.some((n) => n.name === s.node && n.apiAnswers === true),
-  )?.node;
-  if (view === undefined || node === undefined)
-    throw new FailedError(
-      `no node of cluster ${container.cluster} that answers sees the storage ${container.backup.storage}${view === undefined || view.problems.length === 0 ? '' : `: ${view.problems.join('; ')}`}`,
-    );
-  return { observation, node };
-}
-
 async function list(session: Session, containers: readonly Container[]) {
   const now = session.runtime.clock.now();
-  const rows: {
-    container: string;
-    volid: string;
-    at: number;
-    size: number;
-    protected: boolean;
-    verdict: string;
-  }[] = [];
+  const rows: BackupRow[] = [];
   for (const container of containers) {
-    const { observation } = await listed(session, container);
-    const record = session.state.read().containers[container.name];
-    const current = incarnationsOf(container, observation, record).current;
-    if (current === null)
-      throw new FailedError(
-        `${container.name}: vmid ${container.vmid} is not in cluster ${container.cluster}`,
-      );
-    const detail = observation.clusters[container.cluster]?.details.find(
-      (d) => d.vmid === current.vmid && d.node === current.node,
-    );
-    const macs = container.macs.length > 0 ? container.macs : (detail?.macs ?? record?.identity?.macs ?? []);
-    const choice = chooseBackup(observation.backups, { container, current, macs, now });
-    for (const b of observation.backups)
-      rows.push({
-        container: container.name,
-        volid: b.volid,
-        at: b.at,
-        size: b.size,
-        protected: b.protected,
-        verdict:
-          b === choice.chosen
-            ? 'would be used'
-            : (choice.rejected.find((r) => r.what === b.volid)?.why ?? ''),
-      });
+    const { backups, current, macs } = await containerBackups(session, container);
+    const rules = { container, current, macs };
+    const choice = chooseBackup(backups, { ...rules, now });
+    rows.push(...backups.map((b) => backupRow(b, rules, choice)));
   }
   const { io } = session.invocation;
-  if (session.args.json) io.out(JSON.stringify(rows, null, 2));
-  else
+  io.out(session.args.json ? JSON.stringify(rows, null, 2) : backupTable(rows, now, io.columns));
+  return EXIT.ok;
+}
+
+async function prune(
+  session: Session,
+  named: boolean,
+  containers: readonly Container[],
+  { all, dryRun, json }: { all: boolean; dryRun: boolean; json: boolean },
+): Promise<ExitCode> {
+  const without = containers.filter((c) => c.backup.keep === null).map((c) => c.name);
+  if (without.length > 0 && (named || without.length === containers.length))
+    throw new InputError(
+      `the inventory does not say what to keep of ${without.join(', ')}: nothing is pruned`,
+      {
+        hint: 'add backup: { keep: 3 } or { keep: { last: 3, daily: 7, weekly: 4 } }',
+      },
+    );
+  const { io } = session.invocation;
+  const rows: PruneRow[] = [];
+  const removed: string[] = [];
+  const failures: string[] = [];
+  for (const container of containers) {
+    const { keep } = container.backup;
+    if (keep === null) continue;
+    const found = await containerBackups(session, container);
+    const entries = planPrune(session, container, found, { keep, all });
+    rows.push(...entries.map((entry) => pruneRow(container.name, entry)));
+    if (dryRun) continue;
+    const result = await pruneNow(session, container, found, entries);
+    removed.push(...result.removed);
+    failures.push(...result.failures);
+  }
+  await session.teller.end();
+  const marked = rows.filter((r) => r.remove);
+  const sum = formatSize(marked.reduce((total, r) => total + r.size, 0));
+  if (json)
     io.out(
-      table(
-        ['CONTAINER', 'VOLID', 'MADE', 'AGE', 'SIZE', 'PROTECTED', 'USE'],
-        rows.map((r) => [
-          r.container,
-          r.volid,
-          stamp(r.at),
-          formatDuration(Math.max(now - r.at, 0)),
-          formatSize(r.size),
-          r.protected ? 'yes' : 'no',
-          r.verdict,
-        ]),
-        io.columns,
+      JSON.stringify(
+        rows.map((r) => ({ ...r, removed: removed.includes(r.volid) })),
+        null,
+        2,
       ),
     );
-  return EXIT.ok;
+  else {
+    io.out(pruneTable(rows, io.columns));
+    io.out(
+      dryRun
+        ? `would remove ${marked.length} of ${rows.length} backups, ${sum}`
+        : `removed ${removed.length} of ${rows.length} backups`,
+    );
+  }
+  if (failures.length > 0)
+    throw new FailedError(
+      `${failures.length} of ${marked.length} backups were not removed: ${failures.join('; ')}`,
+    );
+  return dryRun && marked.length > 0 ? EXIT.unhealthy : EXIT.ok;
 }

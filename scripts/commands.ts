@@ -24,7 +24,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   backup: {
     usage: 'backup [action] [names..]',
-    describe: 'back containers up now; list, protect, unprotect backups',
+    describe: 'back containers up now; list, prune, protect, unprotect backups',
     load: async () => (await import('./backup.ts')).backup,
   },
   restore: {

@@ -22,7 +22,11 @@ export const lab = defineCommand({
   flags: (y) =>
     commonFlags(y)
       .positional('action', { choices: ACTIONS, demandOption: true, describe: 'what to do' })
-      .positional('name', { type: 'string', describe: 'a node, a container, or a storage (fill, drain)' })
+      .positional('name', {
+        type: 'string',
+        describe:
+          'a node, a container, a storage (fill, drain, mount, unmount; nas@pve1: from one node), a volid (verify, spoil)',
+      })
       .option('speed', {
         type: 'number',
         default: 1,
@@ -45,7 +49,8 @@ export const lab = defineCommand({
       .example('$0 lab cut pve2', 'network only: the node lives on, unseen; mend brings it back')
       .example('$0 lab hang pve2', 'its API accepts and never answers; mend ends it')
       .example('$0 lab break web', "a container's service hangs while it runs; mend ends it")
-      .example('$0 lab fill nas', 'a storage is full; drain ends it'),
+      .example('$0 lab fill nas', 'a storage is full; drain ends it')
+      .example('$0 lab unmount nas@pve2', 'pve2 no longer reaches the storage; mount ends it'),
   async run(args, invocation) {
     const { io, signal } = invocation;
     const dir = inventoryDir(args, invocation);

@@ -2,6 +2,7 @@
 import { probesPass } from '../decide/verdict.ts';
 import type { FailoverAction, ProbeResult } from '../decide/model.ts';
 import { FailedError, messageOf, PveError } from '../errors.ts';
+import { listThrough } from '../observe/backups.ts';
 import { probeAll } from '../observe/prober.ts';
 import type { StepRecord } from '../state/model.ts';
 import { progressOf } from '../tell/progress.ts';
@@ -9,7 +10,7 @@ import type { Copy } from './copy.ts';
 import { expectedVerifyMs } from './estimate.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
 import { setProtection } from './look.ts';
-import { makeBackup } from './source.ts';
+import { makeBackup } from './make-backup.ts';
 
 const VERIFY_EVERY_MS = 1_000;
 
@@ -19,9 +20,10 @@ export async function protectBackup(context: OperationContext, action: FailoverA
   const volid = op.data.volid ?? action.volid;
   if (volid === null) throw new FailedError(`${op.container}: no backup has been chosen`);
   const api = await quorateApi(context, action.target.cluster);
-  const entry = (await api.backups(action.target.node, container.backup.storage, { signal })).find(
-    (b) => b.volid === volid,
-  );
+  // A target that has just lost the storage fails at its restore, and the next one is tried; any of them can protect.
+  const nodes = [action.target, ...action.alternatives].map((target) => target.node);
+  const { node, listed } = await listThrough(api, nodes, container.backup.storage, signal);
+  const entry = listed.find((b) => b.volid === volid);
   if (entry === undefined) throw new FailedError(`${volid} is not on ${container.backup.storage} any more`);
   op.data.volid = volid;
   op.data.backupAt = entry.at;
@@ -40,8 +42,16 @@ export async function protectBackup(context: OperationContext, action: FailoverA
   op.data.weProtected = true;
   operations.save(op);
   operations.assertLease(op);
-  const place = { node: action.target.node, storage: container.backup.storage, volid };
-  await setProtection(context, api, place, true);
+  try {
+    await setProtection(context, api, { node, storage: container.backup.storage, volid }, true);
+  } catch (error) {
+    if (!(error instanceof PveError) || signal?.aborted === true) throw error;
+    // A limit, a missing right, an old server. Without it a job may prune the backup meanwhile; with a service that is
+    // down that is the smaller evil. What may have been carried out is lifted in the end as if it had been.
+    if (error.outcome !== 'unknown') op.data.weProtected = false;
+    operations.save(op);
+    return `warning: ${volid} could not be protected from being pruned while it is in use (${messageOf(error)})`;
+  }
   return `${volid} is protected while it is in use`;
 }
 
@@ -124,12 +134,11 @@ export async function serviceAnswers(context: OperationContext): Promise<boolean
 
 /** The copy gets a backup of its own at once: from now on only those count. A failure is a warning, not an undo. */
 export async function backUpCopy(context: OperationContext, record: StepRecord, copy: Copy): Promise<string> {
-  const { op, container } = context;
+  const { container } = context;
   try {
     const made = await makeBackup(context, record, {
       ...copy,
-      mode: container.backup.mode,
-      notes: `${container.name}: first backup of the copy made by ${op.id}`,
+      purpose: 'of a new copy',
     });
     return made.volid;
   } catch (error) {

@@ -1,32 +1,48 @@
 /** A backup by hand, journalled like everything that asks PVE for something. */
 import { incarnationsOf } from '../decide/incarnations.ts';
+import type { Incarnation } from '../decide/model.ts';
 import { FailedError, messageOf } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
 import { formatDuration, formatSize } from '../units.ts';
 import type { ActContext } from './context.ts';
 import { endByHand, leaveToNextRun, stopTask } from './by-hand.ts';
-import { runStep, type OperationContext, type Step } from './journal.ts';
+import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
 import { newOperation } from './new-operation.ts';
-import { makeBackup } from './source.ts';
+import { makeBackup, modeOf } from './make-backup.ts';
 import { observeClosely } from './start-gate.ts';
+
+/** Where the container is now. Throws FailedError when it can't be backed up there. */
+async function placeOf(context: ActContext, container: Container): Promise<Incarnation> {
+  const observation = await observeClosely(context, container, { backups: false });
+  const view = observation.clusters[container.cluster];
+  if (view?.via == null)
+    throw new FailedError(
+      `${container.name}: no quorate view of cluster ${container.cluster}: ${view?.problems.join('; ') ?? ''}`,
+    );
+  const record = context.state.read().containers[container.name];
+  const at = incarnationsOf(container, observation, record).current;
+  if (at === null)
+    throw new FailedError(`${container.name}: vmid ${container.vmid} is not in cluster ${container.cluster}`);
+  if (view.nodes.find((n) => n.name === at.node)?.apiAnswers !== true)
+    throw new FailedError(`${container.name} is on ${at.node}, which does not answer: it can't be backed up`);
+  return at;
+}
+
+/** What `backUpNow` would do, in one sentence. Throws FailedError. */
+export async function describeBackup(context: ActContext, container: Container): Promise<string> {
+  const at = await placeOf(context, container);
+  const api = await quorateApi(context, at.cluster);
+  const { said } = await modeOf(api, container, at, context.signal);
+  return `would back up ${container.name} (CT ${at.vmid} on ${at.node}) to ${container.backup.storage}${said === null ? '' : `; ${said}`}`;
+}
 
 /**
  * Backs the current incarnation up, waits, and returns the volid that is really there. Throws FailedError. Interrupted,
  * it stops the vzdump, unless that has stopped the container for it.
  */
 export async function backUpNow(context: ActContext, container: Container): Promise<string> {
-  const { runtime, state, teller } = context;
-  const observation = await observeClosely(context, container);
-  const view = observation.clusters[container.cluster];
-  if (view?.via == null)
-    throw new FailedError(
-      `${container.name}: no quorate view of cluster ${container.cluster}: ${view?.problems.join('; ') ?? ''}`,
-    );
-  const at = incarnationsOf(container, observation, state.read().containers[container.name]).current;
-  if (at === null)
-    throw new FailedError(`${container.name}: vmid ${container.vmid} is not in cluster ${container.cluster}`);
-  if (view.nodes.find((n) => n.name === at.node)?.apiAnswers !== true)
-    throw new FailedError(`${container.name} is on ${at.node}, which does not answer: it can't be backed up`);
+  const { runtime, teller } = context;
+  const at = await placeOf(context, container);
   const op = newOperation(context, container, { kind: 'backup', reason: 'a backup by hand', action: null });
   teller.tell({
     kind: 'operation-started',
@@ -45,8 +61,8 @@ export async function backUpNow(context: ActContext, container: Container): Prom
         cluster: at.cluster,
         node: at.node,
         vmid: at.vmid,
-        mode: container.backup.mode,
-        notes: `${container.name}: by hand, ${op.id}`,
+        epoch: at.epoch,
+        purpose: 'by hand',
       });
       volid = made.volid;
       return `${made.volid}, ${formatSize(made.size)} in ${formatDuration(runtime.clock.now() - begun)}`;

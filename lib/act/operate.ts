@@ -109,7 +109,8 @@ export async function carryOut(context: ActContext, op: Operation): Promise<Outc
 
 async function run(context: OperationContext): Promise<Outcome> {
   const { op, runtime } = context;
-  if (op.kind === 'backup' || op.kind === 'restore' || op.kind === 'reconcile') return finishCut(context);
+  if (op.kind === 'backup' || op.kind === 'prune' || op.kind === 'restore' || op.kind === 'reconcile')
+    return finishCut(context);
   const age = runtime.clock.now() - op.createdAt;
   if (age > RESUME_LIMIT_MS)
     return {

@@ -70,7 +70,7 @@ function difference(now: FailoverAction, then: FailoverAction): string | null {
 /** Proves, by fresh reads, that no other copy runs. Throws BlockedError with what is missing. */
 export async function proveSource(context: OperationContext, action: FailoverAction): Promise<string> {
   const { container, runtime, state } = context;
-  const observation = await observeClosely(context, container);
+  const observation = await observeClosely(context, container, { backups: false });
   const now = runtime.clock.now();
   const seen = incarnationsOf(container, observation, state.read().containers[container.name]);
   const others = [action.from, ...seen.superseded.filter((i) => i.vmid !== action.from.vmid)];

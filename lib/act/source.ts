@@ -1,7 +1,7 @@
 /** The source on a living node: stopping it, backing it up, and starting it again when the failover is undone. */
 import type { FailoverAction } from '../decide/model.ts';
 import { BlockedError, FailedError, PveError } from '../errors.ts';
-import { createdArchive } from '../pve/task.ts';
+import { makeBackup } from './make-backup.ts';
 import type { StepRecord } from '../state/model.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
 import { unretire } from './retire.ts';
@@ -75,50 +75,20 @@ export async function backUpSource(
   record: StepRecord,
   action: FailoverAction,
 ): Promise<string> {
-  const { op, operations, container } = context;
+  const { op, operations } = context;
   const { cluster, node, vmid } = action.from;
   const made = await makeBackup(context, record, {
     cluster,
     node,
     vmid,
     mode: 'stop',
-    notes: `${container.name}: fresh backup for ${op.id}`,
+    epoch: action.from.epoch,
+    purpose: 'before a failover',
   });
   op.data.volid = made.volid;
   op.data.backupAt = made.at;
   operations.save(op);
   return `${made.volid}, nothing is lost`;
-}
-
-/** One vzdump, waited for, and read back from the storage's list. Throws FailedError when no archive is there after. */
-export async function makeBackup(
-  context: OperationContext,
-  record: StepRecord,
-  what: { cluster: string; node: string; vmid: number; mode: 'snapshot' | 'suspend' | 'stop'; notes: string },
-): Promise<{ volid: string; at: number; size: number }> {
-  const { container, signal } = context;
-  const { storage } = container.backup;
-  const log = await runTask(context, record, {
-    cluster: what.cluster,
-    node: what.node,
-    vmid: what.vmid,
-    type: 'vzdump',
-    work: { storage, bytes: null },
-    issue: (to) =>
-      to.vzdump(what.node, { vmid: what.vmid, storage, mode: what.mode, notes: what.notes }, { signal }),
-  });
-  const volid = createdArchive(log, storage);
-  if (volid === null)
-    throw new FailedError(`the vzdump of CT ${what.vmid} on ${what.node} names no archive in its log`);
-  const api = await quorateApi(context, what.cluster);
-  const entry = (await api.backups(what.node, storage, { vmid: what.vmid, signal })).find(
-    (b) => b.volid === volid,
-  );
-  if (entry === undefined)
-    throw new FailedError(`${volid} is not on ${storage}, although its vzdump ended well`);
-  // Also for the estimate of the next one.
-  if (record.task !== null) record.task.bytes = entry.size;
-  return { volid, at: entry.at, size: entry.size };
 }
 
 /** Puts the source back as it was, started again if it was we who stopped it; rule 1 holds here too. */

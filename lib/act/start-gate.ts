@@ -22,11 +22,11 @@ export interface StartGateInput {
   readonly from: Incarnation | null;
 }
 
-/** A fresh observation of one container, in full; with `neighbours` the probes of its whole cluster, too. */
+/** A fresh observation of one container, in full; with `neighbours` the probes of its whole cluster, too; without `backups` in a few calls. */
 export async function observeClosely(
   context: ActContext,
   container: Container,
-  { neighbours = false } = {},
+  { neighbours = false, backups = true } = {},
 ): Promise<Observation> {
   const { runtime, apis, state, signal } = context;
   const inventory = {
@@ -38,7 +38,7 @@ export async function observeClosely(
     (c) => c.cluster === container.cluster && c.mode !== 'off',
   );
   const only = neighbours ? new Set([...cluster.map((c) => c.name), container.name]) : focus;
-  return observe({ inventory, state: state.read(), apis, runtime, signal, only, focus });
+  return observe({ inventory, state: state.read(), apis, runtime, signal, only, focus, backups });
 }
 
 /**
@@ -46,7 +46,7 @@ export async function observeClosely(
  * Throws with every reason when it may not: FailedError when all of them lie with the copy and its node, else BlockedError.
  */
 export async function startGate(context: ActContext, input: StartGateInput): Promise<number> {
-  const observation = await observeClosely(context, input.container);
+  const observation = await observeClosely(context, input.container, { backups: false });
   const now = context.runtime.clock.now();
   const problems = startProblems({ ...input, observation, now, state: context.state.read() });
   if (problems.length > 0) {
@@ -91,7 +91,7 @@ export function gatedStart(
 
 /** Before a running copy is stopped to be started again: what would forbid that start. Throws BlockedError. */
 export async function restartGate(context: ActContext, container: Container, at: Incarnation): Promise<void> {
-  const observation = await observeClosely(context, container);
+  const observation = await observeClosely(context, container, { backups: false });
   const view = observation.clusters[at.cluster];
   const seen = incarnationsOf(container, observation, context.state.read().containers[container.name]);
   const now = context.runtime.clock.now();

@@ -2,9 +2,10 @@
 import type { Container } from '../inventory/types.ts';
 import { formatDuration } from '../units.ts';
 import type { BackupView, Incarnation } from './model.ts';
+import { NO_MACS, otherMacs } from './whose.ts';
 
 /** Clocks of runner and cluster may differ by this much before a backup counts as made in the future. */
-const CLOCK_SLACK_MS = 60_000;
+export const CLOCK_SLACK_MS = 60_000;
 
 export interface BackupRules {
   readonly container: Container;
@@ -48,6 +49,7 @@ export function chooseBackup(backups: readonly BackupView[], rules: BackupRules)
 function soundness(backup: BackupView, { container, current, macs, now, named }: BackupRules): string | null {
   if (named !== undefined && backup.volid !== named.volid) return 'another one was named';
   if (backup.storage !== container.backup.storage) return `not on ${container.backup.storage}`;
+  if (backup.unfinished !== null) return `not finished: ${backup.unfinished}`;
   if (backup.at > now + CLOCK_SLACK_MS)
     return `made ${formatDuration(backup.at - now)} in the future: check the clocks`;
   if (backup.at < current.since) return `made before this copy (epoch ${current.epoch}) came into being`;
@@ -69,15 +71,8 @@ function identityProblem(
   if (lineage !== null && (lineage.container !== name || lineage.epoch !== current.epoch))
     return `it is of ${lineage.container}, epoch ${lineage.epoch}`;
   if (lineage === null && current.epoch > 0) return `it lacks the lineage line of epoch ${current.epoch}`;
-  if (macs.length === 0)
-    return named
-      ? null
-      : `whether it is of this container can't be said: no MAC address is known (name them with \`macs:\` in the inventory)`;
-  const known = new Set(macs.map((mac) => mac.toUpperCase()));
-  const inside = archived.macs.map((mac) => mac.toUpperCase());
-  if (inside.length === 0 || !inside.every((mac) => known.has(mac)))
-    return `it is of another container: MAC ${inside.join(', ') || 'none'}, wanted ${[...known].join(', ')}`;
-  return null;
+  if (macs.length === 0) return named ? null : NO_MACS;
+  return otherMacs(archived.macs, macs);
 }
 
 function ageProblem(backup: BackupView, { container, now, named }: BackupRules): string | null {

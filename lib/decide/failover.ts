@@ -21,6 +21,7 @@ import { place, reserve, type Placement, type PlacementInput, type Reservations 
 import { proofOf, requiredLevel } from './proof.ts';
 import { containerIssues, type RestoreIssue } from './restorable.ts';
 import { retirement } from './retire.ts';
+import { freshBackupGate } from './room.ts';
 import { isAlive, sourceGate, stoppedSource } from './source.ts';
 
 export interface FailoverInput {
@@ -70,7 +71,7 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
     if (other === current) retire = returning.retire;
   }
 
-  const backup = backupGate(input, current, source.alive);
+  const backup = backupGate(input, view, current, source.alive);
   gates.push(backup.gate);
   const config = backup.choice?.chosen?.archived?.config ?? (source.alive ? liveConfig(view, current) : null);
   const issues = config === null ? [] : containerIssues(container, config, view.maySysModify);
@@ -233,18 +234,13 @@ function roomAdvice(reasons: readonly string[]): string {
 
 function backupGate(
   input: FailoverInput,
+  view: ClusterView,
   current: Incarnation,
   alive: boolean,
 ): { gate: Gate; choice: BackupChoice | null } {
   const { container, observation, record, request, now } = input;
   if (alive && request?.backup === undefined)
-    return {
-      choice: null,
-      gate: pass(
-        'backup',
-        `a fresh one is made on ${container.backup.storage} after the source has been stopped`,
-      ),
-    };
+    return { choice: null, gate: freshBackupGate(view, container, current, observation.backups) };
   const seen = record.identity !== null && record.identity.vmid === current.vmid ? record.identity.macs : [];
   const macs = container.macs.length > 0 ? container.macs : seen;
   const choice = chooseBackup(observation.backups, { container, current, macs, now, named: request?.backup });

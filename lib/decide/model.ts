@@ -79,6 +79,8 @@ export const GuestView = z.object({
   lock: z.string().nullable(),
   template: z.boolean(),
   memMax: z.number().nullable(),
+  /** Bytes of its root disk that are in use, as its node last reported; null or undefined: not said. */
+  diskUsed: z.number().nullish(),
 });
 export type GuestView = z.infer<typeof GuestView>;
 
@@ -90,6 +92,8 @@ export const StorageView = z.object({
   content: z.array(z.string()),
   total: z.number().nullable(),
   used: z.number().nullable(),
+  /** dir, nfs, lvmthin, pbs …; null or undefined: not said. */
+  type: z.string().nullish(),
 });
 export type StorageView = z.infer<typeof StorageView>;
 
@@ -207,6 +211,10 @@ export const BackupView = z.object({
   protected: z.boolean(),
   /** PBS verification: `ok`, `failed`, or null when there is none. */
   verification: z.string().nullable(),
+  /** PBS: the fingerprint of the key it is encrypted with, or `1` when that isn't known; null: not encrypted. */
+  encrypted: z.string().nullable().default(null),
+  /** Why it counts as not finished (it is being written, or its writer died); null: it is whole as far as a list tells. */
+  unfinished: z.string().nullable().default(null),
   /** From the config inside (`extractconfig`); null: not read. */
   archived: z
     .object({

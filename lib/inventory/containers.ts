@@ -92,7 +92,8 @@ function resolveContainer(
       maxAgeMs: get((s) => s.backup?.maxAge) ?? 24 * HOUR_MS,
       beforeFailover: get((s) => s.backup?.beforeFailover) ?? 'when-source-alive',
       requireVerified: get((s) => s.backup?.requireVerified) ?? false,
-      mode: get((s) => s.backup?.mode) ?? 'snapshot',
+      mode: get((s) => s.backup?.mode) ?? 'auto',
+      keep: get((s) => s.backup?.keep) ?? null,
     },
     failover: {
       auto: get((s) => s.failover?.auto) ?? false,

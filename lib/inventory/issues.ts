@@ -18,7 +18,6 @@ export interface Finding {
 
 /** Keys that the design knows and a later version will bring, or that belong elsewhere. */
 const LATER: Readonly<Record<string, string>> = {
-  keep: 'not available yet: leave it out',
   standby: 'not available yet: leave it out',
   drill: 'not available yet: leave it out',
   notify: 'not available yet: use hooks',

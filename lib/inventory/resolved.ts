@@ -28,6 +28,8 @@ const Probe = z.discriminatedUnion('kind', [
   z.object({ ...common, kind: z.literal('exec'), path: z.string(), args: z.array(z.string()) }),
 ]);
 
+const KEPT = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
+
 const Hook = z.object({ path: z.string(), args: z.array(z.string()), timeoutMs: z.number() });
 
 /** Parses what `JSON.stringify` made of a Container. Keys of a newer version are dropped. */
@@ -51,7 +53,9 @@ export const ResolvedContainer: z.ZodType<Container> = z.object({
     maxAgeMs: z.number(),
     beforeFailover: z.enum(['when-source-alive', 'never']),
     requireVerified: z.boolean(),
-    mode: z.enum(['snapshot', 'suspend', 'stop']),
+    mode: z.enum(['auto', 'snapshot', 'suspend', 'stop']),
+    // Journals of an earlier version lack it.
+    keep: z.record(z.enum(KEPT), z.int()).nullable().default(null),
   }),
   failover: z.object({
     auto: z.boolean(),

@@ -9,6 +9,7 @@ import { fence } from './fence.ts';
 import * as f from './fields.ts';
 import { restoreShape, shell } from './restoring.ts';
 import { tls } from './tls.ts';
+import type { KeepPolicy } from './types.ts';
 
 const endpoint = z
   .string()
@@ -30,6 +31,38 @@ const hooks = f.strict({
   after: z.array(hook).max(20).optional().describe('Run after the copy has been verified.'),
 });
 
+const kept = f.count(0, 10_000).optional();
+
+/** `keep: 3`, or numbers as in PVE's prune-backups. */
+const keep = z.union(
+  [
+    f.count(1, 10_000).transform((last) => keepPolicy({ last })),
+    f
+      .strict({
+        last: kept.describe('The newest.'),
+        hourly: kept.describe('The newest of each of so many hours with backups.'),
+        daily: kept.describe('The newest of each of so many days.'),
+        weekly: kept.describe('The newest of each of so many weeks.'),
+        monthly: kept.describe('The newest of each of so many months.'),
+        yearly: kept.describe('The newest of each of so many years.'),
+      })
+      .transform((given, context): KeepPolicy => {
+        const policy = keepPolicy(given);
+        return Object.values(policy).some((count) => count > 0)
+          ? policy
+          : f.refuse(context, 'keeps nothing', 'write keep: 3, or leave it out: then nothing is pruned');
+      }),
+  ],
+  {
+    error: f.said('is no number and no mapping', 'write keep: 3, or keep: { last: 3, daily: 7, weekly: 4 }'),
+  },
+);
+
+function keepPolicy(given: { readonly [K in keyof KeepPolicy]?: number | undefined }): KeepPolicy {
+  const { last = 0, hourly = 0, daily = 0, weekly = 0, monthly = 0, yearly = 0 } = given;
+  return { last, hourly, daily, weekly, monthly, yearly };
+}
+
 const backup = f.strict({
   storage: f.storageName
     .optional()
@@ -47,9 +80,10 @@ const backup = f.strict({
     .optional()
     .describe('true: only backups that passed verification. Default false.'),
   mode: z
-    .enum(['snapshot', 'suspend', 'stop'])
+    .enum(['auto', 'snapshot', 'suspend', 'stop'])
     .optional()
-    .describe('Mode of regular backups. Default snapshot.'),
+    .describe('Mode of regular backups. Default auto: snapshot where all volumes can, else suspend.'),
+  keep: keep.optional().describe('What `backup prune` keeps of the backups that ProxWarden made.'),
 });
 
 const ABOUT_FAILOVER = 'When and how it may be moved.';

@@ -144,6 +144,16 @@ export interface Target {
 /** The proof that is demanded before a copy is started: at least P3, P2 or P1. */
 export type RequiredProof = 'fenced' | 'stopped' | 'offline-accepted';
 
+/** How many backups are kept, as PVE's `prune-backups` counts. At least one of them is above 0. */
+export interface KeepPolicy {
+  readonly last: number;
+  readonly hourly: number;
+  readonly daily: number;
+  readonly weekly: number;
+  readonly monthly: number;
+  readonly yearly: number;
+}
+
 export interface Container {
   readonly name: string;
   readonly file: string;
@@ -166,7 +176,10 @@ export interface Container {
     readonly maxAgeMs: number;
     readonly beforeFailover: 'when-source-alive' | 'never';
     readonly requireVerified: boolean;
-    readonly mode: 'snapshot' | 'suspend' | 'stop';
+    /** auto: snapshot where all of its volumes can, else suspend. */
+    readonly mode: 'auto' | 'snapshot' | 'suspend' | 'stop';
+    /** What `backup prune` keeps; null: it removes nothing. */
+    readonly keep: KeepPolicy | null;
   };
   readonly failover: {
     readonly auto: boolean;

@@ -1,5 +1,5 @@
 import { changedConfig, formatConfig, formatNet, formatSize } from './ct-config.ts';
-import { archiveStamp } from './storage.ts';
+import { archiveVolid } from './storage.ts';
 import type { DiskContent } from './storage.ts';
 import type { BackupSpec, ContainerSpec } from './types.ts';
 import type { World } from './world.ts';
@@ -85,17 +85,28 @@ function addBackup(world: World, backup: BackupSpec): void {
     container === undefined
       ? { identity: `ct-${backup.vmid}`, services: [], usedMiB: DISK_MIB }
       : contentOf(container);
+  const own = cfs.read(node, backup.vmid);
+  const text = own ?? `arch: amd64\nhostname: CT${backup.vmid}\nostype: alpine\n`;
   storages.addArchive({
-    volid: `${storage.id}:backup/vzdump-lxc-${backup.vmid}-${archiveStamp(at)}.tar.zst`,
+    volid: archiveVolid(storage, backup.vmid, at, 'tar.zst'),
     storage: storage.id,
     node: storages.placeOf(storage, node),
     vmid: backup.vmid,
     at,
     size: Math.round(content.usedMiB * 1_048_576 * 0.6),
     notes: backup.notes ?? '',
-    protected: false,
+    protected: backup.protected ?? false,
+    verification: backup.verification ?? null,
+    encrypted: backup.encrypted ?? null,
+    unfinished: backup.unfinished ?? false,
     truncated: backup.truncated ?? false,
-    config: cfs.read(node, backup.vmid) ?? `arch: amd64\nhostname: CT${backup.vmid}\nostype: alpine\n`,
-    content,
+    config: backup.foreign === undefined ? text : foreignConfig(text, backup.foreign),
+    content:
+      backup.foreign === undefined ? content : { ...content, identity: `ct-${backup.foreign.hostname}` },
   });
+}
+
+function foreignConfig(text: string, { hostname, mac }: NonNullable<BackupSpec['foreign']>): string {
+  const renamed = text.replace(/^hostname: .*$/m, `hostname: ${hostname}`).replace(/^net0: .*\n/m, '');
+  return `${renamed}net0: name=eth0,bridge=vmbr0,hwaddr=${mac.toUpperCase()},type=veth\n`;
 }

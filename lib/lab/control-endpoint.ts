@@ -134,6 +134,23 @@ async function perform(options: ControlOptions, verb: LabVerb, name: string): Pr
     case 'drain':
       lab.drain(known('storage', storages, name));
       return `storage ${name} has room again`;
+    case 'unmount':
+    case 'mount': {
+      const [storage = '', from] = name.split('@', 2);
+      lab[verb](
+        known('storage', storages, storage),
+        from === undefined ? from : known('node', nodeNames, from),
+      );
+      const of = from === undefined ? '' : ` of ${from}`;
+      return `storage ${storage} is ${verb === 'mount' ? `in reach${of} again` : `out of reach${of}`}`;
+    }
+    case 'verify':
+    case 'spoil': {
+      const volids = lab.status().backups.map((entry) => entry.volid);
+      const result = verb === 'verify' ? 'ok' : 'failed';
+      lab.verify(known('backup', volids, name), result);
+      return `verification of ${name}: ${result}`;
+    }
     case 'start-by-hand': {
       const vmid = vmidOf(containers, name);
       await lab.startByHand(vmid);

@@ -12,6 +12,10 @@ export const LAB_VERBS = [
   'mend',
   'fill',
   'drain',
+  'unmount',
+  'mount',
+  'verify',
+  'spoil',
   'start-by-hand',
   'stop-by-hand',
 ] as const;
@@ -42,7 +46,16 @@ export const LabReport = z.object({
       tags: list(z.string()),
     }),
   ),
-  backups: list(z.object({ volid: z.string(), vmid: z.number().int(), at: z.number(), size: z.number() })),
+  backups: list(
+    z.object({
+      volid: z.string(),
+      vmid: z.number().int(),
+      at: z.number(),
+      size: z.number(),
+      protected: z.boolean(),
+      verification: z.enum(['ok', 'failed']).nullable(),
+    }),
+  ),
   violations: list(z.object({ at: z.number(), rule: z.literal('never-two'), text: z.string() })),
   pid: z.number().int(),
   startedAt: z.number(),

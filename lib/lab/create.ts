@@ -5,7 +5,7 @@ import { ApiError, denied, parameterError } from './http.ts';
 import type { Params } from './params.ts';
 import { splitList } from './params.ts';
 import { TaskFailure } from './tasks.ts';
-import { archiveVmid } from './storage.ts';
+import { archiveVmid, badVolume } from './storage.ts';
 import type { World } from './world.ts';
 
 /** What a POST to …/lxc asks for, after all the checks that Proxmox makes before it answers. */
@@ -94,7 +94,7 @@ function checkArchiveAccess(
   archive: string,
   restore: boolean,
 ): void {
-  const [storageId = '', volume = ''] = archive.split(':', 2);
+  const [storageId = ''] = archive.split(':', 1);
   if (!restore) {
     world.storages.demand(storageId, node);
     return;
@@ -102,7 +102,7 @@ function checkArchiveAccess(
   if (world.storages.find(storageId) === undefined)
     throw new ApiError(500, `storage '${storageId}' does not exist`);
   const source = archiveVmid(archive);
-  if (source === null) throw new ApiError(500, `unable to parse directory volume name '${volume}'`);
+  if (source === null) throw badVolume(world.storages.find(storageId), archive);
   if (source !== vmid) caller.demand(`/storage/${storageId}`, 'Datastore.AllocateSpace');
   caller.demand(`/vms/${source}`, 'VM.Backup');
   world.storages.demand(storageId, node);

@@ -151,6 +151,18 @@ export class Lab implements LabControl {
     this.#world.storages.drain(storage);
   }
 
+  unmount(storage: string, node?: string): void {
+    this.#world.storages.unmount(storage, node);
+  }
+
+  mount(storage: string, node?: string): void {
+    this.#world.storages.mount(storage, node);
+  }
+
+  verify(volid: string, result: 'ok' | 'failed'): void {
+    this.#world.storages.verify(volid, result);
+  }
+
   plug(node: string): 'on' | 'off' {
     this.#world.nodes.get(node);
     return this.#plugsOff.has(node) ? 'off' : 'on';
@@ -205,7 +217,14 @@ export class Lab implements LabControl {
           tags: (values.get('tags') ?? '').split(';').filter((tag) => tag !== ''),
         };
       }),
-      backups: storages.archives.map(({ volid, vmid, at, size }) => ({ volid, vmid, at, size })),
+      backups: storages.archives.map((one) => ({
+        volid: one.volid,
+        vmid: one.vmid,
+        at: one.at,
+        size: one.size,
+        protected: one.protected,
+        verification: one.verification,
+      })),
       violations: this.violations,
     };
   }

@@ -2,9 +2,12 @@ import { guestResource, nodeUsage } from './guest-view.ts';
 import { parameterError } from './http.ts';
 import type { Call, Route } from './route.ts';
 import { taskEntry, visibleTasks } from './routes-tasks.ts';
+import { isShared } from './storage.ts';
 import type { World } from './world.ts';
 
 const VERSION = '8.4.21';
+/** A storage that no node reports any more is called available for so long. */
+const STATUS_KEPT_MS = 300_000;
 
 export const clusterRoutes: readonly Route[] = [
   { endpoint: 'GET /version', answer: version },
@@ -97,9 +100,12 @@ function storageResources(world: World, viewer: string, visible: (id: string) =>
             storage: storage.id,
             plugintype: storage.type ?? 'dir',
             content: storage.content.join(','),
-            shared: storage.shared === true ? 1 : 0,
+            shared: isShared(storage) ? 1 : 0,
           };
-          if (world.nodes.report(viewer, node.name) === 'none') return { ...base, status: 'unknown' };
+          const lost = world.storages.lostSince(storage.id, node.name);
+          const forgotten = lost !== null && world.core.since(lost) > STATUS_KEPT_MS;
+          if (forgotten || world.nodes.report(viewer, node.name) === 'none')
+            return { ...base, status: 'unknown' };
           const usage = world.storages.usage(storage, node.name);
           return { ...base, status: 'available', disk: usage.used, maxdisk: usage.total };
         }),

@@ -2,7 +2,7 @@ import type { Caller } from './auth.ts';
 import { ApiError, parameterError } from './http.ts';
 import { splitList } from './params.ts';
 import type { Call, Route } from './route.ts';
-import { TEMPLATE, archiveVmid } from './storage.ts';
+import { TEMPLATE, archiveVmid, badVolume, isDirectory, isPbs, isShared } from './storage.ts';
 import type { Archive } from './storage.ts';
 import { TaskFailure } from './tasks.ts';
 import type { StorageSpec } from './types.ts';
@@ -32,17 +32,27 @@ function definitions({ world, caller, params }: Call): unknown {
     .filter(
       (storage) => readable(caller, storage.id) && (type === undefined || type === (storage.type ?? 'dir')),
     )
-    .map((storage) => ({
-      storage: storage.id,
-      type: storage.type ?? 'dir',
-      path: storage.path,
-      content: storage.content.join(','),
-      ...(storage.shared === true ? { shared: 1 } : { priority: 0 }),
-      ...(storage.nodes === undefined ? {} : { nodes: storage.nodes.join(',') }),
-      ...(storage.server === undefined ? {} : { server: storage.server }),
-      'prune-backups': storage.pruneBackups ?? 'keep-all=1',
-      digest: 'da39a3ee5e6b4b0d3255bfef95601890afd80709',
-    }));
+    .map(definition);
+}
+
+function definition(storage: StorageSpec): Record<string, unknown> {
+  const pbs = { datastore: storage.id, server: `${storage.id}.lab`, username: 'pve@pbs' };
+  const type = storage.type ?? 'dir';
+  return {
+    storage: storage.id,
+    type,
+    ...(isDirectory(storage) ? { path: storage.path } : {}),
+    ...(isPbs(storage) ? pbs : {}),
+    ...(storage.server === undefined ? {} : { server: storage.server }),
+    ...(storage.namespace === undefined ? {} : { namespace: storage.namespace }),
+    ...(storage.encryptionKey === undefined ? {} : { 'encryption-key': storage.encryptionKey }),
+    ...(storage.maxProtected === undefined ? {} : { 'max-protected-backups': storage.maxProtected }),
+    content: storage.content.join(','),
+    ...(isShared(storage) ? { shared: 1 } : { priority: 0 }),
+    ...(storage.nodes === undefined ? {} : { nodes: storage.nodes.join(',') }),
+    'prune-backups': storage.pruneBackups ?? 'keep-all=1',
+    digest: 'da39a3ee5e6b4b0d3255bfef95601890afd80709',
+  };
 }
 
 function entry(world: World, storage: StorageSpec, node: string): Record<string, unknown> {
@@ -50,10 +60,11 @@ function entry(world: World, storage: StorageSpec, node: string): Record<string,
   return {
     type: storage.type ?? 'dir',
     content: storage.content.join(','),
-    shared: storage.shared === true ? 1 : 0,
+    shared: isShared(storage) ? 1 : 0,
     enabled: 1,
-    active: 1,
-    ...usage,
+    ...(world.storages.lostSince(storage.id, node) === null
+      ? { active: 1, ...usage }
+      : { active: 0, total: 0, used: 0, avail: 0 }),
   };
 }
 
@@ -78,7 +89,7 @@ function status({ world, node, params }: Call): unknown {
     return {
       type: storage.type ?? 'dir',
       content: storage.content.join(','),
-      shared: storage.shared === true ? 1 : 0,
+      shared: isShared(storage) ? 1 : 0,
       enabled: 0,
       active: 0,
       total: 0,
@@ -90,6 +101,7 @@ function status({ world, node, params }: Call): unknown {
 
 function content({ world, caller, node, params }: Call): unknown {
   const storage = world.storages.demand(params.must('storage'), node);
+  world.storages.demandReachable(storage, node);
   const type = params.text('content');
   const vmid = params.integer('vmid');
   const wanted = (kind: string): boolean =>
@@ -100,7 +112,7 @@ function content({ world, caller, node, params }: Call): unknown {
   if (wanted('backup'))
     for (const archive of world.storages.archives)
       if (here(archive) && mayRead(caller, archive.storage, archive.vmid))
-        entries.push(archiveEntry(archive));
+        entries.push(isPbs(storage) ? snapshotEntry(archive) : archiveEntry(archive));
   // A disk is listed as rootdir while a container's config names it, as images otherwise.
   for (const disk of world.storages.disks) {
     if (!here(disk)) continue;
@@ -148,6 +160,19 @@ function archiveEntry(archive: Archive): Record<string, unknown> {
   };
 }
 
+/** As PVE turns a snapshot of the server into an entry (its source; unmeasured). Without a manifest its size is 1. */
+function snapshotEntry(archive: Archive): Record<string, unknown> {
+  const { verification, encrypted, unfinished } = archive;
+  const upid = `UPID:${archive.storage}:00000A01:0001E240:00000001:6B035792:verificationjob:${archive.storage}:root@pam:`;
+  return {
+    ...archiveEntry(archive),
+    format: 'pbs-ct',
+    size: unfinished ? 1 : archive.size,
+    ...(verification === null || unfinished ? {} : { verification: { state: verification, upid } }),
+    ...(encrypted === null || unfinished ? {} : { encrypted }),
+  };
+}
+
 function mayRead(caller: Caller, storage: string, vmid: number): boolean {
   if (caller.may(`/storage/${storage}`, 'Datastore.Allocate')) return true;
   return (
@@ -171,10 +196,9 @@ function volumeOf({ params }: Call): { storage: string; volid: string } {
 
 function archiveOf(call: Call): Archive {
   const { storage, volid } = volumeOf(call);
-  call.world.storages.demand(storage, call.node);
+  const spec = call.world.storages.demand(storage, call.node);
   const vmid = archiveVmid(volid);
-  if (vmid === null)
-    throw new ApiError(500, `unable to parse directory volume name '${volid.slice(volid.indexOf(':') + 1)}'`);
+  if (vmid === null) throw badVolume(spec, volid);
   demandArchive(call.caller, storage, vmid);
   const archive = call.world.storages.archive(volid, call.node);
   if (archive === undefined) throw new ApiError(500, `volume_size_info on '${volid}' failed - no format`);
@@ -195,9 +219,25 @@ function attributes(call: Call): unknown {
 
 function change(call: Call): unknown {
   const archive = archiveOf(call);
+  if (call.params.flag('protected') && !archive.protected) demandProtectable(call, archive);
   if (call.params.has('protected')) archive.protected = call.params.flag('protected');
   archive.notes = call.params.text('notes') ?? archive.notes;
   return null;
+}
+
+/** A guest may have so many protected backups on a storage, and no more (PVE's source; unmeasured). */
+function demandProtectable({ world, caller }: Call, archive: Archive): void {
+  const { storage, vmid } = archive;
+  const unlimited = caller.may(`/storage/${storage}`, 'Datastore.Allocate');
+  const most = world.storages.find(storage)?.maxProtected ?? (unlimited ? -1 : 5);
+  const has = world.storages.archives.filter(
+    (one) => one.storage === storage && one.vmid === vmid && one.protected,
+  );
+  if (most > -1 && most <= has.length)
+    throw new ApiError(
+      500,
+      `The number of protected backups per guest is limited to ${most} on storage '${storage}'`,
+    );
 }
 
 function remove(call: Call): unknown {
@@ -210,7 +250,8 @@ function remove(call: Call): unknown {
   const owner = vmid ?? Number(/vm-(\d+)-/.exec(volid)?.[1] ?? '0');
   return world.tasks.spawn(node, 'imgdel', `${owner}@${storage}`, caller.id, async (worker) => {
     await world.nodes.settled(node);
-    if (!world.nodes.quorate(node) && world.storages.find(storage)?.shared === true) {
+    const spec = world.storages.demand(storage, node);
+    if (!world.nodes.quorate(node) && isShared(spec)) {
       for (let attempt = 0; attempt < 9; attempt += 1) {
         worker.log(`trying to acquire cfs lock 'storage-${storage}' ...`);
         await worker.sleep(1_000);
@@ -218,6 +259,9 @@ function remove(call: Call): unknown {
       throw new TaskFailure(`cfs-lock 'storage-${storage}' error: no quorum!`);
     }
     const archive = world.storages.archive(volid, node);
+    // Of a file that isn't there a removal ends well; a backup server minds.
+    if (archive === undefined && isPbs(spec))
+      throw new TaskFailure('proxmox-backup-client failed: Error: snapshot does not exist');
     if (archive?.protected === true)
       throw new TaskFailure(
         `cannot remove protected volume '${volid.slice(volid.indexOf(':') + 1)}' on '${storage}'`,

@@ -2,7 +2,8 @@ import { ApiError, parameterError } from './http.ts';
 import { splitList } from './params.ts';
 import type { Call, Route } from './route.ts';
 import { demandArchive } from './routes-storage.ts';
-import { archiveVmid } from './storage.ts';
+import { pbsTrouble } from './pbs.ts';
+import { archiveVmid, badVolume } from './storage.ts';
 import { Vzdump } from './vzdump.ts';
 import type { World } from './world.ts';
 
@@ -44,6 +45,7 @@ function backup({ world, caller, node, params }: Call): unknown {
     compress: params.text('compress') ?? '0',
     notesTemplate: params.text('notes-template'),
     protected: params.flag('protected'),
+    remove: params.has('remove') ? params.flag('remove') : true,
     lockwait: params.integer('lockwait') ?? 180,
     bwlimit: params.integer('bwlimit') ?? 0,
     commandLine: [...vmids, `--node ${node}`, ...options].join(' '),
@@ -61,12 +63,14 @@ function modeOf(text: string | undefined): keyof typeof MODES {
 function extractConfig({ world, caller, node, params }: Call): unknown {
   const volid = params.must('volume');
   const [storage = ''] = volid.split(':', 1);
-  world.storages.demand(storage, node);
+  const spec = world.storages.demand(storage, node);
   const vmid = archiveVmid(volid);
-  if (vmid === null)
-    throw new ApiError(500, `unable to parse directory volume name '${volid.slice(storage.length + 1)}'`);
+  if (vmid === null) throw badVolume(spec, volid);
   demandArchive(caller, storage, vmid);
+  world.storages.demandReachable(spec, node);
   const archive = world.storages.archive(volid, node);
   if (archive === undefined) throw new ApiError(500, `volume '${volid}' does not exist`);
+  const trouble = pbsTrouble(spec, archive);
+  if (trouble !== null) throw new ApiError(500, trouble);
   return archive.config;
 }

@@ -1,4 +1,5 @@
 import type { Core } from './core.ts';
+import { InputError } from '../errors.ts';
 import { ApiError } from './http.ts';
 import type { ServiceSpec, StorageSpec, WorldSpec } from './types.ts';
 
@@ -31,6 +32,11 @@ export interface Archive {
   readonly size: number;
   notes: string;
   protected: boolean;
+  verification: 'ok' | 'failed' | null;
+  /** Fingerprint of the key; null: not encrypted. */
+  readonly encrypted: string | null;
+  /** Being written, or left by a writer that was cut off: without a manifest. */
+  unfinished: boolean;
   readonly truncated: boolean;
   readonly config: string;
   readonly content: DiskContent;
@@ -44,6 +50,8 @@ export class Storages {
   readonly #core: Core;
   readonly #specs: readonly StorageSpec[];
   readonly #full = new Set<string>();
+  /** `storage` or `storage@node`, and since when. */
+  readonly #unmounted = new Map<string, number>();
   disks: Disk[] = [];
   archives: Archive[] = [];
 
@@ -71,6 +79,41 @@ export class Storages {
     if (storage.nodes !== undefined && !storage.nodes.includes(node))
       throw new ApiError(500, `storage '${id}' is not available on node '${node}'`);
     return storage;
+  }
+
+  /** Since when the storage can't be reached from a node; null: it can. */
+  lostSince(id: string, node: string): number | null {
+    return this.#unmounted.get(id) ?? this.#unmounted.get(`${id}@${node}`) ?? null;
+  }
+
+  /** Throws what Proxmox says of a storage that it can't activate. */
+  demandReachable(storage: StorageSpec, node: string): void {
+    if (this.lostSince(storage.id, node) === null) return;
+    throw new ApiError(
+      500,
+      isPbs(storage)
+        ? `${storage.id}: error fetching datastores - 500 Can't connect to ${storage.id}.lab:8007 (Connection timed out)`
+        : `storage '${storage.id}' is not online`,
+    );
+  }
+
+  unmount(id: string, node?: string): void {
+    this.#unmounted.set(node === undefined ? id : `${id}@${node}`, this.#core.now());
+    this.#core.event(`storage ${id}: out of reach${node === undefined ? '' : ` of ${node}`}`);
+  }
+
+  mount(id: string, node?: string): void {
+    this.#unmounted.delete(node === undefined ? id : `${id}@${node}`);
+    this.#core.event(`storage ${id}: in reach${node === undefined ? '' : ` of ${node}`} again`);
+  }
+
+  verify(volid: string, result: 'ok' | 'failed'): void {
+    const archive = this.archives.find((one) => one.volid === volid);
+    const storage = archive === undefined ? undefined : this.find(archive.storage);
+    if (archive === undefined || storage === undefined || !isPbs(storage))
+      throw new InputError(`${volid} is not on a backup server, and nothing else verifies backups`);
+    archive.verification = result;
+    this.#core.event(`backup ${volid}: verification ${result}`);
   }
 
   fill(id: string): void {
@@ -101,7 +144,7 @@ export class Storages {
 
   /** Where something on this storage lies, seen from a node: nowhere in particular when it is shared. */
   placeOf(storage: StorageSpec, node: string): string | null {
-    return storage.shared === true ? null : node;
+    return isShared(storage) ? null : node;
   }
 
   disk(volid: string, node: string): Disk | undefined {
@@ -147,6 +190,7 @@ export class Storages {
     const storage = this.find(volid.slice(0, at));
     const base = storage?.path ?? '';
     const name = volid.slice(at + 1);
+    if (storage !== undefined && isPbs(storage)) return `pbs://${storage.id}.lab:${storage.id}/${name}`;
     if (name.startsWith('backup/')) return `${base}/dump/${name.slice('backup/'.length)}`;
     if (name.startsWith('vztmpl/')) return `${base}/template/cache/${name.slice('vztmpl/'.length)}`;
     return name.includes('/') ? `${base}/images/${name}` : `/dev/${storage?.id ?? ''}/${name}`;
@@ -155,6 +199,35 @@ export class Storages {
 
 export function isDirectory(storage: StorageSpec): boolean {
   return ['dir', 'nfs', 'cifs', 'btrfs'].includes(storage.type ?? 'dir');
+}
+
+/** A Proxmox Backup Server. All about it is from PVE's schema and source: unmeasured. */
+export function isPbs(storage: StorageSpec): boolean {
+  return storage.type === 'pbs';
+}
+
+/** Some types are shared whatever storage.cfg says. */
+export function isShared(storage: StorageSpec): boolean {
+  return storage.shared === true || ['nfs', 'cifs', 'cephfs', 'rbd', 'pbs'].includes(storage.type ?? 'dir');
+}
+
+/** Whether containers' volumes on it can have snapshots. */
+export function hasSnapshots(storage: StorageSpec): boolean {
+  return ['lvmthin', 'zfspool', 'rbd', 'btrfs'].includes(storage.type ?? 'dir');
+}
+
+/** How many unprotected backups of a guest its retention keeps; null: all. */
+export function retention(storage: StorageSpec): number | null {
+  const parts = (storage.pruneBackups ?? 'keep-all=1').split(',').map((part) => part.split('='));
+  if (parts.some(([key]) => key === 'keep-all')) return null;
+  return parts.reduce((sum, [, count]) => sum + Number(count ?? '0'), 0);
+}
+
+/** The volid of a backup that is begun at `at`. */
+export function archiveVolid(storage: StorageSpec, vmid: number, at: number, extension: string): string {
+  return isPbs(storage)
+    ? `${storage.id}:backup/ct/${vmid}/${new Date(at).toISOString().slice(0, 19)}Z`
+    : `${storage.id}:backup/vzdump-lxc-${vmid}-${archiveStamp(at)}.${extension}`;
 }
 
 /** `2026_11_22-20_16_47`, in UTC as the nodes' clocks are. */
@@ -173,6 +246,17 @@ export function archiveVmid(volid: string): number | null {
   const match =
     /^[^:]+:backup\/vzdump-lxc-(\d+)-\d{4}_\d\d_\d\d-\d\d_\d\d_\d\d\.(?:tar|tar\.zst|tar\.gz|tar\.lzo)$/.exec(
       volid,
-    );
+    ) ?? /^[^:]+:backup\/ct\/(\d+)\/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.exec(volid);
   return match?.[1] === undefined ? null : Number(match[1]);
+}
+
+/** What Proxmox says of a volume name that it can't take apart. */
+export function badVolume(storage: StorageSpec | undefined, volid: string): ApiError {
+  const name = volid.slice(volid.indexOf(':') + 1);
+  return new ApiError(
+    500,
+    storage !== undefined && isPbs(storage)
+      ? `unable to parse PBS volume name '${name}'`
+      : `unable to parse directory volume name '${name}'`,
+  );
 }

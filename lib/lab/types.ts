@@ -39,16 +39,23 @@ export interface ContainerSpec {
 
 export interface StorageSpec {
   readonly id: string;
+  /** Default `dir`. nfs, cifs, pbs and the like are shared by themselves; a pbs holds backups only. */
   readonly type?: string;
   readonly path: string;
   readonly content: readonly string[];
   readonly shared?: boolean;
   readonly nodes?: readonly string[];
   readonly sizeMiB?: number;
-  /** `keep-last=3`; default: keep-all=1. */
+  /** `keep-last=3`. Default `keep-all=1`. */
   readonly pruneBackups?: string;
   /** Host of a network storage. */
   readonly server?: string;
+  /** How many protected backups a guest may have there; -1: any number. Default: as PVE, 5 without Datastore.Allocate. */
+  readonly maxProtected?: number;
+  /** pbs: in `storage.cfg`; volids don't show it. */
+  readonly namespace?: string;
+  /** pbs: the fingerprint of the cluster's key; backups made there are encrypted with it. */
+  readonly encryptionKey?: string;
 }
 
 /** A scheduled backup: of the named vmids, or of all guests. */
@@ -74,6 +81,15 @@ export interface BackupSpec {
   readonly notes?: string;
   /** A cut archive: listing shows it, restoring it fails half-way. */
   readonly truncated?: boolean;
+  readonly protected?: boolean;
+  /** pbs: the result of its last verification. */
+  readonly verification?: 'ok' | 'failed';
+  /** pbs: the fingerprint of the key that it is encrypted with. */
+  readonly encrypted?: string;
+  /** pbs: its writer was cut off; the server lists it all the same. */
+  readonly unfinished?: boolean;
+  /** Made by another cluster that shares the datastore: of a container with this name and MAC. */
+  readonly foreign?: { readonly hostname: string; readonly mac: string };
 }
 
 export interface TokenSpec {
@@ -228,6 +244,8 @@ export interface LabStatus {
     readonly vmid: number;
     readonly at: number;
     readonly size: number;
+    readonly protected: boolean;
+    readonly verification: 'ok' | 'failed' | null;
   }[];
   readonly violations: readonly Violation[];
 }
@@ -251,6 +269,11 @@ export interface LabControl {
   mendService(hostname: string): void;
   fill(storage: string): void;
   drain(storage: string): void;
+  /** A storage can't be reached any more, from `node` or from all nodes; lists go on calling it available for a while. */
+  unmount(storage: string, node?: string): void;
+  mount(storage: string, node?: string): void;
+  /** What a verification job of the backup server finds. Throws for a backup that is on no pbs. */
+  verify(volid: string, result: 'ok' | 'failed'): void;
   /** The smart plug of a node: what a fence reads and switches. Off is a power loss. */
   plug(node: string): 'on' | 'off';
   setPlug(node: string, power: 'on' | 'off'): void;

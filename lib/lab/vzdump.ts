@@ -1,10 +1,10 @@
 import { parseProperties } from './ct-config.ts';
-import { archiveStamp, isDirectory, logStamp } from './storage.ts';
-import type { Archive, DiskContent } from './storage.ts';
+import { hasSnapshots, isPbs, logStamp } from './storage.ts';
 import { TaskAborted, TaskFailure } from './tasks.ts';
 import type { Worker } from './tasks.ts';
 import type { Caller } from './auth.ts';
 import type { StorageSpec } from './types.ts';
+import { BackupFailure, demandRoom, tempFolder, writeFile, writeSnapshot } from './vzdump-write.ts';
 import { VzdumpLock } from './vzdump-lock.ts';
 import type { World } from './world.ts';
 
@@ -15,6 +15,8 @@ export interface VzdumpRequest {
   readonly compress: string;
   readonly notesTemplate: string | undefined;
   readonly protected: boolean;
+  /** Prune by the storage's retention afterwards. */
+  readonly remove: boolean;
   /** Minutes to wait for another vzdump on the node. */
   readonly lockwait: number;
   /** KiB/s, 0 without limit. */
@@ -22,13 +24,6 @@ export interface VzdumpRequest {
   /** The command line that the log shows. */
   readonly commandLine: string;
 }
-
-const EXTENSIONS: Readonly<Record<string, string>> = {
-  zstd: 'tar.zst',
-  gzip: 'tar.gz',
-  '1': 'tar.lzo',
-  lzo: 'tar.lzo',
-};
 
 /** Backups. One at a time on a node: the others wait for its global lock. */
 export class Vzdump {
@@ -69,6 +64,12 @@ export class Vzdump {
       throw new TaskFailure(
         `${activation} '${storage.id}': storage '${storage.id}' is not available on node '${node}'`,
       );
+    if (!storage.content.includes('backup'))
+      throw new TaskFailure(
+        `could not get storage information for '${storage.id}': can't use storage '${storage.id}' for backups - wrong content type`,
+      );
+    if (storages.lostSince(storage.id, node) !== null)
+      throw new TaskFailure(`${activation} '${storage.id}': storage '${storage.id}' is not online`);
     for (const vmid of request.vmids) if (cfs.find(vmid) !== null) demandBackup(caller, vmid);
     worker.log(`INFO: starting new backup job: vzdump ${request.commandLine}`);
     let failed = false;
@@ -78,6 +79,7 @@ export class Vzdump {
       const at = Math.floor(core.now() / 1000) * 1000;
       try {
         if (owner === null) throw new BackupFailure(`unable to find VM '${vmid}'`);
+        demandRoom(this.#world, storage, vmid, request.remove);
         worker.log(`INFO: Starting Backup of VM ${vmid} (lxc)`);
         worker.log(`INFO: Backup started at ${logStamp(at)}`);
         await this.#one(worker, node, vmid, at, storage, request);
@@ -115,13 +117,10 @@ export class Vzdump {
     if (lock !== undefined) throw new BackupFailure(`CT is locked (${lock})`);
     const volid = parseProperties(before.values.get('rootfs') ?? '').get('') ?? '';
     const disk = storages.disk(volid, node);
-    const snapshots = disk !== undefined && !isDirectory(storages.find(disk.storage) ?? storage);
+    const snapshots = disk !== undefined && hasSnapshots(storages.find(disk.storage) ?? storage);
     const hostname = before.values.get('hostname') ?? `CT${vmid}`;
     await guests.setLock(node, vmid, 'backup', pid);
     const config = this.#world.cfs.read(node, vmid) ?? '';
-    const name = `vzdump-lxc-${vmid}-${archiveStamp(at)}`;
-    const extension = EXTENSIONS[request.compress] ?? 'tar';
-    const archiveVolid = `${storage.id}:backup/${name}.${extension}`;
     let mode = running ? request.mode : 'stop';
     let stopped = false;
     try {
@@ -146,62 +145,27 @@ export class Vzdump {
         guests.ended(node, vmid, 'stopped for its backup');
         stopped = true;
       }
-      const dump = storages.pathOf(`${storage.id}:backup/${name}`);
+      const dump = tempFolder(storages, storage, vmid, at);
       if (mode === 'suspend') {
         const root = `/proc/${guests.copy(node, vmid)?.pid ?? 0}/root/`;
-        worker.log(`INFO: starting first sync ${root} to ${dump}.tmp`);
+        worker.log(`INFO: starting first sync ${root} to ${dump}`);
         await worker.sleep(seconds * 500).catch((error: unknown) => {
           throw error instanceof TaskAborted
-            ? new BackupFailure(interruptedRsync(request.bwlimit, root, `${dump}.tmp`), true)
+            ? new BackupFailure(interruptedRsync(request.bwlimit, root, dump), true)
             : error;
         });
         worker.log(
           `INFO: first sync finished - transferred ${disk.content.usedMiB.toFixed(2)}M bytes in ${Math.round(seconds / 2)}s`,
         );
         worker.log('INFO: suspending guest');
-        worker.log(`INFO: starting final sync ${root} to ${dump}.tmp`);
+        worker.log(`INFO: starting final sync ${root} to ${dump}`);
         worker.log('INFO: final sync finished - transferred 0 bytes in 0s');
         worker.log('INFO: resuming guest');
         worker.log('INFO: guest is online again after <1 seconds');
       }
-      worker.log(`INFO: creating vzdump archive '${dump}.${extension}'`);
-      await worker.sleep(seconds * (mode === 'suspend' ? 250 : 500));
-      if (storages.isFull(storage.id)) {
-        worker.log('INFO: zstd: error 70 : Write error : cannot write block : No space left on device');
-        throw new BackupFailure(
-          `command 'set -o pipefail && lxc-usernsexec -m u:0:100000:65536 -m g:0:100000:65536 -- tar cpf - --totals --one-file-system -p --sparse --numeric-owner --acls --xattrs ./ | zstd --rsyncable '--threads=1' >${dump}.tar.dat' failed: exit code 1`,
-        );
-      }
-      await worker.sleep(seconds * (mode === 'suspend' ? 250 : 500));
-      const bytes = Math.round(disk.content.usedMiB * 1_048_576);
-      const size = request.compress === '0' ? bytes : Math.round(bytes * 0.6);
-      worker.log(
-        `INFO: Total bytes written: ${bytes} (${amount(disk.content.usedMiB)}, ${amount(disk.content.usedMiB / seconds)}/s)`,
-      );
-      worker.log(`INFO: archive file size: ${Math.floor(size / 1_048_576)}MB`);
-      const notes = notesOf(request.notesTemplate, {
-        guestname: hostname,
-        vmid: String(vmid),
-        node,
-        cluster: spec.cluster ?? 'standalone node',
-      });
-      if (request.notesTemplate !== undefined) worker.log('INFO: adding notes to backup');
-      if (request.protected) worker.log('INFO: marking backup as protected');
-      const archive: Archive = {
-        volid: archiveVolid,
-        storage: storage.id,
-        node: storages.placeOf(storage, node),
-        vmid,
-        at,
-        size,
-        notes,
-        protected: request.protected,
-        truncated: false,
-        config: withoutLock(config),
-        content: contentOf(disk.content),
-      };
-      storages.addArchive(archive);
-      core.event(`${node}: CT ${vmid} (${hostname}) backed up to ${archiveVolid}`);
+      const job = { node, vmid, hostname, at, storage, seconds, disk, mode, request, config };
+      if (isPbs(storage)) await writeSnapshot(this.#world, worker, job);
+      else await writeFile(this.#world, worker, job);
       if (mode === 'snapshot') worker.log("INFO: cleanup temporary 'vzdump' snapshot");
     } finally {
       // Power loss never gets here: a worker that is gone doesn't clean up.
@@ -225,15 +189,6 @@ export class Vzdump {
   }
 }
 
-/** One guest's backup failed; the job goes on with the next, unless a person has stopped it. */
-class BackupFailure extends Error {
-  readonly stopped: boolean;
-  constructor(message: string, stopped = false) {
-    super(message);
-    this.stopped = stopped;
-  }
-}
-
 function interruptedRsync(bwlimit: number, from: string, to: string): string {
   const limit = bwlimit > 0 ? `'--bwlimit=${bwlimit}' ` : '';
   return `command 'rsync --stats -h -X -A --numeric-ids -aH --delete --no-whole-file --sparse --one-file-system --relative ${limit}'--exclude=/tmp/?*' '--exclude=/var/tmp/?*' '--exclude=/var/run/?*.pid' ${from}/./ ${to}' failed: interrupted by signal`;
@@ -249,28 +204,8 @@ function throughput(mibPerSecond: number | undefined, bwlimit: number): number {
   return bwlimit > 0 ? Math.min(full, bwlimit / 1024) : full;
 }
 
-function contentOf(content: DiskContent): DiskContent {
-  return { identity: content.identity, services: content.services, usedMiB: content.usedMiB };
-}
-
-function withoutLock(config: string): string {
-  return config.replace(/^lock: .*\n/m, '');
-}
-
-function notesOf(template: string | undefined, values: Readonly<Record<string, string>>): string {
-  if (template === undefined) return '';
-  return template
-    .replaceAll(/\{\{(\w+)\}\}/g, (whole, key: string) => values[key] ?? whole)
-    .replaceAll('\\n', '\n');
-}
-
 function clockOf(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));
   const part = (value: number): string => String(Math.floor(value)).padStart(2, '0');
   return `${part(seconds / 3600)}:${part((seconds / 60) % 60)}:${part(seconds % 60)}`;
-}
-
-/** `5.3MiB`, as tar prints it. */
-export function amount(mib: number): string {
-  return mib >= 10 ? `${Math.round(mib)}MiB` : `${mib.toFixed(1)}MiB`;
 }

@@ -1,17 +1,15 @@
 /** Everything that one run reads of the world, in one serialisable value. Never writes. */
-import pLimit from 'p-limit';
 import { assess } from '../decide/decide.ts';
-import type { BackupView, ClusterView, Observation, ProbeResult } from '../decide/model.ts';
-import { PveError, messageOf } from '../errors.ts';
+import type { BackupView, Observation, ProbeResult } from '../decide/model.ts';
 import type { Container, Inventory } from '../inventory/types.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { Runtime } from '../runtime.ts';
 import { emptyContainerState, type State } from '../state/model.ts';
+import { knownMacs } from '../decide/whose.ts';
+import { readStore } from './backups.ts';
 import { probeAll } from './prober.ts';
 import { addDetails, addFences, addNodeFacts, addRights, clusterView, type ViewDeps } from './view.ts';
 
-/** How many archives of a container in trouble are looked into, newest first. */
-const ARCHIVES_READ = 10;
 /** A container's MACs, addresses and onboot are read again after this time. */
 const IDENTITY_STALE_MS = 3_600_000;
 
@@ -25,6 +23,8 @@ export interface ObserveInput {
   readonly only?: ReadonlySet<string> | undefined;
   /** Looked at in full (details, backups) whatever their probes say. */
   readonly focus?: ReadonlySet<string> | undefined;
+  /** false: without backups, which take a while to be looked into. Default true. */
+  readonly backups?: boolean | undefined;
 }
 
 /** One observation. Cluster views, probes and canaries at the same time; then the details of what is in trouble. */
@@ -132,7 +132,7 @@ async function deepen(
     }),
   );
   // Containers that turned out to be stopped by hand, or inconclusive, need no backups; asking does no harm.
-  observation.backups = await readBackups(input, observation, due);
+  if (input.backups !== false) observation.backups = await readBackups(input, observation, due);
 }
 
 /** The nodes of a cluster that these containers may go to. */
@@ -140,72 +140,40 @@ function targetsOf(containers: readonly Container[], cluster: string): Set<strin
   return new Set(containers.flatMap((c) => c.nodes.flatMap((t) => (t.cluster === cluster ? [t.node] : []))));
 }
 
+/** The backups of the containers in trouble: one listing per storage, whatever their number. */
 async function readBackups(
   input: ObserveInput,
   observation: Observation,
   due: readonly Container[],
 ): Promise<BackupView[]> {
-  const stores = new Map<string, { container: Container; vmids: Set<number> }>();
-  for (const { container, incarnations } of assess(input.inventory, observation, input.state)) {
+  const { state, apis, signal } = input;
+  const stores = new Map<string, { cluster: string; storage: string; wanted: Map<number, string[]> }>();
+  for (const { container, incarnations } of assess(input.inventory, observation, state)) {
     if (!due.includes(container)) continue;
-    const key = `${container.cluster}/${container.backup.storage}`;
-    const entry = stores.get(key) ?? { container, vmids: new Set<number>() };
-    if (incarnations.current !== null) entry.vmids.add(incarnations.current.vmid);
-    stores.set(key, entry);
+    const { cluster, backup } = container;
+    const key = `${cluster}/${backup.storage}`;
+    const store = stores.get(key) ?? {
+      cluster,
+      storage: backup.storage,
+      wanted: new Map<number, string[]>(),
+    };
+    const { current } = incarnations;
+    if (current !== null)
+      store.wanted.set(
+        current.vmid,
+        knownMacs(container, current, observation, state.containers[container.name]),
+      );
+    stores.set(key, store);
   }
-  const lists = await Promise.all([...stores.values()].map((store) => readStore(input, observation, store)));
+  const lists = await Promise.all(
+    [...stores.values()].map(async ({ cluster, storage, wanted }) => {
+      const view = observation.clusters[cluster];
+      const api = apis.get(cluster);
+      if (view === undefined || api === undefined || view.via === null) return [];
+      const { backups, problem } = await readStore({ api, view, storage, wanted, signal });
+      if (problem !== null) view.problems.push(problem);
+      return backups;
+    }),
+  );
   return lists.flat();
-}
-
-/** The backups on one storage, in one listing whatever the number of containers, with the newest ones looked into. */
-async function readStore(
-  { apis, signal }: ObserveInput,
-  observation: Observation,
-  { container, vmids }: { container: Container; vmids: ReadonlySet<number> },
-): Promise<BackupView[]> {
-  const { cluster, backup } = container;
-  const view = observation.clusters[cluster];
-  const api = apis.get(cluster);
-  if (view === undefined || api === undefined || view.via === null) return [];
-  const node = nodeThatSees(view, backup.storage);
-  if (node === null) {
-    view.problems.push(`no online node of cluster ${cluster} sees the backup storage ${backup.storage}`);
-    return [];
-  }
-  try {
-    const listed = (await api.backups(node, backup.storage, { signal })).filter((b) => vmids.has(b.vmid));
-    const limit = pLimit(4);
-    return await Promise.all(
-      listed.map(async (entry) => {
-        const newer = listed.filter((b) => b.vmid === entry.vmid && b.at > entry.at).length;
-        return newer >= ARCHIVES_READ
-          ? { ...entry, problem: 'not looked into: too many newer ones' }
-          : limit(() => lookInside(api, node, entry, signal));
-      }),
-    );
-  } catch (error) {
-    if (!(error instanceof PveError)) throw error;
-    view.problems.push(`backups on ${backup.storage}: ${messageOf(error)}`);
-    return [];
-  }
-}
-
-async function lookInside(
-  api: PveApi,
-  node: string,
-  entry: BackupView,
-  signal: AbortSignal | undefined,
-): Promise<BackupView> {
-  try {
-    return { ...entry, archived: await api.archivedConfig(node, entry.volid, { signal }) };
-  } catch (error) {
-    if (!(error instanceof PveError)) throw error;
-    return { ...entry, problem: `its config can't be read: ${messageOf(error)}` };
-  }
-}
-
-/** An online node on which the storage is active, or null. */
-export function nodeThatSees(view: ClusterView, storage: string): string | null {
-  const online = new Set(view.nodes.filter((n) => n.online && n.apiAnswers === true).map((n) => n.name));
-  return view.storages.find((s) => s.storage === storage && s.active && online.has(s.node))?.node ?? null;
 }

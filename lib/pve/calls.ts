@@ -17,7 +17,10 @@ const NOTES_MAX = 1024;
 
 type Request<M extends 'vzdump'> = Parameters<PveApi[M]>[1];
 
-/** Retention never prunes (`remove=0`): what may be deleted is decided by us, and a token may not have that right. */
+/**
+ * Retention doesn't prune (`remove=0`) unless asked for: what may be deleted is decided by us. (With retention on the
+ * storage and as many backups as it keeps, PVE refuses `remove=0`: lib/act/source.ts.)
+ */
 export function vzdumpCall(node: string, request: Request<'vzdump'>): Call {
   return {
     method: 'POST',
@@ -27,7 +30,7 @@ export function vzdumpCall(node: string, request: Request<'vzdump'>): Call {
       storage: request.storage,
       mode: request.mode,
       compress: 'zstd',
-      remove: false,
+      remove: request.prune === true,
       'notes-template': notesTemplate(request.notes),
     },
     what: `vzdump of CT ${request.vmid} on ${node}`,
@@ -123,6 +126,15 @@ export function protectCall(node: string, volid: string, on: boolean): Call {
     path: path('nodes', node, 'storage', storageOf(volid), 'content', volid),
     params: { protected: on },
     what: `${on ? 'protection' : 'release'} of backup ${volid}`,
+    node,
+  };
+}
+
+export function deleteBackupCall(node: string, volid: string): Call {
+  return {
+    method: 'DELETE',
+    path: path('nodes', node, 'storage', storageOf(volid), 'content', volid),
+    what: `removal of backup ${volid}`,
     node,
   };
 }

@@ -15,6 +15,7 @@ import { createInspection } from './inspect.ts';
 import { createLogin, identityOf, type PveCredentials } from './login.ts';
 import { createRotation } from './rotation.ts';
 import * as schemas from './schemas.ts';
+import { storageMethods } from './storages.ts';
 import { createSurvey } from './survey.ts';
 import { createTransport, type Call } from './transport.ts';
 import { parseUpid } from './upid.ts';
@@ -298,6 +299,7 @@ export function createPveClient(options: PveClientOptions): PveApi {
     },
     taskLog,
     tasks,
+    ...storageMethods(rotation, who),
     async close() {
       login.close();
       await transport.close();

@@ -83,6 +83,7 @@ export function resourcesFrom(reply: z.infer<typeof ResourcesReply>): {
         content: (entry.content ?? '').split(',').filter((kind) => kind !== ''),
         total: entry.maxdisk ?? null,
         used: entry.disk ?? null,
+        type: entry.plugintype ?? null,
       });
     else if (entry.type !== 'other')
       guests.push({
@@ -95,6 +96,7 @@ export function resourcesFrom(reply: z.infer<typeof ResourcesReply>): {
         lock: entry.lock ?? null,
         template: entry.template ?? false,
         memMax: entry.maxmem ?? null,
+        diskUsed: entry.disk ?? null,
       });
   }
   return { nodes, guests, storages };

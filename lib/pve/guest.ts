@@ -2,6 +2,7 @@
 import type * as z from 'zod';
 import { parseLineage } from '../decide/lineage.ts';
 import type { BackupView, GuestDetail } from '../decide/model.ts';
+import { isSnapshot } from '../decide/volid.ts';
 import type { TaskListEntry } from './api.ts';
 import { configFacts, configFromText, type ConfigFacts } from './parse.ts';
 import type { ContentReply, TasksReply } from './schemas.ts';
@@ -92,7 +93,8 @@ export function backupViews(
     const [, fromName] = /:(?:backup\/)?(?:ct\/|.*vzdump-lxc-)(\d+)[/-]/.exec(entry.volid) ?? [];
     const isContainer = entry.subtype === undefined ? fromName !== undefined : entry.subtype === 'lxc';
     const vmid = entry.vmid ?? (fromName === undefined ? undefined : Number(fromName));
-    // Without a time it can't be told from an old one, so it can't be used.
+    // Without a time it can't be told from an old one, so it can't be used. Times in names are not looked at: a file's is
+    // the node's local time, a snapshot's on a Proxmox Backup Server is UTC.
     if (!isContainer || vmid === undefined || entry.ctime === undefined) return [];
     return [
       {
@@ -105,11 +107,24 @@ export function backupViews(
         notes: entry.notes ?? '',
         protected: entry.protected,
         verification: entry.verification?.state ?? null,
+        encrypted: entry.encrypted ?? null,
+        unfinished: withoutManifest(entry),
         archived: null,
         problem: null,
       },
     ];
   });
+}
+
+/**
+ * A file gets its name when it is whole (recording 15: nothing is listed of a backup that was cut off). A Proxmox Backup
+ * Server lists a snapshot from its beginning; its manifest is written last, and without one PVE knows no size and says 1
+ * (PVE's source; unmeasured).
+ */
+function withoutManifest({ volid, size }: { volid: string; size: number }): string | null {
+  return isSnapshot(volid) && size <= 1
+    ? 'it has no manifest yet: it is being written, or its writer was cut off'
+    : null;
 }
 
 /** The config inside an archive. */

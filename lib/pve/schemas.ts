@@ -55,6 +55,7 @@ const ResourceGuest = z.looseObject({
   lock: z.string().optional(),
   template: flag.optional(),
   maxmem: number.optional(),
+  disk: number.optional(),
 });
 const ResourceStorage = z.looseObject({
   type: z.literal('storage'),
@@ -65,6 +66,7 @@ const ResourceStorage = z.looseObject({
   content: z.string().optional(),
   maxdisk: number.optional(),
   disk: number.optional(),
+  plugintype: z.string().optional(),
 });
 /** sdn zones, pools and whatever comes next. */
 const KNOWN_RESOURCES: readonly unknown[] = ['node', 'lxc', 'qemu', 'storage'];
@@ -128,7 +130,23 @@ export const ContentReply = z.array(
     size: number.default(0),
     notes: text.optional(),
     protected: flag.default(false),
-    verification: z.looseObject({ state: z.string() }).optional(),
+    // Proxmox Backup Server only, from the schema and PVE's source (unmeasured).
+    verification: z.looseObject({ state: z.string() }).nullish(),
+    encrypted: text.nullish(),
+  }),
+);
+
+/** `/storage`: the definitions that the token may see, whatever their state on the nodes. */
+export const StorageDefinitionsReply = z.array(
+  z.looseObject({
+    storage: text,
+    type: z.string(),
+    content: z.string().default(''),
+    nodes: z.string().optional(),
+    disable: flag.default(false),
+    namespace: z.string().optional(),
+    'encryption-key': text.optional(),
+    'prune-backups': z.string().optional(),
   }),
 );
 
@@ -154,6 +172,9 @@ export const TasksReply = z.array(
     status: z.string().optional(),
   }),
 );
+
+/** Deleting a volume: null when it was over before the answer. */
+export const DeletedReply = z.string().startsWith('UPID:').nullish();
 
 /** What an asynchronous call returns. */
 export const UpidReply = z.string().startsWith('UPID:');

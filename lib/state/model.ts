@@ -137,7 +137,7 @@ export type StepRecord = z.infer<typeof StepRecord>;
 export const Operation = z.object({
   version: z.literal(1),
   id: z.string(),
-  kind: z.enum(['failover', 'backup', 'restore', 'start', 'restart', 'reconcile']),
+  kind: z.enum(['failover', 'backup', 'prune', 'restore', 'start', 'restart', 'reconcile']),
   container: z.string(),
   createdAt: z.number(),
   endedAt: z.number().nullable(),

@@ -86,6 +86,7 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
             content: ['rootdir'],
             total: 100 * GIB,
             used: 0,
+            type: 'dir',
           },
           {
             storage: 'nas',
@@ -95,6 +96,7 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
             content: ['backup'],
             total: 1000 * GIB,
             used: 0,
+            type: 'dir',
           },
         ]),
       };
@@ -155,6 +157,37 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
       fake.write(`${on ? 'protect' : 'unprotect'} ${volid}`);
       for (const backup of fake.backups) if (backup.volid === volid) backup.protected = on;
     },
+    async deleteBackup(_node, volid) {
+      fake.write(`delete ${volid}`);
+      const index = fake.backups.findIndex((b) => b.volid === volid);
+      if (index >= 0) fake.backups.splice(index, 1);
+      return null;
+    },
+    storageDefinitions: async () =>
+      (['local', 'nas'] as const).map((storage) => ({
+        storage,
+        type: 'dir',
+        content: [storage === 'nas' ? 'backup' : 'rootdir'],
+        nodes: null,
+        disabled: false,
+        namespace: null,
+        encryptionKey: null,
+        keeps: null,
+      })),
+    runningTasks: async (node, type) =>
+      fake.tasks
+        .filter((t) => t.node === node && t.type === type && t.exitstatus === null)
+        .map((t) => ({
+          upid: t.upid,
+          node,
+          type,
+          id: String(t.vmid),
+          user: 'proxwarden@pve!cli',
+          ours: true,
+          startedAt: t.startedAt,
+          endedAt: null,
+          exitstatus: null,
+        })),
     vzdump: async (node, { vmid, storage, mode }) => {
       const file = `vzdump-lxc-${vmid}-${fake.tasks.length}.tar.zst`;
       const effect = (): void => {

@@ -64,9 +64,21 @@ const DRIVES: {
     (api) => api.protectBackup('pve1', VOLID, true),
     (api) => api.protectBackup('pve1', 'pbs:backup/ct/101/2026-11-22T20:16:47Z', false),
   ],
+  deleteBackup: [
+    (api) => api.deleteBackup('pve1', VOLID),
+    (api) => api.deleteBackup('pve1', 'pbs:backup/ct/101/2026-11-22T20:16:47Z'),
+  ],
+  storageDefinitions: [(api) => api.storageDefinitions()],
+  runningTasks: [(api) => api.runningTasks('pve1', 'vzdump')],
   vzdump: (['snapshot', 'suspend', 'stop'] as const).map(
     (mode) => (api) =>
-      api.vzdump('pve1', { vmid: 101, storage: 'nas', mode, notes: 'dns\nüö \\'.repeat(300) }),
+      api.vzdump('pve1', {
+        vmid: 101,
+        storage: 'nas',
+        mode,
+        notes: 'dns\nüö \\'.repeat(300),
+        prune: mode === 'stop',
+      }),
   ),
   restore: [
     (api) =>

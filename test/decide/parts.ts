@@ -56,6 +56,7 @@ export function containerOf(patch: ContainerPatch = {}): Container {
       beforeFailover: 'when-source-alive',
       requireVerified: false,
       mode: 'snapshot',
+      keep: null,
       ...patch.backup,
     },
     failover: {
@@ -104,6 +105,7 @@ export function guestOf(node: string, vmid: number, patch: Partial<GuestView> = 
     lock: null,
     template: false,
     memMax: GIB,
+    diskUsed: null,
     ...patch,
   };
 }
@@ -200,6 +202,8 @@ export function backupOf(patch: Partial<BackupView> & { readonly minutes?: numbe
     notes: '',
     protected: false,
     verification: null,
+    encrypted: null,
+    unfinished: null,
     archived: {
       macs: [MAC],
       hostname: 'dns',

@@ -68,6 +68,7 @@ export class World {
           content: ['rootdir'],
           total: 100 * GIB,
           used: 0,
+          type: 'dir',
         },
         {
           storage: 'nas',
@@ -77,6 +78,7 @@ export class World {
           content: ['backup'],
           total: 1000 * GIB,
           used: 0,
+          type: 'dir',
         },
       ]),
       ha: [],

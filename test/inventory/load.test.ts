@@ -198,7 +198,8 @@ test('a full inventory is resolved', (t) => {
       maxAgeMs: 43_200_000,
       beforeFailover: 'when-source-alive',
       requireVerified: false,
-      mode: 'snapshot',
+      mode: 'auto',
+      keep: null,
     },
     failover: {
       auto: true,

@@ -94,8 +94,8 @@ const CASES: readonly [string, string, RegExp][] = [
   ],
   [
     'a key that is not available yet',
-    `${ONE}    backup: { keep: 3 }\n`,
-    /^13:15 .*keep {2}is an unknown key {2}not available yet/,
+    `${ONE}    failover: { standby: true }\n`,
+    /^13:17 .*standby {2}is an unknown key {2}not available yet/,
   ],
   [
     'same-vmid',

@@ -236,7 +236,10 @@ const resolved: fc.Arbitrary<Container> = fc.record({
     maxAgeMs: int,
     beforeFailover: fc.constantFrom('when-source-alive', 'never'),
     requireVerified: fc.boolean(),
-    mode: fc.constantFrom('snapshot', 'suspend', 'stop'),
+    mode: fc.constantFrom('auto', 'snapshot', 'suspend', 'stop'),
+    keep: fc.option(
+      fc.record({ last: int, hourly: int, daily: int, weekly: int, monthly: int, yearly: int }),
+    ),
   }),
   failover: fc.record({
     auto: fc.boolean(),

@@ -32,6 +32,8 @@ async function start(t: TestContext): Promise<Started> {
     { ...copy, vmid: 101, node: 'pve1', hostname: 'dns' },
     { ...copy, vmid: 1_000_101, node: 'pve2', hostname: 'dns' },
   ];
+  const backup = { vmid: 101, at: 5, size: 6, protected: false, verification: null };
+  lab.backups = [{ ...backup, volid: 'pbs:backup/ct/101/2026-11-22T20:16:47Z' }];
   const process_ = { pid: process.pid, startedAt: 5, ports: { pve1: 18_006 } };
   let settled = 0;
   const control = await startControl({
@@ -73,6 +75,10 @@ test('every verb does its one thing to what is named, and says so', { timeout },
     mend: 'web',
     fill: 'nas',
     drain: 'nas',
+    unmount: 'nas@pve1',
+    mount: 'nas',
+    verify: 'pbs:backup/ct/101/2026-11-22T20:16:47Z',
+    spoil: 'pbs:backup/ct/101/2026-11-22T20:16:47Z',
     'start-by-hand': 'web',
     'stop-by-hand': '1000101',
   };
@@ -88,12 +94,17 @@ test('every verb does its one thing to what is named, and says so', { timeout },
     'mend web',
     'fill nas',
     'drain nas',
+    'unmount nas pve1',
+    'mount nas all',
+    'verify pbs:backup/ct/101/2026-11-22T20:16:47Z ok',
+    'verify pbs:backup/ct/101/2026-11-22T20:16:47Z failed',
     'start 102',
     'stop 1000101',
   ]);
   assert.equal(settled(), LAB_VERBS.length);
   for (const verb of LAB_VERBS) {
-    assert.ok(said[verb]?.includes(names[verb]) === true || said[verb]?.includes('102') === true, said[verb]);
+    const [name = ''] = names[verb].split('@', 1);
+    assert.ok(said[verb]?.includes(name) === true || said[verb]?.includes('102') === true, said[verb]);
   }
 });
 
@@ -114,12 +125,14 @@ test(
     for (const [verb, name, kind, hint] of [
       ['kill', 'pve9', 'node', 'Its nodes are pve1, pve2.'],
       ['break', 'pve1', 'container', 'Its containers are dns, web.'],
+      ['unmount', 'nas@pve9', 'node', 'Its nodes are pve1, pve2.'],
+      ['spoil', 'nas:x', 'backup', 'Its backups are pbs:backup/ct/101/2026-11-22T20:16:47Z.'],
       ['fill', 'tape', 'storage', 'Its storages are local, nas.'],
       ['start-by-hand', '999', 'container', 'Its containers are dns, web.'],
     ] as const) {
       await assert.rejects(client.perform(verb, name), (error) => {
         assert.ok(error instanceof InputError);
-        assert.equal(error.message, `the lab has no ${kind} ${name}`);
+        assert.equal(error.message, `the lab has no ${kind} ${name.split('@').at(-1)}`);
         assert.equal(error.hint, hint);
         return true;
       });

@@ -16,6 +16,7 @@ export class FakeLab implements LabControl {
   readonly calls: string[] = [];
   copies: RunningCopy[] = [];
   containers: LabStatus['containers'] = [];
+  backups: LabStatus['backups'] = [];
   nodes: NodeStatus[];
   /** What a node that can be reached answers. */
   reply: (request: LabRequest) => Promise<LabResponse> = async () => ({
@@ -95,6 +96,18 @@ export class FakeLab implements LabControl {
   fill(storage: string): void {
     this.calls.push(`fill ${storage}`);
   }
+  unmount(storage: string, node?: string): void {
+    this.calls.push(`unmount ${storage} ${node ?? 'all'}`);
+  }
+
+  mount(storage: string, node?: string): void {
+    this.calls.push(`mount ${storage} ${node ?? 'all'}`);
+  }
+
+  verify(volid: string, result: string): void {
+    this.calls.push(`verify ${volid} ${result}`);
+  }
+
   drain(storage: string): void {
     this.calls.push(`drain ${storage}`);
   }
@@ -117,7 +130,7 @@ export class FakeLab implements LabControl {
     this.#listeners.push(listener);
   }
   status(): LabStatus {
-    return { nodes: this.nodes, containers: this.containers, backups: [], violations: [] };
+    return { nodes: this.nodes, containers: this.containers, backups: this.backups, violations: [] };
   }
   close(): void {
     this.calls.push('close');

@@ -39,6 +39,11 @@ const checks: readonly (readonly [RegExp, Check])[] = [
   [/^no error of (\S+)$/, (s, name) => assert.equal(s.state().containers[name ?? '']?.error ?? null, null)],
   [/^error of (\S+)$/, (s, name) => assert.notEqual(s.state().containers[name ?? '']?.error ?? null, null)],
   [/^(\d+) protected backups$/, protectedBackups],
+  [
+    /^(\d+) backups of (\d+)$/,
+    (s, n, vmid) =>
+      assert.equal(s.lab.status().backups.filter((b) => b.vmid === Number(vmid)).length, Number(n)),
+  ],
 ];
 
 export async function expectation(stage: Stage, text: string): Promise<void> {

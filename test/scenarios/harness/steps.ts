@@ -33,6 +33,8 @@ const sentences: readonly Sentence[] = [
   { pattern: /^fix (\S+)$/, act: (s, name) => s.lab.mendService(name) },
   { pattern: /^fill (\S+)$/, act: (s, storage) => s.lab.fill(storage), shown: true },
   { pattern: /^drain (\S+)$/, act: (s, storage) => s.lab.drain(storage), shown: true },
+  { pattern: /^(unmount|mount) ([\w-]+)(?: (?:from|on) (\S+))?$/, act: reach },
+  { pattern: /^verify BACKUP\((\d+),(\d+)\) (ok|failed)$/, act: verify },
   { pattern: /^start (\d+) by hand$/, act: (s, vmid) => s.run(s.lab.startByHand(Number(vmid))) },
   { pattern: /^stop (\d+) by hand$/, act: (s, vmid) => s.run(s.lab.stopByHand(Number(vmid))) },
   { pattern: /^crash (\d+)$/, act: (s, vmid) => s.lab.crash(Number(vmid)) },
@@ -105,6 +107,15 @@ async function backUp(stage: Stage, vmid = '', storage = ''): Promise<void> {
     `POST /nodes/${node}/vzdump vmid=${vmid} storage=${storage} mode=snapshot compress=zstd`,
   );
   await stage.clock.advance(20_000);
+}
+
+function reach({ lab }: Stage, how = '', storage = '', node = ''): void {
+  if (how === 'mount') lab.mount(storage, node === '' ? undefined : node);
+  else lab.unmount(storage, node === '' ? undefined : node);
+}
+
+function verify(stage: Stage, vmid = '', n = '', result = ''): void {
+  stage.lab.verify(stage.backup(Number(vmid), Number(n)), result === 'ok' ? 'ok' : 'failed');
 }
 
 /** A person with all rights at some node's API, or Proxmox's own jobs. */

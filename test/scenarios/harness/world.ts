@@ -49,15 +49,26 @@ const Backup = z.strictObject({
   age: z.string().transform(parseDuration),
   notes: z.string().default(''),
   truncated: z.boolean().default(false),
+  protected: z.boolean().default(false),
+  unfinished: z.boolean().default(false),
+  verification: z.enum(['ok', 'failed']).optional(),
+  encrypted: z.string().optional(),
+  foreign: z.strictObject({ hostname: z.string(), mac: z.string() }).optional(),
 });
 
 const Storage = z.strictObject({
   id: z.string(),
+  type: z.string().default('dir'),
+  pruneBackups: z.string().default('keep-all=1'),
+  maxProtected: z.number().optional(),
+  encryptionKey: z.string().optional(),
   content: z.array(z.string()),
   shared: z.boolean().default(false),
   nodes: z.array(z.string()).optional(),
   sizeMiB: z.number().default(102_400),
 });
+
+const STORAGE = { type: 'dir', pruneBackups: 'keep-all=1', sizeMiB: 102_400 };
 
 /** What the token may do on `/`; the rest is what the README tells people to grant. */
 const RootRights = z.array(z.string()).default(['Sys.Audit', 'Sys.Console']);
@@ -67,8 +78,8 @@ export const WorldFile = z.strictObject({
   version: z.string().optional(),
   nodes: z.array(Node).default([1, 2, 3].map((n) => ({ name: `pve${n}`, memoryMiB: ALL_MEMORY_MIB }))),
   storages: z.array(Storage).default([
-    { id: 'local', content: ['rootdir', 'images'], shared: false, sizeMiB: 102_400 },
-    { id: 'nas', content: ['backup'], shared: true, sizeMiB: 102_400 },
+    { ...STORAGE, id: 'local', content: ['rootdir', 'images'], shared: false },
+    { ...STORAGE, id: 'nas', content: ['backup'], shared: true },
   ]),
   containers: z.array(Container).default([]),
   /** So many containers like the first: `name-1` …, vmids and addresses count on. For fleets. */
@@ -87,10 +98,12 @@ export function ipOfNode(index: number): string {
 }
 
 export function worldOf(file: WorldFile): WorldSpec {
-  const storages: StorageSpec[] = file.storages.map(({ nodes, ...one }) => ({
+  const storages: StorageSpec[] = file.storages.map(({ nodes, maxProtected, encryptionKey, ...one }) => ({
     ...one,
     path: one.shared ? `/mnt/pve/${one.id}` : `/var/lib/${one.id}`,
     ...(nodes === undefined ? {} : { nodes }),
+    ...(maxProtected === undefined ? {} : { maxProtected }),
+    ...(encryptionKey === undefined ? {} : { encryptionKey }),
   }));
   return {
     cluster: file.cluster,
@@ -103,7 +116,13 @@ export function worldOf(file: WorldFile): WorldSpec {
       ip: `${serves[0]?.host ?? `10.0.1.${one.vmid % 250}`}/24`,
       services: serves,
     })),
-    backups: file.backups.map(({ age, ...one }) => ({ ...one, ageSeconds: age / 1000 })),
+    backups: file.backups.map(({ age, verification, encrypted, foreign, ...one }) => ({
+      ...one,
+      ageSeconds: age / 1000,
+      ...(verification === undefined ? {} : { verification }),
+      ...(encrypted === undefined ? {} : { encrypted }),
+      ...(foreign === undefined ? {} : { foreign }),
+    })),
     tokens: [
       { id: TOKEN_ID, secret: SECRET, privileges: privileges(file.rights, storages) },
       { ...ADMIN, privileges: { '/': ['*'] } },

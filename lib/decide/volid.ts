@@ -1,0 +1,6 @@
+/** What a volid tells by its form. Pure. */
+
+/** Whether it names a snapshot on a Proxmox Backup Server: `pbs:backup/ct/101/2026-11-22T20:16:47Z`. */
+export function isSnapshot(volid: string): boolean {
+  return /^[^:]+:backup\/ct\/\d+\/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(volid);
+}
