@@ -10,6 +10,8 @@ import { observeClosely } from './start-gate.ts';
 
 export interface ContainerBackups {
   readonly current: Incarnation;
+  /** Why which copy is the current one can't be relied on. */
+  readonly problems: readonly string[];
   /** MACs by which they are known; empty: not known. */
   readonly macs: readonly string[];
   readonly backups: readonly BackupView[];
@@ -31,7 +33,7 @@ export async function containerBackups(context: ActContext, container: Container
       [`${name}: there is no quorate view of cluster ${cluster}`, ...(view?.problems ?? [])].join('; '),
     );
   const record = context.state.read().containers[name];
-  const { current } = incarnationsOf(container, observation, record);
+  const { current, problems } = incarnationsOf(container, observation, record);
   if (current === null) throw new FailedError(`${name}: vmid ${vmid} is not in cluster ${cluster}`);
   const macs = knownMacs(container, current, observation, record);
   const vmids = new Set([vmid, current.vmid, ...container.failover.vmids]);
@@ -44,5 +46,5 @@ export async function containerBackups(context: ActContext, container: Container
     signal: context.signal,
   });
   if (node === null) throw new FailedError(`${name}: ${problem ?? 'its backups could not be listed'}`);
-  return { current, macs, backups: backups.toSorted((a, b) => b.at - a.at), node };
+  return { current, problems, macs, backups: backups.toSorted((a, b) => b.at - a.at), node };
 }

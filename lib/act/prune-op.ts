@@ -1,6 +1,6 @@
 /** Removing backups, journalled one by one. What is removed is decided in decide/prune.ts. */
 import { prunePlan, type PruneEntry } from '../decide/prune.ts';
-import { FailedError, messageOf, ProxwardenError, PveError } from '../errors.ts';
+import { BlockedError, FailedError, messageOf, ProxwardenError, PveError } from '../errors.ts';
 import type { Container, KeepPolicy } from '../inventory/types.ts';
 import type { PveApi } from '../pve/api.ts';
 import { waitForTask } from '../pve/task.ts';
@@ -21,14 +21,16 @@ export interface PruneResult {
   readonly failures: readonly string[];
 }
 
-/** What would be removed and why the others stay. */
+/** What would be removed and why the others stay. Throws BlockedError when it isn't clear which copy is the current one. */
 export function planPrune(
   { operations, runtime }: Pick<ActContext, 'operations' | 'runtime'>,
   container: Container,
   found: ContainerBackups,
   { keep, all }: { keep: KeepPolicy; all: boolean },
 ): PruneEntry[] {
-  const { current, macs, backups } = found;
+  const { current, macs, backups, problems } = found;
+  if (problems.length > 0)
+    throw new BlockedError(`${container.name}: nothing is pruned, since ${problems.join('; ')}`);
   const inUse = volidsInUse(operations.list().operations);
   return prunePlan(backups, { container, current, macs, keep, all, inUse, now: runtime.clock.now() });
 }

@@ -58,7 +58,7 @@ function spareReason(backup: BackupView, rules: PruneRules): string | null {
     return 'its verification failed: it does not count, remove it by hand';
   const notes = parseNotes(backup.notes);
   const ours = notes !== null && notes.container === rules.container.name && notes.epoch === whose.epoch;
-  return ours || rules.all ? null : 'not made by ProxWarden (its own job prunes it; --all does)';
+  return ours || rules.all ? null : 'not made by ProxWarden: only --all prunes it';
 }
 
 const HOUR_MS = 3_600_000;

@@ -35,7 +35,7 @@ export function backupRow(backup: BackupView, rules: WhoseRules, choice: BackupC
   const whose = whoseIs(backup, rules);
   const use = choice.chosen?.volid === backup.volid;
   const rejected = choice.rejected.find((r) => r.what === backup.volid)?.why;
-  const whoseWhy = 'why' in whose ? whose.why : `of a retired copy (epoch ${whose.epoch})`;
+  const whoseWhy = 'why' in whose ? whose.why : 'its copy is retired';
   return {
     container: rules.container.name,
     volid: backup.volid,
