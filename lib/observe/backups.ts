@@ -17,7 +17,7 @@ const NODES_ASKED = 3;
 const TASK_SLACK_MS = 5_000;
 
 export interface StoreInput {
-  readonly api: PveApi;
+  readonly api: Pick<PveApi, 'backups' | 'archivedConfig' | 'runningTasks' | 'storageDefinitions'>;
   readonly view: ClusterView;
   readonly storage: string;
   /** By vmid, the MACs that are to be found inside; none: not known. */
@@ -57,7 +57,7 @@ export async function readStore(input: StoreInput): Promise<StoreRead> {
 
 /** The list of a storage, through the first of `nodes` that gives it. Throws PveError that says what each of them said. */
 export async function listThrough(
-  api: PveApi,
+  api: Pick<PveApi, 'backups'>,
   nodes: readonly string[],
   storage: string,
   signal: AbortSignal | undefined,
@@ -130,7 +130,7 @@ async function markRunning(
 
 /** A second opinion beside the manifest: without an answer there is none. */
 async function runningDumps(
-  api: PveApi,
+  api: StoreInput['api'],
   node: string,
   signal: AbortSignal | undefined,
 ): Promise<readonly TaskListEntry[]> {
