@@ -100,7 +100,7 @@ export async function modeOf(
   );
   let types = new Map<string, string>();
   try {
-    types = new Map((await api.storageDefinitions({ signal })).map((d) => [d.storage, d.type]));
+    types = new Map((await api.inspect.storages({ signal })).map((d) => [d.storage, d.type]));
   } catch (error) {
     if (!(error instanceof PveError)) throw error;
   }

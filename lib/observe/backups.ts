@@ -5,7 +5,8 @@ import type { BackupView, ClusterView } from '../decide/model.ts';
 import { isSnapshot } from '../decide/volid.ts';
 import { otherMacs } from '../decide/whose.ts';
 import { messageOf, PveError } from '../errors.ts';
-import type { PveApi, StorageDefinition, TaskListEntry } from '../pve/api.ts';
+import type { StorageDefinition } from '../decide/doctor/facts.ts';
+import type { PveApi, TaskListEntry } from '../pve/api.ts';
 
 /** How many archives of a vmid are looked into at once, newest first, and at most while none of them is the container's. */
 const ARCHIVES_READ = 10;
@@ -17,7 +18,9 @@ const NODES_ASKED = 3;
 const TASK_SLACK_MS = 5_000;
 
 export interface StoreInput {
-  readonly api: Pick<PveApi, 'backups' | 'archivedConfig' | 'runningTasks' | 'storageDefinitions'>;
+  readonly api: Pick<PveApi, 'backups' | 'archivedConfig' | 'runningTasks'> & {
+    readonly inspect: Pick<PveApi['inspect'], 'storages'>;
+  };
   readonly view: ClusterView;
   readonly storage: string;
   /** By vmid, the MACs that are to be found inside; none: not known. */
@@ -203,7 +206,7 @@ class Keys {
   async problem({ encrypted, storage }: BackupView): Promise<string | null> {
     const { api, signal } = this.#input;
     try {
-      this.#read ??= api.storageDefinitions({ signal });
+      this.#read ??= api.inspect.storages({ signal });
       const definition = (await this.#read).find((d) => d.storage === storage);
       return definition === undefined ? null : keyProblem(encrypted, definition);
     } catch (error) {

@@ -61,23 +61,6 @@ export interface RestoreRequest {
   readonly mounts: Readonly<Record<string, string>> | null;
 }
 
-/** One entry of storage.cfg. */
-export interface StorageDefinition {
-  readonly storage: string;
-  /** dir, nfs, cifs, lvmthin, zfspool, pbs … */
-  readonly type: string;
-  readonly content: readonly string[];
-  /** Only on these; null: on all. */
-  readonly nodes: readonly string[] | null;
-  readonly disabled: boolean;
-  /** PBS: volids don't carry it. */
-  readonly namespace: string | null;
-  /** PBS: the fingerprint of the cluster's key for it, or `1`; null: it has none. */
-  readonly encryptionKey: string | null;
-  /** How many backups of a guest the storage's own retention keeps; null: all. */
-  readonly keeps: number | null;
-}
-
 /** All methods throw PveError. Reads rotate over the endpoints on network errors; writes go to `useEndpoint`'s choice. */
 export interface PveApi {
   readonly cluster: string;
@@ -134,8 +117,6 @@ export interface PveApi {
   protectBackup(node: string, volid: string, on: boolean, options?: CallOptions): Promise<void>;
   /** The UPID of its removal, or null when it is over already. One that isn't there counts as removed. */
   deleteBackup(node: string, volid: string, options?: CallOptions): Promise<string | null>;
-  /** The storages' definitions, as far as the token may see them. */
-  storageDefinitions(options?: CallOptions): Promise<StorageDefinition[]>;
 
   /** Each returns the UPID. */
   vzdump(

@@ -9,7 +9,7 @@ import * as calls from './calls.ts';
 import { get, path } from './calls.ts';
 import { bridgesFrom, endpointViewFrom, failedEndpointView, resourcesFrom } from './cluster.ts';
 import { isNetworkFailure, isPeerFailure, RequestError } from './failure.ts';
-import { archivedFrom, backupViews, guestDetailFrom, lastPowerTask, taskEntries } from './guest.ts';
+import { archivedFrom, guestDetailFrom, lastPowerTask, taskEntries } from './guest.ts';
 import { configFacts, configFromReply } from './parse.ts';
 import { createInspection } from './inspect.ts';
 import { createLogin, identityOf, type PveCredentials } from './login.ts';
@@ -254,14 +254,6 @@ export function createPveClient(options: PveClientOptions): PveApi {
     deleteHaResource: (sid, callOptions) => done(calls.deleteHaResourceCall(sid), callOptions),
     deleteHaGroup: (group, callOptions) => done(calls.deleteHaGroupCall(group), callOptions),
 
-    async backups(node, storage, callOptions) {
-      const url = path('nodes', node, 'storage', storage, 'content');
-      const call = get(`listing the backups on ${storage}`, node, url, {
-        content: 'backup',
-        vmid: callOptions?.vmid,
-      });
-      return backupViews({ cluster, storage }, await read(call, schemas.ContentReply, callOptions));
-    },
     async archivedConfig(node, volid, callOptions) {
       const call = get(
         `reading the configuration inside ${volid}`,
@@ -273,7 +265,6 @@ export function createPveClient(options: PveClientOptions): PveApi {
       );
       return archivedFrom(await read(call, schemas.ExtractedConfigReply, callOptions));
     },
-    protectBackup: (node, volid, on, callOptions) => done(calls.protectCall(node, volid, on), callOptions),
 
     vzdump,
     restore: (node, request, callOptions) => upidOf(calls.restoreCall(node, request), callOptions),
@@ -299,7 +290,7 @@ export function createPveClient(options: PveClientOptions): PveApi {
     },
     taskLog,
     tasks,
-    ...storageMethods(rotation, who),
+    ...storageMethods(cluster, rotation, who),
     async close() {
       login.close();
       await transport.close();

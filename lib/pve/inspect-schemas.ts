@@ -43,6 +43,7 @@ export const StorageDefinitionsReply = z.array(
     shared: flag.default(false),
     disable: flag.default(false),
     'prune-backups': Retention.optional(),
+    'encryption-key': text.optional(),
   }),
 );
 

@@ -92,6 +92,7 @@ export function createInspection({ read }: Pick<Rotation, 'read'>): Inspection {
         shared: one.shared,
         disabled: one.disable,
         retention: retention(one['prune-backups'] ?? ''),
+        encryptionKey: one['encryption-key'] ?? null,
       }));
     },
     async votes(options) {

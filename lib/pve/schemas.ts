@@ -136,20 +136,6 @@ export const ContentReply = z.array(
   }),
 );
 
-/** `/storage`: the definitions that the token may see, whatever their state on the nodes. */
-export const StorageDefinitionsReply = z.array(
-  z.looseObject({
-    storage: text,
-    type: z.string(),
-    content: z.string().default(''),
-    nodes: z.string().optional(),
-    disable: flag.default(false),
-    namespace: z.string().optional(),
-    'encryption-key': text.optional(),
-    'prune-backups': z.string().optional(),
-  }),
-);
-
 /** The config file inside an archive, as text. */
 export const ExtractedConfigReply = z.string();
 

@@ -24,7 +24,7 @@ function apiOf(bench: ActBench): PveApi {
   return api;
 }
 
-async function bench(t: ConstructorParameters<typeof ActBench>[0], mode: 'auto' | 'snapshot' = 'auto') {
+async function looked(t: ConstructorParameters<typeof ActBench>[0], mode: 'auto' | 'snapshot' = 'auto') {
   const made = new ActBench(t, { backup: { mode } });
   await made.look();
   return made;
@@ -35,7 +35,7 @@ function told(b: ActBench): string {
 }
 
 test('the mode is chosen by the storages of its volumes, and said; the notes say what it is for', async (t) => {
-  const b = await bench(t);
+  const b = await looked(t);
   const dump = t.mock.method(apiOf(b), 'vzdump');
   assert.match(
     await b.run(describeBackup(b.context, b.container)),
@@ -51,12 +51,12 @@ test('the mode is chosen by the storages of its volumes, and said; the notes say
 });
 
 test('an explicit mode wins; storages that cannot be read leave the choice to PVE', async (t) => {
-  const explicit = await bench(t, 'snapshot');
+  const explicit = await looked(t, 'snapshot');
   const first = t.mock.method(apiOf(explicit), 'vzdump');
   await explicit.run(backUpNow(explicit.context, explicit.container));
   assert.equal(first.mock.calls[0]?.arguments[1].mode, 'snapshot');
-  const unread = await bench(t);
-  t.mock.method(apiOf(unread), 'storageDefinitions', () =>
+  const unread = await looked(t);
+  t.mock.method(apiOf(unread).inspect, 'storages', () =>
     Promise.reject(new PveError('403', { outcome: 'refused', status: 403 })),
   );
   const second = t.mock.method(apiOf(unread), 'vzdump');
@@ -65,7 +65,7 @@ test('an explicit mode wins; storages that cannot be read leave the choice to PV
 });
 
 test('a storage that holds as many backups as its retention keeps: PVE prunes by it, and that is said', async (t) => {
-  const b = await bench(t);
+  const b = await looked(t);
   const dump = t.mock.method(apiOf(b), 'vzdump');
   let full = true;
   b.pve.onTask = (type) => {
@@ -82,7 +82,7 @@ test('a storage that holds as many backups as its retention keeps: PVE prunes by
 });
 
 test('another failure of a backup is not tried again', async (t) => {
-  const b = await bench(t);
+  const b = await looked(t);
   b.pve.onTask = (type) => (type === 'vzdump' ? 'Backup of VM 101 failed - no space' : null);
   await assert.rejects(b.run(backUpNow(b.context, b.container)), /no space/);
   assert.deepEqual(b.pve.writes, ['vzdump pve1/101']);
@@ -110,7 +110,7 @@ test('a backup that cannot be protected is used all the same, and nothing is lef
 
 /** `dns` has three backups of ours (10, 20, 30 minutes) beside the one of an hour ago. */
 async function withThree(t: ConstructorParameters<typeof ActBench>[0]): Promise<ActBench> {
-  const b = await bench(t);
+  const b = await looked(t);
   b.pve.backups.push(...[10, 20, 30].map((minutes) => backupOf({ minutes, notes: NOTES })));
   return b;
 }

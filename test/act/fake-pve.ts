@@ -33,7 +33,18 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
   return {
     cluster,
     endpoints,
-    inspect: uninspected,
+    inspect: {
+      ...uninspected,
+      storages: async () =>
+        (['local', 'nas'] as const).map((storage) => ({
+          storage,
+          type: 'dir',
+          shared: storage === 'nas',
+          disabled: false,
+          retention: {},
+          encryptionKey: null,
+        })),
+    },
     survey: unsurveyed,
     useEndpoint: (endpoint) => void (fake.via = new URL(endpoint).hostname),
     endpointView(endpoint) {
@@ -163,17 +174,6 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
       if (index >= 0) fake.backups.splice(index, 1);
       return null;
     },
-    storageDefinitions: async () =>
-      (['local', 'nas'] as const).map((storage) => ({
-        storage,
-        type: 'dir',
-        content: [storage === 'nas' ? 'backup' : 'rootdir'],
-        nodes: null,
-        disabled: false,
-        namespace: null,
-        encryptionKey: null,
-        keeps: null,
-      })),
     runningTasks: async (node, type) =>
       fake.tasks
         .filter((t) => t.node === node && t.type === type && t.exitstatus === null)

@@ -68,7 +68,6 @@ const DRIVES: {
     (api) => api.deleteBackup('pve1', VOLID),
     (api) => api.deleteBackup('pve1', 'pbs:backup/ct/101/2026-11-22T20:16:47Z'),
   ],
-  storageDefinitions: [(api) => api.storageDefinitions()],
   runningTasks: [(api) => api.runningTasks('pve1', 'vzdump')],
   vzdump: (['snapshot', 'suspend', 'stop'] as const).map(
     (mode) => (api) =>

@@ -1,22 +1,21 @@
 /** Listing backups: through which node, how deep, what is being written. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { StorageDefinition } from '../../lib/decide/doctor/facts.ts';
 import type { BackupView, ClusterView } from '../../lib/decide/model.ts';
 import { PveError } from '../../lib/errors.ts';
 import { readStore, type StoreInput } from '../../lib/observe/backups.ts';
-import type { StorageDefinition, TaskListEntry } from '../../lib/pve/api.ts';
+import type { TaskListEntry } from '../../lib/pve/api.ts';
 import { archivedOf, backupOf, detailOf, guestOf, MAC, MINUTE, NOW } from '../decide/parts.ts';
 import { world } from '../decide/world.ts';
 
 const PBS: StorageDefinition = {
   storage: 'nas',
   type: 'pbs',
-  content: ['backup'],
-  nodes: null,
+  shared: true,
   disabled: false,
-  namespace: 'home',
+  retention: {},
   encryptionKey: null,
-  keeps: null,
 };
 
 class Store {
@@ -51,7 +50,7 @@ class Store {
         return archived;
       },
       runningTasks: async () => this.tasks,
-      storageDefinitions: async () => [PBS],
+      inspect: { storages: async () => [PBS] },
     };
     return readStore({ api, view: this.view, storage: 'nas', wanted: new Map([[101, [MAC]]]), ...patch });
   }

@@ -25,6 +25,8 @@ export interface StorageDefinition {
   readonly shared: boolean;
   readonly disabled: boolean;
   readonly retention: Retention;
+  /** Proxmox Backup Server: the fingerprint of the cluster's key for it, or `1`; null: it has none. */
+  readonly encryptionKey: string | null;
 }
 
 /** The certificate that an endpoint shows. */
