@@ -43,7 +43,7 @@ export interface Patient {
   readonly meanwhile: ((lab: StagedLab, clock: VirtualClock) => Promise<void> | void)[];
 }
 
-const NODES = [1, 2, 3, 4, 5, 6];
+const NODES = [1, 2, 3, 4, 5, 6, 7];
 
 function plug(node: string): string {
   return `http://10.0.0.8/plug/${node}/relay`;

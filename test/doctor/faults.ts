@@ -60,24 +60,32 @@ export const FAULTS: readonly Fault[] = [
   [
     'storage-missing',
     (p) => {
-      const fast = { id: 'fast', path: '/mnt/fast', content: ['rootdir'], nodes: ['pve1'] };
-      p.world = { ...p.world, storages: [...p.world.storages, fast] };
-      rights(p, '/storage/fast', () => ['Datastore.Audit', 'Datastore.AllocateSpace']);
-      entry(p, 'ct3', 'failover: { restoreStorage: fast }');
+      const second = { id: 'nas2', path: '/mnt/nas2', content: ['backup'], shared: true, nodes: ['pve7'] };
+      p.world = {
+        ...p.world,
+        storages: [...p.world.storages, second],
+        backups: [...(p.world.backups ?? []), { vmid: 107, storage: 'nas2', ageSeconds: 3600 }],
+        jobs: [...(p.world.jobs ?? []), { id: 'to-nas2', storage: 'nas2', schedule: '22:00', vmids: [107] }],
+      };
+      rights(p, '/storage/nas2', () => ['Datastore.Audit', 'Datastore.AllocateSpace']);
+      entry(p, 'ct7', 'backup: { storage: nas2 }');
     },
   ],
-  ['storage-content', (p) => yaml(p, 'ct1:\n', 'ct1:\n    failover: { restoreStorage: nas }\n')],
-  ['storage-full', (p) => container(p, 105, { diskMiB: 300_000 })],
+  ['restore-blocked', (p) => container(p, 102, { memoryMiB: 7000 })],
+  [
+    'restore-loses',
+    (p) => {
+      const config = { 'lxc.idmap': 'u 0 100000 65536' };
+      container(p, 101, { config });
+    },
+  ],
   [
     'backup-storage-local',
     (p) => {
       p.world = {
         ...p.world,
         storages: [...p.world.storages, { id: 'disk', path: '/mnt/disk', content: ['backup'] }],
-        jobs: [
-          ...(p.world.jobs ?? []),
-          { id: 'to-disk', storage: 'disk', schedule: '22:00', vmids: [106, 107] },
-        ],
+        jobs: [...(p.world.jobs ?? []), { id: 'to-disk', storage: 'disk', schedule: '22:00', vmids: [106] }],
         backups: [...(p.world.backups ?? []), { vmid: 106, storage: 'disk', ageSeconds: 7200 }],
       };
       rights(p, '/storage/disk', () => ['Datastore.Audit', 'Datastore.AllocateSpace']);
@@ -105,7 +113,6 @@ export const FAULTS: readonly Fault[] = [
       }),
   ],
   ['candidate-unknown', (p) => yaml(p, 'nodes: [pve3]', 'nodes: [pve3, pve33]')],
-  ['memory-short', (p) => container(p, 102, { memoryMiB: 7000 })],
   [
     'vmid-taken',
     (p) =>

@@ -1,9 +1,9 @@
 import { formatLineage, TAG } from '../../lib/decide/lineage.ts';
-import type { LabResponse } from '../../lib/lab/types.ts';
+import type { LabResponse, StorageSpec } from '../../lib/lab/types.ts';
 import { emptyContainerState } from '../../lib/state/model.ts';
 import type { Trap } from '../scenarios/harness/staged-lab.ts';
 import { healthyInventory, healthyWorld, print, type Patient } from './clinic.ts';
-import { container, entry, jobOf, rights, yaml, type Fault } from './plants.ts';
+import { container, entry, jobOf, rights, unplugged, yaml, type Fault } from './plants.ts';
 
 /** What can't be there together with the others: another size of cluster, another access, things that are only notes. */
 export const WORLDS: readonly Fault[] = [
@@ -43,8 +43,8 @@ export const WORLDS: readonly Fault[] = [
   [
     'endpoint-foreign',
     (p) => {
-      p.others.push({ ...healthyWorld([7], null), containers: [], backups: [] });
-      yaml(p, 'https://10.0.0.16:8006', 'https://10.0.0.16:8006, https://10.0.0.17:8006');
+      p.others.push({ ...healthyWorld([8], null), containers: [], backups: [] });
+      yaml(p, 'https://10.0.0.16:8006', 'https://10.0.0.16:8006, https://10.0.0.18:8006');
     },
   ],
   [
@@ -124,13 +124,14 @@ export const WORLDS: readonly Fault[] = [
     },
     'vmid-taken',
   ],
+  ['storage-content', (p) => void (p.world = storages(p, 'nas', { content: ['iso'] })), 'backup-missing'],
+  ['restore-blocked', (p) => container(p, 105, { diskMiB: 300_000 })],
+  ['restore-blocked', (p) => entry(p, 'ct1', 'failover: { restoreStorage: nas }')],
+  ['restore-blocked', (p) => container(p, 104, { config: { mp0: '/srv/data,mp=/data' } })],
   ['candidate-none', (p) => yaml(p, 'nodes: [pve2]', 'nodes: [pve1]')],
   ['cron-never', (p) => void (p.state.lastRunAt = null)],
   ['privilege-excess', (p) => rights(p, '/', (names) => [...names, 'Sys.Modify'])],
-  [
-    'fence-manual',
-    (p) => yaml(p, / {2}pve6:\n {4}fence:\n[^]*?\ndefaults/, '  pve6: { fence: [manual] }\ndefaults'),
-  ],
+  ['fence-manual', (p) => void (p.files['home.yaml'] = unplugged(p.files['home.yaml'] ?? '', 'pve6'))],
   [
     'bystanders',
     (p) =>
@@ -152,6 +153,10 @@ export const WORLDS: readonly Fault[] = [
   ['auto-off', (p) => entry(p, 'ct4', 'failover: { auto: false }')],
   ['backup-job-not-copies', (p) => jobOf(p, 104, {})],
 ];
+
+function storages(p: Patient, id: string, change: Partial<StorageSpec>): Patient['world'] {
+  return { ...p.world, storages: p.world.storages.map((s) => (s.id === id ? { ...s, ...change } : s)) };
+}
 
 /** Two nodes, and perhaps a QDevice. */
 export function small(patient: Patient, qdevice?: Patient['world']['qdevice']): void {

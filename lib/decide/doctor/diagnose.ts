@@ -10,7 +10,8 @@ import { checkEndpoints } from './endpoints.ts';
 import type { Facts, Finding, Level, Subject } from './facts.ts';
 import { checkFences } from './fences.ts';
 import { lookAt, type ClusterLook, type Look } from './look.ts';
-import { checkPlaces, usable } from './places.ts';
+import { checkPlaces, restoreStorages, usable } from './places.ts';
+import { checkRestores } from './restores.ts';
 import { checkRights } from './rights.ts';
 import { canariesSummary, checkCanaries, checkRunner } from './runner.ts';
 
@@ -42,6 +43,7 @@ export function diagnose(inventory: Inventory, facts: Facts, only?: ReadonlySet<
     ...checkClusters(look),
     ...checkFences(look),
     ...checkPlaces(look),
+    ...checkRestores(look),
     ...checkContainers(look),
     ...checkBackups(look),
   ].toSorted((a, b) => RANK[b.level] - RANK[a.level]);
@@ -142,7 +144,7 @@ function storagesOf({ containers }: ClusterLook): string[] {
     ...new Set(
       containers.flatMap((c) => [
         c.container.backup.storage,
-        ...(c.isProtected ? [c.container.failover.restoreStorage] : []),
+        ...(c.isProtected ? restoreStorages(c.container) : []),
       ]),
     ),
   ].toSorted();

@@ -1,7 +1,5 @@
-/** Storages and the nodes that containers may go to: what a restore there would meet. Pure. */
-import { volumeBytes } from '../guest-config.ts';
-import type { Target } from '../../inventory/types.ts';
-import { formatSize } from '../../units.ts';
+/** Storages of the backups, and the nodes that containers may go to. Pure. */
+import type { Container, Target } from '../../inventory/types.ts';
 import { leastEpochOf, vmidOfEpoch } from '../incarnations.ts';
 import type { StorageView } from '../model.ts';
 import type { Finding, Subject } from './facts.ts';
@@ -20,11 +18,10 @@ export function checkPlaces(look: Look): Finding[] {
   );
 }
 
-/** One use of a storage on a node. */
+/** A node that has to see a container's backups: its own, to make them, and those that may restore them. */
 interface Use {
   readonly storage: string;
   readonly node: string;
-  readonly content: 'backup' | 'rootdir';
   readonly container: ContainerLook;
 }
 
@@ -36,24 +33,18 @@ export function usable({ container, at }: ContainerLook, cluster: ClusterLook): 
   );
 }
 
+/** Where disks of a copy may go. */
+export function restoreStorages({ failover }: Container): string[] {
+  return [...new Set([failover.restoreStorage, ...Object.values(failover.mountStorage)])];
+}
+
 function uses(cluster: ClusterLook): Use[] {
   return cluster.containers.flatMap((one): Use[] => {
     const { container, at, isProtected } = one;
     if (at === null) return [];
-    const backup = (node: string): Use => ({
-      storage: container.backup.storage,
-      node,
-      content: 'backup',
-      container: one,
-    });
-    if (!isProtected) return [backup(at.node)];
-    return [
-      backup(at.node),
-      ...usable(one, cluster).flatMap(({ node }) => [
-        backup(node),
-        { storage: container.failover.restoreStorage, node, content: 'rootdir' as const, container: one },
-      ]),
-    ];
+    const { storage } = container.backup;
+    const places = isProtected ? usable(one, cluster).map((target) => target.node) : [];
+    return [at.node, ...places].map((node) => ({ storage, node, container: one }));
   });
 }
 
@@ -67,8 +58,8 @@ function storages(cluster: ClusterLook): Finding[] {
     const here = all.filter((use) => use.storage === id);
     const seen = (node: string): StorageView | undefined =>
       view?.storages.find((s) => s.storage === id && s.node === node);
-    found.push(...absent(about, here, seen), ...content(about, here, seen), ...room(about, here, seen));
-    const keeping = here.filter((use) => use.content === 'backup' && use.container.isProtected);
+    found.push(...absent(about, here, seen), ...content(about, here, seen));
+    const keeping = here.filter((use) => use.container.isProtected);
     const local = keeping.filter((use) => seen(use.node)?.shared === false);
     if (local.length > 0)
       found.push(
@@ -114,58 +105,24 @@ function content(
   here: readonly Use[],
   seen: (node: string) => StorageView | undefined,
 ): Finding[] {
-  return (['rootdir', 'backup'] as const).flatMap((kind) => {
-    const wrong = here.filter(
-      (use) => use.content === kind && seen(use.node)?.content.includes(kind) === false,
-    );
-    if (wrong.length === 0) return [];
-    return [
-      finding(
-        'storage-content',
-        'fail',
-        about,
-        kind === 'rootdir'
-          ? `it does not take container disks (no rootdir content), and ${names(wrong)} would be restored to it`
-          : `it does not take backups, and those of ${names(wrong)} are looked for on it`,
-        `name another storage, or let it: add ${kind} to what it lists now, ${listed(seen(wrong[0]?.node ?? '')?.content ?? [])}`,
-        [
-          `pvesm set ${about.name} --content ${[...(seen(wrong[0]?.node ?? '')?.content ?? []), kind].join(',')}`,
-        ],
-      ),
-    ];
-  });
-}
-
-/** For each container by itself; how many fit together is in the table of what would happen. */
-function room(
-  about: Subject,
-  here: readonly Use[],
-  seen: (node: string) => StorageView | undefined,
-): Finding[] {
-  const tight = here.flatMap((use) => {
-    const view = seen(use.node);
-    const archived = use.container.choice?.chosen?.archived ?? use.container.backups[0]?.archived ?? null;
-    const disk = archived === null ? null : volumeBytes(archived.config);
-    if (use.content !== 'rootdir' || view?.total == null || view.used === null || disk === null) return [];
-    const free = Math.max(view.total - view.used, 0);
-    return free < disk ? [{ ...use, free, disk }] : [];
-  });
-  const byNode = new Map<string, typeof tight>();
-  for (const one of tight) byNode.set(one.node, [...(byNode.get(one.node) ?? []), one]);
-  return [...byNode].map(([node, ones]) =>
+  const wrong = here.filter((use) => seen(use.node)?.content.includes('backup') === false);
+  const listing = seen(wrong[0]?.node ?? '')?.content ?? [];
+  if (wrong.length === 0) return [];
+  return [
     finding(
-      'storage-full',
+      'storage-content',
       'fail',
       about,
-      `on ${node} it has ${formatSize(ones[0]?.free ?? 0)} free: too little for ${listed(ones.map((o) => `${o.container.container.name} (${formatSize(o.disk)})`))}`,
-      'make room, or name another restoreStorage',
+      `it does not take backups, and those of ${names(wrong)} are looked for on it`,
+      `name another storage, or let it: add backup to what it lists now, ${listed(listing)}`,
+      [`pvesm set ${about.name} --content ${[...listing, 'backup'].join(',')}`],
     ),
-  );
+  ];
 }
 
 function candidates(cluster: ClusterLook, one: ContainerLook): Finding[] {
   const { view, name } = cluster;
-  const { container, at, detail } = one;
+  const { container, at } = one;
   if (view === null || at === null) return [];
   const about: Subject = { cluster: name, kind: 'container', name: container.name };
   const found: Finding[] = [];
@@ -193,22 +150,6 @@ function candidates(cluster: ClusterLook, one: ContainerLook): Finding[] {
         'name another node under nodes',
       ),
     );
-  for (const { node } of places) {
-    const there = view.nodes.find((n) => n.name === node);
-    const memory = detail?.memMax ?? null;
-    if (there?.memTotal == null || there.memUsed === null || memory === null) continue;
-    const free = Math.max(there.memTotal - there.memUsed, 0);
-    if (free < memory)
-      found.push(
-        finding(
-          'memory-short',
-          'warn',
-          about,
-          `${node} has ${formatSize(free)} of memory free, it needs ${formatSize(memory)}`,
-          'free memory there, or name another node',
-        ),
-      );
-  }
   const vmid = vmidOfEpoch(container, at.epoch + 1);
   const taken = view.guests.find((g) => g.vmid === vmid);
   const ours = view.lineages.some((l) => l.vmid === vmid && l.line.container === container.name);

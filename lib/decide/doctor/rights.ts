@@ -4,6 +4,7 @@ import { vmidOfEpoch } from '../incarnations.ts';
 import { guardMeasured } from '../retire.ts';
 import type { Finding, Subject } from './facts.ts';
 import { finding, listed, type ClusterLook, type Look } from './look.ts';
+import { restoreStorages } from './places.ts';
 
 const CONTAINERS = 'see, back up, stop and copy containers';
 const SOON_MS = 30 * 86_400_000;
@@ -202,7 +203,7 @@ export function needs(cluster: ClusterLook): Need[] {
     found.push(
       need(`/storage/${container.backup.storage}`, 'ProxWardenStore', 'list, make and read backups'),
       ...(isProtected
-        ? [need(`/storage/${container.failover.restoreStorage}`, 'ProxWardenStore', 'restore to it')]
+        ? restoreStorages(container).map((id) => need(`/storage/${id}`, 'ProxWardenStore', 'restore to it'))
         : []),
     );
   }
