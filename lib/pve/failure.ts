@@ -63,11 +63,11 @@ export function isMissing(error: unknown): boolean {
 /**
  * What an answer's status says about a write (facts, section 2). 595: the peer could not be reached, so nothing was
  * carried out. 596: it was reached and then fell silent. 502 to 504 come from something in between that may have
- * passed the request on.
+ * passed the request on. Success by another number than 200 is nothing that PVE says.
  */
 export function outcomeOfStatus(status: number): Outcome {
   if (status === 595) return 'not-sent';
-  if (status <= 501) return 'refused';
+  if (status >= 300 && status <= 501) return 'refused';
   return 'unknown';
 }
 
@@ -80,8 +80,13 @@ export function networkTrouble(error: unknown): { kind: 'network' | 'tls' | 'tim
   if (known !== undefined && !/before secure TLS connection/.test(messageOf(error)))
     return { kind: known.kind ?? 'network', text: known.text };
   const text = firstLine(messageOf(error));
+  const [, odd] = /^Response does not match the HTTP\/1\.1 protocol \((.*)\)$/.exec(text) ?? [];
+  if (odd !== undefined) return { kind: 'network', text: `it does not speak HTTP as it should (${odd})` };
   if (/wrong version number|packet length too long/i.test(text))
     return { kind: 'tls', text: 'it does not speak TLS (HTTPS) on that port' };
+  // OpenSSL's own line: error:NUMBER:library:function:reason:file:line.
+  const [, reason] = /\berror:[0-9A-F]+:[^:]*:[^:]*:([^:]+)/.exec(text) ?? [];
+  if (reason !== undefined) return { kind: 'tls', text: `the TLS handshake failed (${reason})` };
   if (TLS_CODE.test(code) || /certificate|fingerprint|TLS|SSL/.test(text)) return { kind: 'tls', text };
   return { kind: 'network', text: text === '' ? code : text };
 }

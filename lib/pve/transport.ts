@@ -59,6 +59,8 @@ interface RawAnswer {
   readonly status: number;
   readonly reason: string;
   readonly contentType: string;
+  /** Empty, unless the server compressed what nobody asked to be. */
+  readonly encoding: string;
   /** null: it was larger than the limit. */
   readonly body: string | null;
 }
@@ -101,12 +103,13 @@ export function createTransport(options: TransportOptions): Transport {
       headersTimeout: 0,
       bodyTimeout: 0,
     });
-    const type = response.headers['content-type'];
+    const header = (name: string): string => [response.headers[name] ?? ''].flat()[0] ?? '';
     return {
       status: response.statusCode,
       // A server may echo what it was sent.
       reason: redact(response.statusText),
-      contentType: Array.isArray(type) ? (type[0] ?? '') : (type ?? ''),
+      contentType: header('content-type'),
+      encoding: header('content-encoding'),
       body: await readBody(response.body),
     };
   }
@@ -156,7 +159,7 @@ export function createTransport(options: TransportOptions): Transport {
   }
 
   function judge<T>(endpoint: string, call: Call, schema: z.ZodType<T>, answer: RawAnswer): T {
-    if (answer.status !== 200) {
+    if (answer.status < 200 || answer.status >= 300) {
       const raw = redact(serverWords(answer));
       const { message, ...rest } = explainAnswer({
         cluster,
@@ -180,7 +183,11 @@ export function createTransport(options: TransportOptions): Transport {
           hint: 'check that this endpoint is a Proxmox VE API (https://HOST:8006)',
         },
       );
+    if (answer.status !== 200)
+      throw unusable(`its status is ${answer.status}, which a Proxmox VE never gives`);
     if (answer.body === null) throw unusable(`it is larger than ${ANSWER_BYTES_MAX / 1024 / 1024} MiB`);
+    if (answer.encoding !== '' && answer.encoding !== 'identity')
+      throw unusable(`it is compressed (${answer.encoding.slice(0, 20)}), which nobody asked for`);
     if (!/\bjson\b/i.test(answer.contentType))
       throw unusable(`it is ${describeType(answer)}, not JSON, so this is not a Proxmox VE API`);
     const parsed = parseJson(answer.body);

@@ -1,8 +1,7 @@
 /** Faults on the wire, with real sockets: what is known afterwards, and that a POST is seen once. */
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { inspect } from 'node:util';
 import { endpointDispatcher } from '../../lib/dispatcher.ts';
@@ -20,6 +19,7 @@ import {
   type Handler,
   type TestServer,
 } from '../pve/harness.ts';
+import { rawServer } from './raw-server.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json;charset=UTF-8' };
 let answer: Handler = () => undefined;
@@ -38,10 +38,15 @@ async function fault(
   call: (api: PveApi) => Promise<unknown>,
   timeoutMs = 2000,
 ): Promise<RequestError> {
-  answer = handler;
-  tls.seen.length = 0;
   const api = client([tls.endpoint], { ca: tls.ca, timeoutMs });
   try {
+    // A handshake can take longer than the deadline under test: it is over before.
+    if (onConnection === null) {
+      answer = (_, response) => json(response, { version: '8.4.21' });
+      await api.version({ timeoutMs: 5000 });
+    }
+    answer = handler;
+    tls.seen.length = 0;
     return await rejected(call(api));
   } finally {
     await api.close();
@@ -245,34 +250,6 @@ test('a connection that nobody accepts in time: nothing was sent', async (t) => 
   assert.deepEqual([error.outcome, error.failure], ['not-sent', 'timeout']);
   assert.match(error.message, /no connection within 200 ms/);
 });
-
-interface RawServer {
-  readonly endpoint: string;
-  readonly close: () => Promise<void>;
-}
-
-async function rawServer(onSocket: (socket: Socket) => void): Promise<RawServer> {
-  const sockets = new Set<Socket>();
-  const server: Server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    socket.on('close', () => sockets.delete(socket));
-    onSocket(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  assert(address !== null && typeof address !== 'string');
-  const { port }: AddressInfo = address;
-  return {
-    endpoint: `http://127.0.0.1:${port}`,
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
-  };
-}
 
 const OK = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 22\r\nconnection: keep-alive\r\n\r\n{"data":{"version":8}}`;
 
