@@ -1,5 +1,11 @@
 import { foldObservation } from '../lib/act/fold.ts';
-import { busyContainers, handsOff, verdictExitCode, viewProblems } from '../lib/act/tick.ts';
+import {
+  busyContainers,
+  endpointProblems,
+  handsOff,
+  verdictExitCode,
+  viewProblems,
+} from '../lib/act/tick.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { warn } from '../lib/cli/say.ts';
 import { commonFlags, narrowFlags } from '../lib/cli/options.ts';
@@ -45,6 +51,7 @@ export const check = defineCommand({
         (r) => only?.has(r.container) ?? true,
       );
       const problems = viewProblems(observation);
+      const endpoints = endpointProblems(observation);
       invocation.io.out(
         args.json
           ? JSON.stringify(
@@ -54,13 +61,14 @@ export const check = defineCommand({
                 canaries: observation.canaries,
                 probes: observation.probes,
                 problems,
+                endpoints,
               },
               null,
               2,
             )
           : statusTable(rows, invocation.io.columns),
       );
-      warn(invocation.io, problems);
+      warn(invocation.io, [...problems, ...endpoints]);
       const verdicts = verdictExitCode(decisions);
       const code = verdicts === EXIT.ok && handsOff(folded, decisions).length > 0 ? EXIT.blocked : verdicts;
       return code === EXIT.ok && problems.length > 0 ? EXIT.inconclusive : code;

@@ -188,6 +188,17 @@ export function viewProblems(observation: Observation): string[] {
   );
 }
 
+/** What is wrong with endpoints of clusters that are seen through others: worth a line to a person, and no more. */
+export function endpointProblems(observation: Observation): string[] {
+  return Object.values(observation.clusters).flatMap((view) =>
+    view.via === null
+      ? []
+      : view.endpoints
+          .filter((e) => !e.ok)
+          .map((e) => `cluster ${view.cluster}: ${e.error ?? `${e.endpoint} does not answer`}`),
+  );
+}
+
 /** The exit code of a run: the worst of what it has seen. */
 export function tickExitCode(result: TickResult): ExitCode {
   const outcomes = result.outcomes.map((o) => o.outcome.status);

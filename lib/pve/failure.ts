@@ -80,6 +80,8 @@ export function networkTrouble(error: unknown): { kind: 'network' | 'tls' | 'tim
   if (known !== undefined && !/before secure TLS connection/.test(messageOf(error)))
     return { kind: known.kind ?? 'network', text: known.text };
   const text = firstLine(messageOf(error));
+  if (/before secure TLS connection/.test(text))
+    return { kind: 'network', text: 'the connection was closed in the TLS handshake' };
   const [, odd] = /^Response does not match the HTTP\/1\.1 protocol \((.*)\)$/.exec(text) ?? [];
   if (odd !== undefined) return { kind: 'network', text: `it does not speak HTTP as it should (${odd})` };
   if (/wrong version number|packet length too long/i.test(text))

@@ -38,17 +38,21 @@ export function explainAnswer(answer: Answer): Sentence {
       outcome,
       failure: 'answer',
     };
+  if (answer.status >= 502 && answer.status <= 504)
+    return {
+      message: `${answer.what}: ${answer.endpoint} of cluster ${answer.cluster} answers ${`${answer.status} ${answer.raw}`.trim()}, which comes from something in front of the API`,
+      hint: 'give the nodes themselves as endpoints, not a proxy or load balancer',
+      outcome,
+      failure: 'answer',
+    };
   const said = answer.raw === '' ? `status ${answer.status}` : answer.raw;
   return {
     message: `${answer.what}: ${inWords(said, answer.what)}`,
-    hint: answer.status >= 502 && answer.status <= 504 ? PROXY_HINT : undefined,
+    hint: undefined,
     outcome,
     failure: 'answer',
   };
 }
-
-const PROXY_HINT =
-  'such an answer comes from a proxy in front of the API: give the nodes themselves as endpoints';
 
 function unauthorised({ cluster, who, raw }: Answer): { message: string; hint: string } {
   const said = raw === '' ? '401' : raw;

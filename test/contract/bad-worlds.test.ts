@@ -4,28 +4,40 @@ import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { PveApi } from '../../lib/pve/api.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { RequestError } from '../../lib/pve/failure.ts';
 import { client, json, SECRET, serve } from '../pve/harness.ts';
 import { rawServer } from './raw-server.ts';
 
 const TYPE = 'content-type: application/json;charset=UTF-8\r\n';
 
+/** Says something, and when the client's deadline is over: no machine is too slow for that. */
+type Behaviour = (write: (bytes: string | Buffer) => boolean, expire: () => void) => void;
+
+function deadlineByHand(): Clock & { expire: () => void } {
+  let over: () => void = () => undefined;
+  const deadline = new Promise<void>((resolve) => {
+    over = resolve;
+  });
+  return { now: () => Date.now(), sleep: () => deadline, expire: () => over() };
+}
+
 /** What the client makes of these bytes, and how many requests it took. */
 async function answeredWith<T>(
-  bytes: string | Buffer | ((write: (bytes: string | Buffer) => boolean, end: () => void) => void),
+  bytes: string | Buffer | Behaviour,
   call: (api: PveApi) => Promise<T>,
-  timeoutMs = 2000,
 ): Promise<{ result: T | RequestError; requests: number }> {
   let requests = 0;
+  const clock = deadlineByHand();
   const server = await rawServer((socket) => {
     socket.on('data', () => {
       requests++;
       const write = (text: string | Buffer): boolean => !socket.destroyed && socket.write(text);
-      if (typeof bytes === 'function') bytes(write, () => socket.end());
+      if (typeof bytes === 'function') bytes(write, clock.expire);
       else socket.end(bytes);
     });
   });
-  const api = client([server.endpoint], { timeoutMs });
+  const api = client([server.endpoint], { clock });
   try {
     const result = await call(api).catch((error: unknown) => {
       assert(error instanceof RequestError, `no RequestError: ${String(error)}`);
@@ -49,43 +61,41 @@ function withLength(body: string | Buffer, head = TYPE): Buffer {
   return http(`${head}content-length: ${Buffer.byteLength(body)}\r\n`, body);
 }
 
-/** Repeats a few bytes until the client hangs up. */
-function drip(first: string, more: string) {
-  return (write: (bytes: string) => boolean): void => {
+/** Repeats a few bytes until the client hangs up; its deadline comes after some of them. */
+function drip(first: string, more: string): Behaviour {
+  return (write, expire) => {
     write(first);
+    let drops = 0;
     const timer = setInterval(() => {
       if (!write(more)) clearInterval(timer);
-    }, 15);
+      drops++;
+      if (drops === 5) expire();
+    }, 10);
     timer.unref();
   };
 }
 
 interface World {
-  readonly bytes: Parameters<typeof answeredWith>[0];
+  readonly bytes: string | Buffer | Behaviour;
   readonly says: RegExp;
-  readonly timeoutMs?: number;
 }
 
 const BAD: Readonly<Record<string, World>> = {
   'headers that never end': {
     bytes: drip(`HTTP/1.1 200 OK\r\n${TYPE}`, 'x-slow: 1\r\n'),
-    says: /gave no complete answer: no answer within 300 ms/,
-    timeoutMs: 300,
+    says: /gave no complete answer: no answer within 5000 ms/,
   },
   'a status line that never ends': {
     bytes: drip('HTTP/1.1 2', '0'),
     says: /gave no complete answer: /,
-    timeoutMs: 300,
   },
   'a body that drips for ever': {
     bytes: drip(`HTTP/1.1 200 OK\r\n${TYPE}transfer-encoding: chunked\r\n\r\n`, '1\r\n \r\n'),
-    says: /gave no complete answer: no answer within 300 ms/,
-    timeoutMs: 300,
+    says: /gave no complete answer: no answer within 5000 ms/,
   },
   'informational answers for ever': {
     bytes: drip('', 'HTTP/1.1 102 Processing\r\n\r\n'),
     says: /gave no complete answer: /,
-    timeoutMs: 300,
   },
   'chunked garbage': {
     bytes: http(`${TYPE}transfer-encoding: chunked\r\n`, 'zz\r\n{"data":1}\r\n0\r\n\r\n'),
@@ -156,25 +166,23 @@ const BAD: Readonly<Record<string, World>> = {
   },
   'a 504 without a reason': {
     bytes: http('content-length: 0\r\n', '', '504 '),
-    says: /status 504/,
+    says: /answers 504, which comes from something in front of the API/,
   },
 };
 
-for (const [name, { bytes, says, timeoutMs }] of Object.entries(BAD))
+for (const [name, { bytes, says }] of Object.entries(BAD))
   test(`${name}: one sentence, one request, and a write stays open`, async () => {
-    const begun = performance.now();
-    const read = await answeredWith(bytes, version, timeoutMs);
+    const read = await answeredWith(bytes, version);
     assert(read.result instanceof RequestError, `it was taken: ${String(read.result)}`);
     assert.match(read.result.message, says);
     assert.doesNotMatch(read.result.message, /\n|undefined|\[object|HPE_|UND_ERR/);
     assert(!`${read.result.message}${read.result.hint ?? ''}`.includes(SECRET));
     assert.equal(read.requests, 1);
-    const write = await answeredWith(bytes, start, timeoutMs);
+    const write = await answeredWith(bytes, start);
     assert(write.result instanceof RequestError);
     // A redirect is an answer of something that did not do it; all else may have passed it on.
     assert.equal(write.result.outcome, /redirect/.test(name) ? 'refused' : 'unknown');
     assert.equal(write.requests, 1);
-    assert(performance.now() - begun < 3000);
   });
 
 test('what is odd but complete is taken', async () => {
@@ -194,7 +202,9 @@ test('what is odd but complete is taken', async () => {
     'keys that nobody knows': withLength('{"data":{"version":"8.4.21","new":{"a":[1]}},"total":1,"x":null}'),
     'one byte at a time': http(
       `${TYPE}transfer-encoding: chunked\r\n`,
-      `${[...'{"data":{"version":"8.4.21"}}'].map((c) => `1\r\n${c}\r\n`).join('')}0\r\n\r\n`,
+      `${Array.from('{"data":{"version":"8.4.21"}}')
+        .map((c) => `1\r\n${c}\r\n`)
+        .join('')}0\r\n\r\n`,
     ),
   };
   for (const [name, bytes] of Object.entries(odd))
@@ -244,26 +254,18 @@ test('a redirect is never followed: the other host sees nothing, the token least
 test('a bad endpoint in front of a good one: reads go on to the good one where no answer came', async (t) => {
   const good = await serve((_, response) => json(response, { version: '8.4.21' }));
   t.after(() => good.close());
-  const worlds = [
-    'chunked garbage',
-    'no HTTP at all',
-    'a header of a megabyte',
-    'a body that drips for ever',
-  ];
+  const worlds = ['chunked garbage', 'no HTTP at all', 'a header of a megabyte'];
   for (const name of worlds) {
     const world = BAD[name];
     assert(world !== undefined);
+    const clock = deadlineByHand();
     const bad = await rawServer((socket) => {
       socket.on('data', () => {
-        if (typeof world.bytes === 'function')
-          world.bytes(
-            (text) => !socket.destroyed && socket.write(text),
-            () => socket.end(),
-          );
-        else socket.end(world.bytes);
+        if (typeof world.bytes !== 'function') return socket.end(world.bytes);
+        return world.bytes((text) => !socket.destroyed && socket.write(text), clock.expire);
       });
     });
-    const api = client([bad.endpoint, good.endpoint], { timeoutMs: 300 });
+    const api = client([bad.endpoint, good.endpoint], { clock });
     try {
       assert.equal(await api.version(), '8.4.21', name);
     } finally {

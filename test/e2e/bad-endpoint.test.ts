@@ -57,7 +57,7 @@ async function listening(server: Server, sockets: Set<Socket>): Promise<number> 
 }
 
 describe('bad endpoints among good ones', () => {
-  test('check and check-and-failover are served by the good ones, and say one sentence of each bad one', async (t) => {
+  test('check and check-and-failover are served by the good ones; check says one sentence of each bad one', async (t) => {
     const stage = await openStage(t, { speed: 20 });
     const tls = await labCertificate(join(stage.dir, '.lab'), Date.now());
     const sockets = new Set<Socket>();
@@ -94,7 +94,10 @@ describe('bad endpoints among good ones', () => {
       assert.equal(ran.code, 0, told(ran));
       assert.match(ran.stdout, /4 of 4 containers healthy|healthy/, told(ran));
       const lines = ran.stderr.trimEnd().split('\n');
-      for (const [name, port] of ports) {
+      // What cron runs every minute does not say every minute which endpoint is down.
+      if (command === 'check-and-failover') assert.equal(ran.stderr, '');
+      else assert.equal(lines.length, ports.size, told(ran));
+      for (const [name, port] of command === 'check' ? ports : []) {
         const about = lines.filter((line) => line.includes(`:${port}`));
         assert.equal(about.length, 1, `${name} (port ${port}): ${told(ran)}`);
         assert.match(about[0] ?? '', /^warning: cluster home: /, told(ran));
