@@ -176,16 +176,21 @@ export class Vzdump {
           `INFO: guest is online again after ${Math.max(1, Math.round(core.since(at) / 1000))} seconds`,
         );
       }
-      await this.#unlock(node, vmid, pid);
+      await this.#unlock(worker, node, vmid);
     }
   }
 
-  /** The lock stays when quorum was lost meanwhile, and Proxmox still says OK. */
-  async #unlock(node: string, vmid: number, pid: number): Promise<void> {
+  /** The lock stays when quorum was lost meanwhile: a line in the log, and Proxmox still says OK. */
+  async #unlock(worker: Worker, node: string, vmid: number): Promise<void> {
     const { guests, nodes, cfs } = this.#world;
     await nodes.settled(node);
-    if (cfs.read(node, vmid) === null || !nodes.quorate(node)) return;
-    await guests.setLock(node, vmid, null, pid);
+    if (cfs.read(node, vmid) === null) return;
+    try {
+      await guests.setLock(node, vmid, null, worker.task.pid);
+    } catch (error) {
+      if (!(error instanceof TaskFailure)) throw error;
+      worker.log(error.message);
+    }
   }
 }
 

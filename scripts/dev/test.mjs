@@ -1,7 +1,7 @@
 // Bundles every test file (shared chunks, source maps) and runs them with Node's own test runner.
 // `npm test` runs all; `npm test -- inventory decide` only files whose path contains one of the words.
 import { build } from 'esbuild';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
@@ -24,6 +24,8 @@ if (!existsSync('dist/proxwarden.js') || process.env['PROXWARDEN_SKIP_BUILD'] ==
   if (built.status !== 0) process.exit(1);
 }
 const outdir = `.build/test-${process.pid}`;
+/** What the contract tests have covered, told at the end (test/contract/count.ts). */
+const counts = `${outdir}/counts.txt`;
 try {
   await build({
     entryPoints: files,
@@ -49,8 +51,9 @@ try {
       ...flags,
       ...files.map((f) => join(outdir, f.replace(/\.ts$/, '.js'))),
     ],
-    { stdio: 'inherit' },
+    { stdio: 'inherit', env: { ...process.env, PROXWARDEN_COUNTS: counts } },
   );
+  if (existsSync(counts)) console.log(`\nthe contract:\n${readFileSync(counts, 'utf8')}`);
   process.exitCode = run.status ?? 1;
 } finally {
   rmSync(outdir, { recursive: true, force: true });

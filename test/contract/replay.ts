@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -8,33 +8,9 @@ import type { LabRequest, LabResponse, WorldSpec } from '../../lib/lab/types.ts'
 import { VirtualClock } from '../../lib/lab/virtual-clock.ts';
 import { countingHex } from '../lab/world.ts';
 import { Normaliser } from './normalise.ts';
+import { recorded, type Entry } from './recordings.ts';
 
-const RECORDINGS = '../shared/pve/recordings';
-
-const Fields = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
-const Entry = z.object({
-  name: z.string(),
-  request: z
-    .object({
-      method: z.string(),
-      path: z.string(),
-      form: z.union([Fields, z.string()]).optional(),
-      query: z.union([Fields, z.string()]).optional(),
-      auth: z.string().optional(),
-    })
-    .optional(),
-  status: z.number().optional(),
-  statusText: z.string().optional(),
-  body: z.unknown().optional(),
-});
-export type Entry = z.infer<typeof Entry>;
-
-/** Whether the genuine recordings are there; they are not part of the repository. */
-export const haveRecordings = existsSync(RECORDINGS);
-
-export function recorded(file: string): Entry[] {
-  return z.array(Entry).parse(JSON.parse(readFileSync(join(RECORDINGS, `${file}.json`), 'utf8')));
-}
+type Form = NonNullable<NonNullable<Entry['request']>['form']>;
 
 /** A stretch of recordings that is replayed in one lab. */
 export interface Part {
@@ -42,9 +18,9 @@ export interface Part {
   readonly world: WorldSpec;
   /** Epoch seconds at which the lab starts. */
   readonly start: number;
-  /** What happened on the genuine cluster outside of the API, before the entry of that name. */
+  /** What happened on the genuine cluster outside of the API, before the entry of that name (or `#index`). */
   readonly before?: Readonly<Record<string, (replay: Replay) => Promise<void> | void>>;
-  /** Entries that can't be replayed, by a pattern of `file: name`, each with the reason. */
+  /** Entries that can't be replayed, by a pattern of `file: name` or of `file#index`, each with the reason. */
   readonly skip: readonly (readonly [pattern: RegExp, reason: string])[];
   /** The authorization header of an entry, or TICKET; default: as recorded. */
   readonly auth?: (file: string, entry: Entry) => string | undefined;
@@ -111,17 +87,21 @@ export class Replay {
   }
 
   async run(): Promise<readonly Outcome[]> {
-    for (const file of this.part.files) for (const entry of recorded(file)) await this.#entry(file, entry);
+    for (const file of this.part.files)
+      for (const [index, entry] of recorded(file).entries()) await this.#entry(file, index, entry);
     this.lab.close();
     rmSync(this.configDir, { recursive: true });
     return this.outcomes;
   }
 
-  async #entry(file: string, entry: Entry): Promise<void> {
+  async #entry(file: string, index: number, entry: Entry): Promise<void> {
     const where = `${file}: ${entry.name}`;
     await this.part.before?.[entry.name]?.(this);
+    await this.part.before?.[`#${index}`]?.(this);
     if (entry.request === undefined) return this.#skip(where, 'a shell step or a timeline, no request');
-    const reason = this.part.skip.find(([pattern]) => pattern.test(where))?.[1];
+    const reason = this.part.skip.find(
+      ([pattern]) => pattern.test(where) || pattern.test(`${file}#${index}`),
+    )?.[1];
     if (reason !== undefined) return this.#skip(where, reason);
     if (/\/status-poll-\d+$/.test(entry.name))
       return this.#skip(where, 'a poll of a running task: chance decides what it sees');
@@ -259,17 +239,14 @@ function bodyOf(answer: LabResponse): unknown {
   }
 }
 
-function encode(fields: z.infer<typeof Fields> | string): string {
+function encode(fields: Form): string {
   if (typeof fields === 'string') return fields;
   return new URLSearchParams(
     Object.entries(fields).map(([key, value]): [string, string] => [key, String(value)]),
   ).toString();
 }
 
-function bodyText(
-  name: string,
-  form: z.infer<typeof Fields> | string | undefined,
-): { body: string; type: string } {
+function bodyText(name: string, form: Form | undefined): { body: string; type: string } {
   const body = form === undefined ? '' : encode(form);
   if (name === 'text/plain body') return { body, type: 'text/plain' };
   // A form that is one text is a body of another kind: JSON, good or broken.

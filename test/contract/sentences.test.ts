@@ -10,6 +10,7 @@ import { PveError } from '../../lib/errors.ts';
 import { RequestError } from '../../lib/pve/failure.ts';
 import { waitForTask } from '../../lib/pve/task.ts';
 import { client, jumpingClock, refuse, serve } from '../pve/harness.ts';
+import { count } from './count.ts';
 import { replies, SKIP_WITHOUT, type Reply } from './recordings.ts';
 
 const FILE = 'test/contract/sentences.txt';
@@ -88,6 +89,6 @@ test('every recorded error text is one sentence that says what to do', SKIP_WITH
   const text = `${lines.join('\n').replaceAll('http://127.0.0.1', 'https://pve1')}\n`;
   if (process.env['RECORD'] === '1') writeFileSync(FILE, text);
   assert.equal(text, readFileSync(FILE, 'utf8'));
-  t.diagnostic(`${errors.length} different errors and ${tasks.length} failed tasks, each with its sentence`);
+  count(t, `${errors.length} different errors and ${tasks.length} failed tasks, each with its sentence`);
   assert(errors.length > 70 && tasks.length > 15);
 });
