@@ -16,9 +16,9 @@ export function freshBackupGate(
 ): Gate {
   const { node, vmid } = current;
   const storage = view.storages.find((s) => s.node === node && s.storage === id);
-  const fix = `make storage ${id} usable on ${node} (\`pvesm status\` there), or correct backup.storage`;
+  const fix = `compare backup.storage with \`pvesm status\` on ${node}; the token needs Datastore.Audit on it`;
   if (storage === undefined)
-    return fail('backup', `${node} does not see the backup storage ${id}, so no fresh one can be made`, fix);
+    return fail('backup', `${node} can't see the backup storage ${id}, so no fresh one can be made`, fix);
   if (!storage.active)
     return fail('backup', `storage ${id} is not active on ${node}, so no fresh one can be made`, fix);
   if (!storage.content.includes('backup'))

@@ -168,7 +168,7 @@ test('a backup server takes in only what has changed: it blocks when it is full'
 });
 
 test('a storage that the source’s node cannot use', () => {
-  assert.match(room({ node: 'pve9' }).evidence, /pve1 does not see the backup storage nas/);
+  assert.match(room({ node: 'pve9' }).evidence, /pve1 can't see the backup storage nas/);
   assert.match(room({ active: false }).evidence, /not active on pve1/);
   assert.match(room({ content: ['rootdir'] }).evidence, /takes no backups/);
 });

@@ -26,7 +26,7 @@ describe('storages, vmids and plans', { concurrency: 2 }, () => {
     assert.equal(target.code, 4, told(target));
     assert.match(
       target.stderr,
-      /home\/pve3: it can't see the backup storage nowhere.*\n {2}→ compare backup\.storage/,
+      /backup: pve1 can't see the backup storage nowhere.*\n {2}→ compare backup\.storage/,
     );
     const backup = await run(nowhere, 'backup', 'web');
     assert.equal(backup.code, 1, told(backup));
