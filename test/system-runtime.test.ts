@@ -1,10 +1,12 @@
 /** Connections to API endpoints: certificates are checked before a byte of a request is sent. */
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { connect, type SecureContextOptions, type TLSSocket } from 'node:tls';
 import { InputError, PveError } from '../lib/errors.ts';
 import type { Tls } from '../lib/inventory/types.ts';
 import { systemRuntime } from '../lib/system-runtime.ts';
@@ -18,13 +20,13 @@ interface Api {
   readonly requests: () => number;
   readonly handshakes: () => number;
   readonly bytes: () => number;
+  readonly resumed: () => number;
 }
 
 /** An HTTPS server; `bytes` counts decrypted bytes that clients sent. */
 async function api(t: TestContext, id: Identity, version?: Version, close = false): Promise<Api> {
-  const count = { requests: 0, handshakes: 0, bytes: 0 };
-  const options = { ...id, ...(version === undefined ? {} : { minVersion: version, maxVersion: version }) };
-  const server = createServer(options, (_request, response) => {
+  const count = { requests: 0, handshakes: 0, bytes: 0, resumed: 0 };
+  const server = createServer(secured(id, version), (_request, response) => {
     count.requests += 1;
     // Closing after each answer makes the client handshake again, which is where it could resume a session.
     if (close) response.setHeader('connection', 'close');
@@ -32,6 +34,7 @@ async function api(t: TestContext, id: Identity, version?: Version, close = fals
   });
   server.on('secureConnection', (socket) => {
     count.handshakes += 1;
+    if (socket.isSessionReused()) count.resumed += 1;
     socket.on('data', (chunk: Buffer) => (count.bytes += chunk.length));
     socket.on('error', () => socket.destroy());
   });
@@ -42,6 +45,18 @@ async function api(t: TestContext, id: Identity, version?: Version, close = fals
     requests: () => count.requests,
     handshakes: () => count.handshakes,
     bytes: () => count.bytes,
+    resumed: () => count.resumed,
+  };
+}
+
+const TICKET_KEYS = randomBytes(48);
+
+/** A session that began under one certificate can be resumed under another: the keys of session tickets stay. */
+function secured(id: Identity, version?: Version): SecureContextOptions & { ticketKeys: Buffer } {
+  return {
+    ...id,
+    ticketKeys: TICKET_KEYS,
+    ...(version === undefined ? {} : { minVersion: version, maxVersion: version }),
   };
 }
 
@@ -75,7 +90,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     const get = await connectionTo(t, server.endpoint, { kind: 'fingerprint', sha256: [fingerprint(right)] });
     assert.equal(await get(), 'ok');
     assert.equal(await get(), 'ok');
-    server.server.setSecureContext(wrong);
+    server.server.setSecureContext(secured(wrong, version));
     const before = server.bytes();
     await assert.rejects(get(), (error) => {
       assert.ok(error instanceof PveError);
@@ -91,9 +106,37 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     await assert.rejects(get(), PveError);
     assert.equal(server.requests(), 2);
     assert.equal(server.bytes(), before);
-    server.server.setSecureContext(right);
+    assert.equal(server.resumed(), 0);
+    server.server.setSecureContext(secured(right, version));
     assert.equal(await get(), 'ok');
   });
+}
+
+for (const version of ['TLSv1.2', 'TLSv1.3'] as const)
+  test(`${version}: the server of these tests does resume sessions, also after its certificate has changed`, async (t) => {
+    const [right, wrong] = [await identity(), await identity()];
+    const server = await api(t, right, version, true);
+    const session = await handshake(server);
+    server.server.setSecureContext(secured(wrong, version));
+    await handshake(server, session);
+    assert.equal(server.resumed(), 1);
+  });
+
+/** Connects as a client that keeps sessions would, and returns the session. */
+async function handshake({ endpoint }: Api, session?: Buffer): Promise<Buffer> {
+  const { hostname, port } = new URL(endpoint);
+  const socket: TLSSocket = connect({
+    host: hostname,
+    port: Number(port),
+    rejectUnauthorized: false,
+    ...(session === undefined ? {} : { session }),
+  });
+  const kept: Buffer[] = [];
+  socket.on('session', (given: Buffer) => kept.push(given));
+  socket.end('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+  socket.resume();
+  await once(socket, 'close');
+  return kept.at(-1) ?? Buffer.alloc(0);
 }
 
 test('fingerprint: of several pinned certificates each is accepted, others are not', async (t) => {

@@ -91,6 +91,8 @@ export interface Identity {
 export async function identity(
   options: {
     names?: readonly string[];
+    /** Addresses that it is for, beside its names. */
+    addresses?: readonly string[];
     from?: number;
     until?: number;
     ca?: Identity;
@@ -110,7 +112,10 @@ export async function identity(
         name: 'subjectAltName',
         altNames: [
           ...(options.names ?? ['localhost']).map((value) => ({ type: 2 as const, value })),
-          ...(options.names === undefined ? [{ type: 7 as const, ip: '127.0.0.1' }] : []),
+          ...(options.addresses ?? (options.names === undefined ? ['127.0.0.1'] : [])).map((ip) => ({
+            type: 7 as const,
+            ip,
+          })),
         ],
       },
     ],
