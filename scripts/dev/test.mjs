@@ -1,9 +1,11 @@
 // Bundles every test file (shared chunks, source maps) and runs them with Node's own test runner.
+// What they print and write is looked through for their secrets (leaks.mjs).
 // `npm test` runs all; `npm test -- inventory decide` only files whose path contains one of the words.
 import { build } from 'esbuild';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 function walk(dir) {
   return readdirSync(dir, { withFileTypes: true }).flatMap((e) =>
@@ -26,6 +28,7 @@ if (!existsSync('dist/proxwarden.js') || process.env['PROXWARDEN_SKIP_BUILD'] ==
 const outdir = `.build/test-${process.pid}`;
 /** What the contract tests have covered, told at the end (test/contract/count.ts). */
 const counts = `${outdir}/counts.txt`;
+const leaks = resolve(outdir, 'leaks');
 try {
   await build({
     entryPoints: files,
@@ -42,19 +45,28 @@ try {
     logLevel: 'warning',
     define: { PROXWARDEN_VERSION: '"test"' },
   });
+  mkdirSync(outdir, { recursive: true });
+  writeFileSync(leaks, '');
   const run = spawnSync(
     process.execPath,
     [
       '--enable-source-maps',
+      '--import',
+      pathToFileURL(resolve('scripts/dev/leaks.mjs')).href,
       '--test',
       '--test-concurrency=4',
       ...flags,
       ...files.map((f) => join(outdir, f.replace(/\.ts$/, '.js'))),
     ],
-    { stdio: 'inherit', env: { ...process.env, PROXWARDEN_COUNTS: counts } },
+    { stdio: 'inherit', env: { ...process.env, PROXWARDEN_COUNTS: counts, PROXWARDEN_LEAKS: leaks } },
   );
   if (existsSync(counts)) console.log(`\nthe contract:\n${readFileSync(counts, 'utf8')}`);
   process.exitCode = run.status ?? 1;
+  const found = [...new Set(readFileSync(leaks, 'utf8').split('\n').filter(Boolean))];
+  if (found.length > 0) {
+    console.error(`secrets of tests have leaked:\n  ${found.join('\n  ')}`);
+    process.exitCode = 1;
+  }
 } finally {
   rmSync(outdir, { recursive: true, force: true });
 }

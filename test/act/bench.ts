@@ -22,6 +22,7 @@ import { openState } from '../../lib/state/store.ts';
 import type { Event } from '../../lib/tell/events.ts';
 import { backupOf, MINUTE, NOW } from '../decide/parts.ts';
 import { world, type World } from '../decide/world.ts';
+import { password } from '../secrets.ts';
 import { fakeApi } from './fake-pve.ts';
 import { FakePve } from './fake-world.ts';
 
@@ -56,7 +57,7 @@ export class ActBench {
     let hex = 0;
     const runtime: Runtime = {
       clock: this.clock,
-      env: { PLUG_PASSWORD: 'hunter2' },
+      env: { PLUG_PASSWORD: password('plug') },
       randomHex: (bytes) => (hex += 1).toString(16).padStart(bytes * 2, '0'),
       dispatcher: () => Promise.reject(new Error('no network in this test')),
       httpDispatcher: () =>

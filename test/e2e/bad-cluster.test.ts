@@ -18,6 +18,7 @@ import {
   told,
   type Ran,
 } from './stage.ts';
+import { tokenSecret } from '../secrets.ts';
 
 const ENDPOINTS = /(?: {4}- https:.*\n)+/;
 
@@ -32,7 +33,7 @@ async function listen(server: Server, t: { after(end: () => void): void }): Prom
 describe('the API', { concurrency: 2 }, () => {
   test('a wrong token: refused in words that name it, never its secret', async (t) => {
     const stage = await openStage(t, { speed: 20 });
-    const wrong = '11111111-2222-4333-8444-555555555555';
+    const wrong = tokenSecret(1);
     keepSecret(wrong);
     const dir = stage.inventory('wrong', (yaml) => yaml);
     writeFileSync(join(dir, '.lab', 'token'), `proxwarden@pve!lab=${wrong}\n`);

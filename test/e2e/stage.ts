@@ -17,12 +17,14 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FailedError } from '../../lib/errors.ts';
 import { labUp, type RunningLab } from '../../lib/lab/control.ts';
-import { exampleInventory, examplePorts } from '../../lib/lab/example.ts';
+import { EXAMPLE_TOKEN_ID, exampleInventory, examplePorts } from '../../lib/lab/example.ts';
 import type { WorldSpec } from '../../lib/lab/types.ts';
 import { freePort } from '../lab/sockets.ts';
+import { tokenSecret } from '../secrets.ts';
 
 /** Where `npm run build` puts it; another build can be tested by naming it. */
 export const COMMAND = resolve(process.env['PROXWARDEN_BIN'] ?? 'dist/proxwarden.js');
@@ -50,6 +52,15 @@ export interface Options {
   readonly limitMs?: number;
 }
 
+/** Makes a command look for secrets in what it does itself, as these tests do: scripts/dev/leaks.mjs. */
+export const WATCHED: Readonly<Record<string, string>> =
+  process.env['PROXWARDEN_LEAKS'] === undefined
+    ? {}
+    : {
+        PROXWARDEN_LEAKS: process.env['PROXWARDEN_LEAKS'],
+        NODE_OPTIONS: `--import ${pathToFileURL(resolve('scripts/dev/leaks.mjs')).href}`,
+      };
+
 /** Must not be printed by any process. */
 const secrets = new Set<string>();
 
@@ -62,7 +73,7 @@ export async function proxwarden(words: readonly string[], options: Options = {}
   const begun = performance.now();
   const child = spawn(process.execPath, [COMMAND, ...words], {
     cwd: options.cwd ?? tmpdir(),
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...options.env },
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...WATCHED, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const limit = setTimeout(() => child.kill('SIGKILL'), options.limitMs ?? 60_000);
@@ -142,13 +153,12 @@ export async function openStage(t: Ends, options: StageOptions = {}): Promise<St
   const yaml = (portBase: number): string => edit(quick(exampleInventory(portBase)));
   mkdirSync(dir);
   cpSync(join('inventory', 'example', 'hooks'), join(dir, 'hooks'), { recursive: true });
+  // The lab keeps a token that is there.
+  const secret = tokenSecret();
+  mkdirSync(join(dir, '.lab'), { mode: 0o700 });
+  writeFileSync(join(dir, '.lab', 'token'), `${EXAMPLE_TOKEN_ID}=${secret}\n`, { mode: 0o600 });
   const [running, portBase] = await up(dir, { ...options, speed }, yaml);
   const { lab } = running;
-  const secret =
-    readFileSync(join(dir, '.lab', 'token'), 'utf8')
-      .trim()
-      .split('=')[1] ?? '';
-  assert.match(secret, /^[0-9a-f-]{36}$/);
   keepSecret(secret);
   t.after(async () => {
     await running.close();

@@ -12,6 +12,7 @@ import { ActBench } from '../act/bench.ts';
 import { PLUG_CONFIG } from '../act/plug.ts';
 import { at, HOUR, NOW } from '../decide/parts.ts';
 import { dueWorld, world, type World } from '../decide/world.ts';
+import { password } from '../secrets.ts';
 
 const PLANNED = { mode: 'planned' } as const;
 
@@ -70,7 +71,7 @@ for (const [what, w] of explained)
   });
 
 test('rule 10, no secret leaves: not by state, journal, events, errors or a child’s environment', async (t) => {
-  const secret = 'hunter2';
+  const secret = password('plug');
   const encoded = Buffer.from(`admin:${secret}`).toString('base64');
   const hook = { path: '/hooks/x', args: [], timeoutMs: 1000 };
   const bench = new ActBench(t, { hooks: { before: [hook], after: [hook] } }, (w) => {

@@ -2,13 +2,14 @@
 import * as z from 'zod';
 import type { StorageSpec, TokenSpec, WorldSpec } from '../../../lib/lab/types.ts';
 import { parseDuration } from '../../../lib/units.ts';
+import { tokenSecret } from '../../secrets.ts';
 
 /** No scenario may ever show it, nor leave it in a file. */
-export const SECRET = 'c0ffee00-5ec2-4e70-8000-000000000000';
+export const SECRET = tokenSecret();
 const TOKEN_ID = 'proxwarden@pve!ha';
 export const TOKEN = `${TOKEN_ID}=${SECRET}`;
 /** A person's: may do everything. */
-const ADMIN = { id: 'admin@pve!gui', secret: 'a-persons-own' };
+const ADMIN = { id: 'admin@pve!gui', secret: tokenSecret(1) };
 export const ADMIN_TOKEN = `${ADMIN.id}=${ADMIN.secret}`;
 
 const ALL_MEMORY_MIB = 8192;
