@@ -45,8 +45,11 @@ export function assess(inventory: Inventory, observation: Observation, state: St
     containers.map((c) => [c.name, incarnationsOf(c, observation, state.containers[c.name])]),
   );
   const current = new Map([...found].map(([name, i]) => [name, i.current]));
-  const run = runHealth(inventory, observation, current);
+  const runs = new Map(
+    Object.keys(inventory.clusters).map((name) => [name, runHealth(inventory, observation, current, name)]),
+  );
   return containers.map((container) => {
+    const run = runs.get(container.cluster) ?? runHealth(inventory, observation, current, container.cluster);
     const incarnations = found.get(container.name) ?? {
       current: null,
       superseded: [],

@@ -2,15 +2,20 @@
 import type { Container, Inventory } from '../inventory/types.ts';
 import type { Incarnation, Observation, ProbeResult, Verdict } from './model.ts';
 
-/** Facts that hold for the whole run, and not for one container. */
+/** What the whole run says about the runner's own network, as far as it concerns one cluster. */
 export interface RunHealth {
   /** Fewer than half of the canaries answer: the runner's own network is in doubt. */
   readonly canariesLost: boolean;
-  readonly canaries: { readonly answering: number; readonly total: number };
+  readonly canaries: Share;
   /** Most containers on nodes that are not known offline fail together. */
   readonly massFailure: boolean;
-  readonly failingOnLiveNodes: number;
-  readonly onLiveNodes: number;
+  readonly onLiveNodes: Share;
+}
+
+/** So many of so many: canaries that answer, containers that fail. */
+interface Share {
+  readonly count: number;
+  readonly total: number;
 }
 
 /** Whether the container's probes say that the service answers, by `require: all|any`. */
@@ -33,33 +38,76 @@ export function knownOffline(observation: Observation, cluster: string, node: st
   return view.nodes.find((n) => n.name === node)?.online === false;
 }
 
-/** The facts of the whole run. `current` gives each container's current incarnation. */
+/**
+ * The facts of the run for one cluster; `current` gives each container's current incarnation. A cluster that cannot be
+ * seen at all is in trouble of its own, which must not hold up the others: its canaries and containers are left out.
+ * And another cluster that is well must not hide that all of this one fails: what is counted over all the clusters that
+ * are seen is counted for this one alone, too, and either is enough.
+ */
 export function runHealth(
   inventory: Inventory,
   observation: Observation,
   current: ReadonlyMap<string, Incarnation | null>,
+  cluster: string,
 ): RunHealth {
-  const answering = observation.canaries.filter((c) => c.ok).length;
-  const total = observation.canaries.length;
-  let onLiveNodes = 0;
-  let failing = 0;
+  const seen = (name: string): boolean => name === cluster || observation.clusters[name]?.via != null;
+  const canaries = [
+    answering(canariesOf(inventory, observation, seen, cluster)),
+    answering(canariesOf(inventory, observation, (name) => name === cluster, cluster)),
+  ];
+  const lost = canaries.find(({ count, total }) => total > 0 && count * 2 < total);
+  const failing = [seen, (name: string) => name === cluster].map((counts) =>
+    failingOnLiveNodes(inventory, observation, current, counts),
+  );
+  const mass = failing.find(({ count, total }) => count >= 2 && count * 2 > total);
+  const none = { count: 0, total: 0 };
+  return {
+    canariesLost: lost !== undefined,
+    canaries: lost ?? canaries[0] ?? none,
+    massFailure: mass !== undefined,
+    onLiveNodes: mass ?? failing[0] ?? none,
+  };
+}
+
+/** Those of the clusters that count. A cluster without canaries of its own rests on everybody's. */
+function canariesOf(
+  inventory: Inventory,
+  observation: Observation,
+  counts: (cluster: string) => boolean,
+  cluster: string,
+): readonly ProbeResult[] {
+  if ((inventory.clusters[cluster]?.canaries ?? []).length === 0) return observation.canaries;
+  const clusters = Object.values(inventory.clusters);
+  return observation.canaries.filter(({ probe }) => {
+    const owners = clusters.filter(({ canaries }) => canaries.some(({ label }) => label === probe));
+    return owners.length === 0 || owners.some(({ name }) => counts(name));
+  });
+}
+
+function answering(canaries: readonly ProbeResult[]): Share {
+  return { count: canaries.filter((c) => c.ok).length, total: canaries.length };
+}
+
+function failingOnLiveNodes(
+  inventory: Inventory,
+  observation: Observation,
+  current: ReadonlyMap<string, Incarnation | null>,
+  counts: (cluster: string) => boolean,
+): Share {
+  let total = 0;
+  let count = 0;
   for (const container of Object.values(inventory.containers)) {
     // Only what was probed in this run can speak of the runner's network.
     if (container.mode === 'off' || observation.probes[container.name] === undefined) continue;
+    if (!counts(container.cluster)) continue;
     const at = current.get(container.name) ?? null;
     if (at !== null && knownOffline(observation, at.cluster, at.node)) continue;
     // A stopped container is explained by the cluster, so it says nothing about the runner's network.
     if (at !== null && isStopped(observation, at)) continue;
-    onLiveNodes += 1;
-    if (!probesPass(container, observation.probes[container.name] ?? [])) failing += 1;
+    total += 1;
+    if (!probesPass(container, observation.probes[container.name] ?? [])) count += 1;
   }
-  return {
-    canariesLost: total > 0 && answering * 2 < total,
-    canaries: { answering, total },
-    massFailure: failing >= 2 && failing * 2 > onLiveNodes,
-    failingOnLiveNodes: failing,
-    onLiveNodes,
-  };
+  return { count, total };
 }
 
 function isStopped(observation: Observation, at: Incarnation): boolean {
@@ -91,7 +139,7 @@ export function verdictOf(
   if (run.canariesLost)
     return {
       kind: 'inconclusive',
-      reason: `${failed}, but only ${run.canaries.answering} of ${run.canaries.total} canaries answer: the runner's own network is in doubt`,
+      reason: `${failed}, but only ${run.canaries.count} of ${run.canaries.total} canaries answer: the runner's own network is in doubt`,
     };
   if (current === null)
     return {
@@ -111,7 +159,7 @@ export function verdictOf(
     if (run.massFailure)
       return {
         kind: 'inconclusive',
-        reason: `${failed}, but so do ${run.failingOnLiveNodes} of ${run.onLiveNodes} containers on live nodes: more likely the runner's trouble`,
+        reason: `${failed}, but so do ${run.onLiveNodes.count} of ${run.onLiveNodes.total} containers on live nodes: more likely the runner's trouble`,
       };
     return { kind: 'unhealthy', reason: failed };
   }

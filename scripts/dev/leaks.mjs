@@ -23,8 +23,8 @@ const forms = MARKS.flatMap((mark) => [
 ]);
 const report = process.env['PROXWARDEN_LEAKS'];
 const isCommand = basename(process.argv[1] ?? '') === 'proxwarden.js';
-const { appendFileSync, readlinkSync } = fs;
-const append = appendFileSync.bind(fs);
+// As they are before they are watched.
+const { closeSync, openSync, readlinkSync, writeSync } = fs;
 
 function textOf(data) {
   if (typeof data === 'string') return data;
@@ -37,17 +37,17 @@ function holds(text) {
   return forms.some((form) => text.includes(form));
 }
 
-/** Notes a leak. The secret itself is cut out: what this says ends up in the log of a test run. */
+/** Notes a leak, and what was around it but for the secret: what this says ends up in the log of a test run. */
 function found(where, text) {
   const at = Math.min(...forms.map((form) => text.indexOf(form)).filter((index) => index >= 0));
   const around = text
-    .slice(Math.max(0, at - 120), at)
+    .slice(Math.max(0, at - 160), Math.max(0, at - 40))
     .split('\n')
     .at(-1);
-  append(
-    report,
-    `${where}: ${JSON.stringify(`${around.slice(0, -40)}…***`)} (${process.argv.slice(1, 4).join(' ')})\n`,
-  );
+  const line = `${where}: ${JSON.stringify(`${around}…`)} (${process.argv.slice(1, 4).join(' ')})`;
+  const file = openSync(report, 'a');
+  writeSync(file, `${forms.reduce((clean, form) => clean.replaceAll(form, '***'), line)}\n`);
+  closeSync(file);
 }
 
 const tails = new Map();

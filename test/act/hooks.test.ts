@@ -6,6 +6,7 @@ import { execFile } from '../../lib/exec.ts';
 import type { Operation } from '../../lib/state/model.ts';
 import { dueWorld } from '../decide/world.ts';
 import { script } from '../observe/probe-helpers.ts';
+import { password } from '../secrets.ts';
 import { ActBench } from './bench.ts';
 
 const HOOK = { path: '/hooks/notify', args: ['--loud', '$(id)'], timeoutMs: 1000 };
@@ -76,7 +77,7 @@ test('a real hook: nothing is inherited, no shell sees its arguments', async (t)
   );
   const context = operation(new ActBench(t));
   const real: OperationContext = { ...context, runtime: { ...context.runtime, exec: execFile } };
-  process.env['SECRET'] = 'hunter2';
+  process.env['SECRET'] = password('hook');
   t.after(() => delete process.env['SECRET']);
   await assert.rejects(
     runHooks(real, 'before', [{ path: file, args: ['$(id); `id`'], timeoutMs: 5000 }]),

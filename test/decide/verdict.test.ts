@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assess } from '../../lib/decide/decide.ts';
 import type { Verdict } from '../../lib/decide/model.ts';
+import type { Inventory } from '../../lib/inventory/types.ts';
 import { probesPass } from '../../lib/decide/verdict.ts';
 import { containerOf, NOW, probeOf } from './parts.ts';
 import { world, type World } from './world.ts';
@@ -258,4 +259,103 @@ test('require: all wants every probe, any wants one, and no probe is no pass', (
   assert.equal(probesPass(containerOf({ require: 'any' }), [probeOf('refused')]), false);
   assert.equal(probesPass(containerOf({ require: 'all' }), []), false);
   assert.equal(probesPass(containerOf({ require: 'any' }), []), false);
+});
+
+/** Another cluster, `away`, with `total` containers of which `failing` fail, and a canary of its own. */
+function besideAnother(
+  w: World,
+  { seen, failing, total }: { seen: boolean; failing: number; total: number },
+): ReturnType<typeof assess> {
+  const { inventory, observation } = w;
+  const home = inventory.clusters['home'];
+  const view = observation.clusters['home'];
+  assert.ok(home !== undefined && view !== undefined);
+  const canary = (label: string) =>
+    ({ kind: 'ping', host: label, label, timeoutMs: 1, attempts: 1 }) as const;
+  const names = Array.from({ length: total }, (_, index) => `a${index}`);
+  const all: Inventory = {
+    ...inventory,
+    clusters: {
+      home: { ...home, canaries: [canary('ping home')] },
+      away: { ...home, name: 'away', canaries: [canary('ping away'), canary('ping far')] },
+    },
+    containers: {
+      ...inventory.containers,
+      ...Object.fromEntries(
+        names.map((name, index) => [name, containerOf({ name, vmid: 200 + index, cluster: 'away' })]),
+      ),
+    },
+  };
+  const probes = Object.fromEntries(
+    names.map((name, index) => [name, [probeOf(index < failing ? 'silent' : 'ok')]]),
+  );
+  return assess(
+    all,
+    {
+      ...observation,
+      canaries: [
+        probeOf('ok', 'ping home'),
+        probeOf(seen ? 'ok' : 'silent', 'ping away'),
+        probeOf(seen ? 'ok' : 'silent', 'ping far'),
+      ],
+      probes: { ...observation.probes, ...probes },
+      clusters: {
+        ...observation.clusters,
+        away: seen
+          ? { ...view, cluster: 'away', guests: [], details: [], lineages: [] }
+          : { ...view, cluster: 'away', via: null, quorate: false, nodes: [], guests: [], details: [] },
+      },
+    },
+    w.state,
+  );
+}
+
+function kindOf(found: ReturnType<typeof assess>, name: string): string | undefined {
+  return found.find((a) => a.container.name === name)?.verdict.kind;
+}
+
+test('a cluster that cannot be seen at all does not hold up another, with all its canaries and containers', () => {
+  const found = besideAnother(neighbours(world().answers('dns', 'refused'), 0), {
+    seen: false,
+    failing: 9,
+    total: 9,
+  });
+  assert.deepEqual([kindOf(found, 'dns'), kindOf(found, 'a0')], ['unhealthy', 'inconclusive']);
+});
+
+test('most containers of all the clusters that are seen fail: inconclusive', () => {
+  const found = besideAnother(neighbours(world().answers('dns', 'refused'), 0), {
+    seen: true,
+    failing: 9,
+    total: 9,
+  });
+  assert.equal(kindOf(found, 'dns'), 'inconclusive');
+});
+
+test('another cluster that is well does not hide that most of this one fails together', () => {
+  const found = besideAnother(neighbours(world().answers('dns', 'refused'), 3), {
+    seen: true,
+    failing: 0,
+    total: 20,
+  });
+  assert.equal(kindOf(found, 'dns'), 'inconclusive');
+});
+
+test('a cluster without canaries of its own rests on those of the others', () => {
+  const w = neighbours(world().answers('dns', 'refused'), 0);
+  const { inventory, observation, state } = w;
+  const home = inventory.clusters['home'];
+  assert.ok(home !== undefined);
+  const label = 'ping away';
+  const away = {
+    ...home,
+    name: 'away',
+    canaries: [{ kind: 'ping', host: 'x', label, timeoutMs: 1, attempts: 1 }] as const,
+  };
+  const found = assess(
+    { ...inventory, clusters: { home: { ...home, canaries: [] }, away } },
+    { ...observation, canaries: [probeOf('silent', label)] },
+    state,
+  );
+  assert.equal(kindOf(found, 'dns'), 'inconclusive');
 });
