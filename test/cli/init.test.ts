@@ -81,7 +81,7 @@ test('one confirmation is enough: the trusted node knows the certificates of the
     asker,
   );
   assert.deepEqual(asker.questions, ['Is it the same there?']);
-  assert.ok(told.includes(pins['pve1'] ?? ''), told);
+  assert.ok(told.replaceAll(/\s+/g, '').includes(pins['pve1'] ?? ''), told);
   const inventory = loadInventory(dir, { env: {} });
   const home = inventory.clusters['home'];
   // pve3 is silent at the cluster's own address; it is listed, and known by its certificate when it comes back.

@@ -88,12 +88,12 @@ describe('init', { concurrency: 3 }, () => {
         [/Is it the same there\? \[yes\/no\]/, 'yes'],
         [/Where is the API token\?/, ''],
         [/API token, USER@REALM!NAME=SECRET \(it is not shown\):/, literal],
-        [/A file for the token.*home\.token\]/, file],
+        [/File for the token \(mode 600\).*home\.token\]/, file],
       ],
       { cwd: stage.folder },
     );
     assert.equal(code, 0, screen);
-    assert.ok(screen.includes(pin), screen);
+    assert.ok(screen.includes(pin.slice(0, 48)) && screen.includes(pin.slice(48)), screen);
     assert.ok(!screen.includes(stage.secret.slice(0, 8)), 'the secret was echoed');
     assert.match(screen, /wrote asked\/home\.yaml[^]*wrote .*home\.token: the API token, mode 600/);
     assert.equal(readFileSync(file, 'utf8'), `${literal}\n`);

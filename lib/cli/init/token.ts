@@ -20,7 +20,7 @@ export async function obtainToken(context: InitContext): Promise<Token> {
   const { flags, asker } = context;
   if (flags.token !== undefined) return { ref: flags.token, value: readRef(flags.token, context) };
   if (asker === null) throw new InputError('--token is missing');
-  const given = await asker.ask('Where is the API token? env:NAME or file:PATH; nothing: type it now');
+  const given = await asker.ask('Where is the API token? env:NAME or file:PATH, or Enter to type it now:');
   if (given !== '') return { ref: given, value: readRef(given, context) };
   const value = await asker.secret('API token, USER@REALM!NAME=SECRET (it is not shown):');
   if (value === '') throw new InputError('no token was given; nothing was written');
@@ -75,10 +75,7 @@ export async function keepToken(
   const { asker, flags, invocation, dir } = context;
   if (asker === null || flags.dryRun) return { ref: `env:${variable}`, file: null };
   const usual = join(usualFolder(), `${cluster}.token`);
-  const answer = await asker.ask(
-    `A file for the token, readable by you alone; - for none: then ${variable} has to hold it`,
-    usual,
-  );
+  const answer = await asker.ask(`File for the token (mode 600), or - to keep it in ${variable}`, usual);
   if (answer === '-') return { ref: `env:${variable}`, file: null };
   const path = resolve(invocation.cwd, answer.replace(/^~(?=\/)/, homedir()));
   const from = relative(dir, path);

@@ -97,7 +97,9 @@ async function byAsking(endpoint: string, shown: ShownCertificate, context: Init
   const unasked = refused(endpoint, shown, 'nobody has confirmed it');
   if (asker === null) throw unasked;
   tell(`${endpoint} shows this certificate; nothing has been sent to it yet:`);
-  tell(`  SHA-256    ${shown.sha256}`);
+  // In halves, so that it fits and can be compared by eye.
+  tell(`  SHA-256    ${shown.sha256.slice(0, 48)}`);
+  tell(`             ${shown.sha256.slice(48)}`);
   tell(`  subject    ${shown.subject}`);
   tell(`  issuer     ${shown.issuer}${shown.distrusted === null ? ' (this system trusts it)' : ''}`);
   tell(`  valid till ${shown.validTo}`);
