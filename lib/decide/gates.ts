@@ -3,7 +3,7 @@ import type { Container, Inventory } from '../inventory/types.ts';
 import type { ContainerState, State } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
 import type { Incarnations } from './incarnations.ts';
-import type { Gate, Observation } from './model.ts';
+import type { ClusterView, Gate, Observation } from './model.ts';
 
 const HOUR_MS = 3_600_000;
 /** A node that vanishes within this time after a fence means: wrong plug. */
@@ -63,6 +63,20 @@ export function automaticGates(input: GateInput): Gate[] {
   return gates;
 }
 
+/** What would give a quorate view. Quorum is not the trouble where no endpoint lets us in at all. */
+function wayToAView(view: ClusterView | undefined): string {
+  const endpoints = view?.endpoints ?? [];
+  const shut = endpoints.filter((endpoint) => !endpoint.ok);
+  if (shut.length < endpoints.length || shut.length === 0)
+    return 'restore quorum, or make an endpoint of the quorate side reachable';
+  const failures = shut.map(({ failure }) => failure);
+  if (failures.includes('tls'))
+    return "compare the certificate with `pvenode cert info` on its node, then put its fingerprint (or the CA) into the inventory's api.tls";
+  if (failures.includes('auth'))
+    return "give the inventory's api.token (or user and password) that the cluster accepts";
+  return 'make an endpoint of the cluster reachable from this machine';
+}
+
 /** Gates that hold for a person's wish as well. */
 export function safetyGates(input: GateInput): Gate[] {
   const { container, observation, incarnations } = input;
@@ -73,7 +87,7 @@ export function safetyGates(input: GateInput): Gate[] {
       fail(
         'quorum',
         [`there is no quorate view of cluster ${container.cluster}`, ...(view?.problems ?? [])].join('; '),
-        'restore quorum, or make an endpoint of the quorate side reachable',
+        wayToAView(view),
       ),
     );
   else gates.push(pass('quorum', view.standalone ? 'stand-alone node' : `quorate, seen through ${view.via}`));

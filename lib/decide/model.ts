@@ -151,6 +151,8 @@ export const EndpointView = z.object({
   ok: z.boolean(),
   /** Why it gave no answer. */
   error: z.string().nullable(),
+  /** Of which kind that was. */
+  failure: z.enum(['auth', 'tls', 'network', 'other']).nullish(),
   /** The node that this endpoint is. */
   node: z.string().nullable(),
   quorate: z.boolean(),

@@ -34,10 +34,11 @@ export interface ViewDeps {
 export async function clusterView(deps: ViewDeps): Promise<ClusterView> {
   const { api, cluster, runtime, signal } = deps;
   const seen = await Promise.all(api.endpoints.map((endpoint) => api.endpointView(endpoint, { signal })));
-  const endpoints: EndpointView[] = seen.map(({ endpoint, ok, error, node, quorate, online }) => ({
+  const endpoints: EndpointView[] = seen.map(({ endpoint, ok, error, failure, node, quorate, online }) => ({
     endpoint,
     ok,
     error,
+    failure,
     node,
     quorate,
     online,

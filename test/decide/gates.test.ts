@@ -135,6 +135,26 @@ test('without quorum nothing is done by hand either', () => {
   assert.ok(failedGates(decision).includes('quorum'));
 });
 
+test('where no endpoint lets us in, quorum is not what is to be restored', () => {
+  const shut = (failure: 'tls' | 'auth' | 'network', nodes: number): string => {
+    const w = dueWorld().but((x) => {
+      x.view.via = null;
+      x.view.quorate = false;
+      for (const endpoint of x.view.endpoints.slice(0, nodes))
+        Object.assign(endpoint, { ok: false, error: 'no', failure, quorate: false });
+    });
+    const { gates } = w.decides('dns', { mode: 'by-hand' });
+    return gates.find((g) => g.gate === 'quorum')?.flip ?? '';
+  };
+  assert.match(
+    shut('tls', 3),
+    /^compare the certificate with `pvenode cert info` on its node, then put its fingerprint/,
+  );
+  assert.match(shut('auth', 3), /^give the inventory's api\.token/);
+  assert.match(shut('network', 3), /^make an endpoint of the cluster reachable/);
+  assert.match(shut('tls', 1), /^restore quorum, or make/);
+});
+
 test('a lock on a living node blocks, on a dead one it does not matter', () => {
   const locked = world().answers('dns', 'refused').failed().changeDetail('pve1', 101, { lock: 'backup' });
   assert.deepEqual(failedGates(locked.decides()), ['lock']);
