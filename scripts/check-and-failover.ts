@@ -72,10 +72,16 @@ export const checkAndFailover = defineCommand({
           }`,
         );
       }
-      for (const name of handsOff(result.state, result.decisions))
-        invocation.io.err(
-          `warning: ${name} is not protected: ${result.state.containers[name]?.error?.reason ?? ''}; when that is mended, \`proxwarden ack ${name}\``,
+      for (const name of handsOff(result.state, result.decisions)) {
+        // Its decision has just said why.
+        const told = result.decisions.some(
+          (d) => d.container === name && d.kind === 'blocked' && d.why.startsWith('error: '),
         );
+        const why = told ? '' : `: ${result.state.containers[name]?.error?.reason ?? ''}`;
+        invocation.io.err(
+          `warning: ${name} is not protected${why}; when that is mended, \`proxwarden ack ${name}\``,
+        );
+      }
       return tickExitCode(result);
     } finally {
       await session.close();

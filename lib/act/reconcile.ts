@@ -105,7 +105,7 @@ async function keepDown(
 ): Promise<boolean> {
   return journalled(context, container, `keep ${incarnationKey(old)} down`, (op) => [
     // A guard answers a stop with "OK" and lets the container run on (facts, section 9): it goes first.
-    { name: 'remove guard of a running original', run: (c) => dropGuardIfRunning(c, old) },
+    { name: 'remove guard before the stop', run: (c) => dropGuardIfRunning(c, old) },
     { name: 'stop original', run: (c, r: StepRecord) => stopSource(c, r, { from: old, hard: true }) },
     { name: 'onboot off', run: (c) => markRetired(c, old, current, op) },
     { name: 'remove guard', run: (c) => dropGuard(c, old) },
@@ -115,7 +115,7 @@ async function keepDown(
 async function dropGuardIfRunning(context: OperationContext, old: Incarnation): Promise<string> {
   const api = await quorateApi(context, old.cluster);
   const detail = await api.guestDetail(old.node, old.vmid, { signal: context.signal });
-  if (detail.status !== 'running') return 'it does not run';
+  if (detail.status !== 'running') return 'not needed, the original is not running';
   context.operations.assertLease(context.op);
   return (await removeGuard(context, api, old)) ? 'removed, so that the stop takes effect' : 'there is none';
 }

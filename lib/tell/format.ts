@@ -37,11 +37,12 @@ export function bar(percent: number | null): string {
   return `[${'#'.repeat(filled)}${'-'.repeat(20 - filled)}] ${String(Math.round(percent)).padStart(3)}% `;
 }
 
-/** What is about to be done is explained in full, once; anything else in its one sentence. */
+/** What is about to be done is explained in full, once; anything else in its one sentence, with the way out if it is blocked. */
 function formatDecision(decision: Decision): string {
-  return decision.kind === 'failover'
-    ? explainDecision(decision).join('\n')
-    : `${decision.container}: ${decision.kind}: ${decision.why}`;
+  if (decision.kind === 'failover') return explainDecision(decision).join('\n');
+  const text = `${decision.container}: ${decision.kind}: ${decision.why}`;
+  const out = decision.kind === 'blocked' ? decision.gates.find((gate) => !gate.ok)?.flip : undefined;
+  return out === undefined || out === null ? text : `${text} → ${out}`;
 }
 
 /** The gates of a decision with their evidence, one line each: what `decide --explain` shows. */

@@ -37,11 +37,12 @@ export function createTeller(options: TellerOptions): Teller {
 
 function plainTeller({ io, clock, level, json }: TellerOptions): Teller {
   const next = new Map<string, { at: number; pauseMs: number }>();
-  /** What was told of a failed step, by operation: its end need not repeat it. */
-  const failed = new Map<string, string>();
+  /** What was told of failed steps, by operation: its end need not repeat that. */
+  const failed = new Map<string, string[]>();
   return {
     tell(event) {
-      if (event.kind === 'step-failed') failed.set(event.operation, event.note);
+      if (event.kind === 'step-failed')
+        failed.set(event.operation, [...(failed.get(event.operation) ?? []), event.note]);
       if (RANK[levelOf(event)] > RANK[level]) return;
       const now = clock.now();
       if (event.kind === 'step-progress') {
@@ -52,14 +53,27 @@ function plainTeller({ io, clock, level, json }: TellerOptions): Teller {
         if (due === undefined || now < due.at) return;
       }
       if (json) return io.err(redact(JSON.stringify({ at: now, ...event })));
-      const repeats = event.kind === 'operation-ended' && failed.get(event.operation) === event.text;
-      const text = formatEvent(repeats ? { ...event, text: 'see above' } : event);
+      const text = formatEvent(
+        event.kind === 'operation-ended'
+          ? { ...event, text: withoutRepeats(event.text, failed.get(event.operation) ?? []) }
+          : event,
+      );
       if (text === null) return;
       const line = redact(`${stamp(now)} ${text}`);
       io.err(io.tty ? wrapLines(line, io.columns) : line);
     },
     end: () => Promise.resolve(),
   };
+}
+
+/** The end of an operation without what its failed steps, undoing included, have said already. */
+function withoutRepeats(text: string, failed: readonly string[]): string {
+  const cause = failed.find((note) => note !== '' && text.startsWith(note));
+  if (cause === undefined) return text;
+  return failed.reduce(
+    (shorter, note) => (note === '' ? shorter : shorter.replaceAll(`: ${note}`, '')),
+    `see above${text.slice(cause.length)}`,
+  );
 }
 
 /** `2026-11-22 20:16:47`, in UTC: logs of runner and nodes are to be compared. */

@@ -34,6 +34,16 @@ test('a failover is explained in full, anything else in one sentence', () => {
   assert.match(formatEvent(IDLE) ?? '', /^dns: none: [^\n]+$/);
 });
 
+test('what is blocked says the way out in its one sentence', () => {
+  const decision = dueWorld()
+    .entry('dns', { failover: { auto: false } })
+    .decides();
+  assert.equal(
+    formatEvent({ kind: 'decision', decision, repeated: false }),
+    'dns: blocked: auto: the inventory does not allow automatic failover → set failover.auto: true, or run `proxwarden failover dns`',
+  );
+});
+
 test('an explanation shows every gate, what failed, and what would flip it', () => {
   const lines = explainDecision(
     dueWorld()
@@ -41,6 +51,7 @@ test('an explanation shows every gate, what failed, and what would flip it', () 
       .decides(),
   );
   assert.match(lines[0] ?? '', /^dns: blocked: auto: /);
+
   assert.match(lines[1] ?? '', /^ {2}verdict +unhealthy \(node pve1 is offline/);
   const failed = lines.findIndex((l) => l.startsWith('  FAIL  auto '));
   assert.ok(failed > 1);

@@ -100,6 +100,21 @@ test('the end of an operation does not repeat why its step failed', () => {
   assert.match(lines[1] ?? '', /dns: op-1 failed: see above$/);
 });
 
+test('nor what failed when it was undone; what is new in the end is said', () => {
+  const { teller, lines } = recorder();
+  const failed = EVENTS['step-failed'];
+  const ended = EVENTS['operation-ended'];
+  teller.tell({ ...failed, note: 'pve1 is silent (595)' });
+  teller.tell({ ...failed, step: 'undo: source', note: 'no route to pve1' });
+  const text = 'pve1 is silent (595); and it could not be undone: undo: source: no route to pve1';
+  teller.tell({ ...ended, text });
+  assert.match(lines[2] ?? '', /: see above; and it could not be undone: undo: source$/);
+  teller.tell({ ...ended, text: 'pve1 is silent (595); if it goes on failing, it is failed over' });
+  assert.match(lines[3] ?? '', /: see above; if it goes on failing, it is failed over$/);
+  teller.tell({ ...ended, text: 'all targets failed: pve2: pve1 is silent (595)' });
+  assert.match(lines[4] ?? '', /: all targets failed: pve2: pve1 is silent \(595\)$/);
+});
+
 test('on a terminal long lines are broken, in a log they are not', () => {
   const text = Array.from({ length: 30 }, () => 'word').join(' ');
   for (const tty of [true, false]) {
