@@ -20,6 +20,11 @@ export function plainText(text: string, max = 120): string {
   return characters.length <= max ? clean : `${characters.slice(0, max - 1).join('')}…`;
 }
 
+/** `1 file`, `2 files`. */
+export function counted(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
+
 /** How long ago or ahead something is, in its largest unit: `3 days`, `1 hour`, `20 minutes`. `ms` is not negative. */
 export function roughSpanText(ms: number): string {
   const units = [

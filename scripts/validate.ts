@@ -3,6 +3,7 @@ import { commonFlags } from '../lib/cli/options.ts';
 import { warn } from '../lib/cli/say.ts';
 import { openInventory } from '../lib/cli/session.ts';
 import { EXIT } from '../lib/errors.ts';
+import { counted } from '../lib/text.ts';
 import { inventoryJsonSchema } from '../lib/inventory/schema.ts';
 
 export const validate = defineCommand({
@@ -51,7 +52,7 @@ export const validate = defineCommand({
     else {
       warn(invocation.io, inventory.warnings);
       invocation.io.out(
-        `${inventory.files.length} files, ${Object.keys(inventory.clusters).length} clusters, ${containers.length} containers: ${protectedOnes.length} protected, ${auto} of them automatically`,
+        `${counted(inventory.files.length, 'file')}, ${counted(Object.keys(inventory.clusters).length, 'cluster')}, ${counted(containers.length, 'container')}: ${protectedOnes.length} protected, ${auto} of them automatically`,
       );
     }
     return Promise.resolve(EXIT.ok);

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import type { StorageView } from '../decide/model.ts';
 import { TAG } from '../decide/lineage.ts';
-import { plainText } from '../text.ts';
+import { counted, plainText } from '../text.ts';
 import { isWritable, namesFor, ownPools } from './draft-names.ts';
 import type {
   Draft,
@@ -46,7 +46,7 @@ export function buildDraft(surveyed: Surveyed, { taken, ...about }: About): Draf
     containers,
     leftOut: [
       ...leftOut,
-      ...(machines === 0 ? [] : [`${machines} VM${machines === 1 ? '' : 's'}: ProxWarden moves containers`]),
+      ...(machines === 0 ? [] : [`${counted(machines, 'VM')}: ProxWarden moves containers`]),
     ],
   };
 }

@@ -108,9 +108,15 @@ async function perform(options: ControlOptions, verb: LabVerb, name: string): Pr
     case 'kill':
       lab.kill(node());
       return `${name} has lost power`;
-    case 'revive':
-      lab.revive(node());
+    case 'revive': {
+      const before = nodes.find((entry) => entry.name === node());
+      if (before?.power === 'on')
+        return before.network === 'cut'
+          ? `${name} was never off, only cut off the network: \`lab mend ${name}\` brings it back`
+          : `${name} is on already`;
+      lab.revive(name);
       return `${name} has power again and boots`;
+    }
     case 'cut':
       lab.cut(node());
       return `${name} is cut off the network; its containers run on`;

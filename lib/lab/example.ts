@@ -154,7 +154,8 @@ ${nodes
     fence:
       - http:
           off: { url: '${plug(node)}?turn=off' }
-          status: { url: '${plug(node)}', field: ison, off: false }`,
+          status: { url: '${plug(node)}', field: ison, off: false }
+      - manual${node === 'pve1' ? ' # your own word counts, too: `proxwarden fence confirm pve1`, while it is silent' : ''}`,
   )
   .join('\n')}
 

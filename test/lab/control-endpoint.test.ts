@@ -117,6 +117,22 @@ test("mend with a node's name mends its network and its API", { timeout }, async
 });
 
 test(
+  'a node that was never off is not revived: what is said tells how it comes back',
+  { timeout },
+  async (t) => {
+    const { lab, dir } = await start(t);
+    const client = await connectLab(dir);
+    await client.perform('cut', 'pve1');
+    assert.match(
+      await client.perform('revive', 'pve1'),
+      /never off, only cut off the network: `lab mend pve1`/,
+    );
+    assert.match(await client.perform('revive', 'pve2'), /^pve2 is on already$/);
+    assert.deepEqual(lab.calls, ['cut pve1']);
+  },
+);
+
+test(
   'a name that the lab does not have is an input error that lists the right ones; nothing is done',
   { timeout },
   async (t) => {

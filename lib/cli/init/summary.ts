@@ -1,11 +1,11 @@
 /** What `init` has done, for people and for programs. Pure. */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { counted as count } from '../../text.ts';
 import type { InitResult } from './init.ts';
 
 export function initSummary(result: InitResult, file: string): string {
   const { draft, tokenFile } = result;
-  const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
   const off = draft.containers.filter(({ mode }) => mode === 'off').length;
   const hasSchema = existsSync(join(dirname(result.file), 'schema.json'));
   return [

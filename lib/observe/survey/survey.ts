@@ -11,7 +11,7 @@ import type { ProbeSpec } from '../../inventory/types.ts';
 import type { PveApi } from '../../pve/api.ts';
 import type { ClusterNames } from '../../pve/survey.ts';
 import type { Runtime } from '../../runtime.ts';
-import { plainText } from '../../text.ts';
+import { counted, plainText } from '../../text.ts';
 import { proposeChecks } from './ports.ts';
 
 /** Parallel requests to the API. */
@@ -41,7 +41,7 @@ export async function surveyCluster(names: ClusterNames, deps: SurveyDeps): Prom
   const kept = read.filter((guest) => whyLeftOut(guest) === null);
   const running = kept.filter((guest) => guest.running).length;
   if (deps.ports !== null && running > 0)
-    deps.progress(`looking at some well-known ports of ${running} container${running === 1 ? '' : 's'} …`);
+    deps.progress(`looking at some well-known ports of ${counted(running, 'container')} …`);
   const canaries = await findCanaries(kept, storages, deps, problems);
   return {
     cluster: names.cluster,
