@@ -148,8 +148,9 @@ describe('the API', { concurrency: 2 }, () => {
     [
       '/sdn/zones/localnetwork',
       'SDN.Use',
-      1,
-      /403 Permission check failed \(\/sdn\/zones\/localnetwork\/vmbr0, SDN\.Use\): token proxwarden@pve!lab lacks SDN\.Use .* pveum acl modify \/sdn\/zones\/localnetwork --users .* --roles PVESDNUser/,
+      4,
+      // PVE leaves out of its list what the token may not use: a task that gets so far says so itself (task.test.ts).
+      /there is no bridge vmbr0 for net0[^]*a token without SDN\.Use on it does not see it/,
     ],
   ];
   for (const [path, privilege, code, says] of PRIVILEGES)
