@@ -103,11 +103,29 @@ export async function openSession(
   };
 }
 
-/** One API client per cluster. */
+/**
+ * One API client per cluster. One whose credentials can't be read must not hold up the others: it fails as one that
+ * refuses them would. Throws InputError when there is no other.
+ */
 async function connect(inventory: Inventory, invocation: Invocation): Promise<Map<string, PveApi>> {
+  const { createPveClient } = await import('../pve/client.ts');
   const apis = new Map<string, PveApi>();
-  for (const cluster of Object.values(inventory.clusters))
-    apis.set(cluster.name, (await connectTo(cluster, invocation)).api);
+  const unreadable: { readonly cluster: Cluster; readonly why: InputError }[] = [];
+  for (const cluster of Object.values(inventory.clusters)) {
+    try {
+      apis.set(cluster.name, (await connectTo(cluster, invocation)).api);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      unreadable.push({ cluster, why: error });
+    }
+  }
+  if (apis.size === 0 && unreadable[0] !== undefined) throw unreadable[0].why;
+  const { runtime } = invocation;
+  for (const { cluster, why } of unreadable) {
+    const { name, endpoints, tls, timeoutMs } = cluster;
+    const credentials = { kind: 'none', why } as const;
+    apis.set(name, createPveClient({ cluster: name, endpoints, credentials, tls, timeoutMs, runtime }));
+  }
   return apis;
 }
 

@@ -249,6 +249,19 @@ test('a wrong password: one sentence about that cluster, tried once per endpoint
   assert.equal(fleet.labs.office.authorised.size, 0);
 });
 
+test('credentials that cannot be read hold up no other cluster; when there is no other, nothing is done', async (t) => {
+  const fleet = new Fleet(t);
+  fleet.env = { HOME, ATTIC: 'no token at all' };
+  const ran = await fleet.run('check-and-failover');
+  assert.equal(ran.code, 5, ran.said);
+  assert.equal(lines(ran, /cluster office: .*the environment variable OFFICE, .*is not set/), 1, ran.said);
+  assert.equal(lines(ran, /cluster attic: .*the API token of cluster attic is not of the form/), 1, ran.said);
+  assert.match(ran.said, /5 of 5 containers healthy/);
+  assert.deepEqual([fleet.labs.office.authorised.size, fleet.labs.attic.authorised.size], [0, 0]);
+  fleet.env = {};
+  assert.equal((await fleet.run('check-and-failover')).code, 2);
+});
+
 test('limits count over all clusters', async (t) => {
   const fleet = new Fleet(t, 'limits: { failoversPerRun: 1 }\n');
   assert.equal((await fleet.run('check-and-failover')).code, 0);
