@@ -5,19 +5,10 @@ import { guardMeasured } from '../retire.ts';
 import type { Finding, Subject } from './facts.ts';
 import { finding, listed, type ClusterLook, type Look } from './look.ts';
 import { restoreStorages } from './places.ts';
+import { ROLES, type Role } from '../../roles.ts';
 
 const CONTAINERS = 'see, back up, stop and copy containers';
 const SOON_MS = 30 * 86_400_000;
-
-/** The roles of the README, least privilege. PVESDNUser comes with Proxmox VE. */
-const ROLES = {
-  ProxWardenSee: ['Sys.Audit'],
-  ProxWardenGuard: ['Sys.Console'],
-  ProxWarden: ['VM.Audit', 'VM.Backup', 'VM.PowerMgmt', 'VM.Config.Options', 'VM.Allocate'],
-  ProxWardenStore: ['Datastore.Audit', 'Datastore.AllocateSpace'],
-  PVESDNUser: ['SDN.Use'],
-} as const;
-type Role = keyof typeof ROLES;
 
 /** What no call of ours needs, and what a stolen token would be worth most for. */
 const DANGEROUS = [
