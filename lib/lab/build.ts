@@ -40,7 +40,22 @@ function addContainer(world: World, spec: ContainerSpec): void {
   if (spec.onboot !== undefined) values.set('onboot', spec.onboot ? '1' : '0');
   if (spec.template === true) values.set('template', '1');
   if (spec.tags !== undefined && spec.tags.length > 0) values.set('tags', spec.tags.toSorted().join(';'));
-  for (const [key, value] of Object.entries(spec.config ?? {})) values.set(key, value);
+  for (const [key, value] of Object.entries(spec.config ?? {}))
+    if (value === '') values.delete(key);
+    else values.set(key, value);
+  for (const [key, value] of values) {
+    const [, mounted, on, gib] = /^(([^:/,]+):[^,]+),.*\bsize=(\d+)G/.exec(value) ?? [];
+    if (!/^mp\d+$/.test(key) || mounted === undefined || on === undefined) continue;
+    storages.addDisk({
+      volid: mounted,
+      storage: on,
+      node: storages.placeOf(storages.demand(on, spec.node), spec.node),
+      vmid: spec.vmid,
+      sizeMiB: Number(gib) * 1024,
+      ctime: core.seconds() - 86_400,
+      content: { identity: `${spec.hostname}-${key}`, services: [], usedMiB: 1 },
+    });
+  }
   const config = changedConfig({ description: '', values }, new Map(), spec.description ?? '');
   // A folder that holds a config of it already is a lab that was stopped: its state goes on.
   if (cfs.find(spec.vmid) === null) cfs.write(spec.node, spec.vmid, formatConfig(config));
@@ -86,7 +101,9 @@ function addBackup(world: World, backup: BackupSpec): void {
       ? { identity: `ct-${backup.vmid}`, services: [], usedMiB: DISK_MIB }
       : contentOf(container);
   const own = cfs.read(node, backup.vmid);
-  const text = own ?? `arch: amd64\nhostname: CT${backup.vmid}\nostype: alpine\n`;
+  const text =
+    own ??
+    `arch: amd64\nhostname: CT${backup.vmid}\nostype: alpine\nrootfs: local:${backup.vmid}/vm-${backup.vmid}-disk-0.raw,size=${DISK_MIB}M\nunprivileged: 1\n`;
   storages.addArchive({
     volid: archiveVolid(storage, backup.vmid, at, 'tar.zst'),
     storage: storage.id,

@@ -1,7 +1,8 @@
 import type { Caller } from './auth.ts';
-import { changedConfig, formatNet, formatSize, netKeys, parseConfig, parseProperties } from './ct-config.ts';
+import { changedConfig, formatNet, netKeys, parseConfig, parseProperties } from './ct-config.ts';
 import type { CtConfig } from './ct-config.ts';
 import { ApiError, denied, parameterError } from './http.ts';
+import { checkGivenMounts, givenMounts } from './restore-disks.ts';
 import type { Params } from './params.ts';
 import { splitList } from './params.ts';
 import { TaskFailure } from './tasks.ts';
@@ -62,13 +63,17 @@ export function checkCreate(world: World, caller: Caller, node: string, params: 
     if (key !== 'unprivileged' && !(key === 'rootfs' && !restore))
       caller.demand(`/vms/${vmid}`, privilegeOf(key));
   if (params.has('description')) caller.demand(`/vms/${vmid}`, 'VM.Config.Options');
+  if (restore) checkGivenMounts(caller, given);
   demandBridges(caller, given);
   const storageId = params.text('storage') ?? storageOfRootfs(params.text('rootfs')) ?? 'local';
   checkArchiveAccess(world, caller, node, vmid, archive, restore);
-  const storage = storages.demand(storageId, node);
-  if (!storage.content.includes('rootdir'))
-    throw parameterError({ storage: `storage '${storageId}' does not support container directories` });
-  caller.demand(`/storage/${storageId}`, 'Datastore.AllocateSpace');
+  const named = restore ? givenMounts(given).flatMap(([, value]) => /^([^:/]+):/.exec(value)?.[1] ?? []) : [];
+  // The storage of the call isn't looked at when a root disk is given.
+  for (const id of named.length > 0 ? new Set(named) : [storageId]) {
+    if (!storages.demand(id, node).content.includes('rootdir'))
+      throw parameterError({ storage: `storage '${id}' does not support container directories` });
+    caller.demand(`/storage/${id}`, 'Datastore.AllocateSpace');
+  }
   const lock = overwrite ? guests.config(node, vmid).config.values.get('lock') : undefined;
   if (lock !== undefined) throw new ApiError(500, `unable to restore CT ${vmid} - CT is locked (${lock})`);
   return {
@@ -146,15 +151,17 @@ export function storedNet(value: string, newMac: () => string): string {
 export function restoredConfig(
   archived: CtConfig,
   request: CreateRequest,
-  disk: { volid: string; sizeMiB: number },
+  { mounts, asRoot }: { mounts: ReadonlyMap<string, string>; asRoot: boolean },
   newMac: () => string,
 ): CtConfig {
   const changes = new Map<string, string | null>([['lock', null]]);
   for (const [key, value] of request.given) {
-    if (key === 'rootfs') continue;
+    if (/^(rootfs|mp\d+)$/.test(key)) continue;
     changes.set(key, /^net\d+$/.test(key) ? storedNet(value, newMac) : value);
   }
-  changes.set('rootfs', `${disk.volid},size=${formatSize(disk.sizeMiB)}`);
+  for (const key of archived.values.keys())
+    if (/^(rootfs|mp\d+|unused\d+)$/.test(key) || (key.startsWith('lxc.') && !asRoot)) changes.set(key, null);
+  for (const [key, value] of mounts) changes.set(key, value);
   if (request.unique)
     // unique=1 throws a net0 of the call away and gives the archive's a new MAC.
     for (const key of netKeys(archived)) {
@@ -165,7 +172,10 @@ export function restoredConfig(
   return changedConfig(archived, changes, request.description);
 }
 
-/** What a token cannot restore, found only when the archive's config has been read. */
+/**
+ * What is found only when the archive's config has been read. Features, devices and a hookscript of the archive are not
+ * looked at: they are taken over, whoever restores (Proxmox's source checks the call's own; unmeasured).
+ */
 export function checkArchivedConfig(
   caller: Caller,
   vmid: number,
@@ -179,13 +189,7 @@ export function checkArchivedConfig(
   for (const bridge of bridgesOf(new Map([...values].filter(([key]) => !given.has(key)))))
     if (!caller.may(`/sdn/zones/localnetwork/${bridge}`, 'SDN.Use'))
       refuse(`/sdn/zones/localnetwork/${bridge}, SDN.Use`);
-  if (caller.id === 'root@pam') return;
-  for (const [key, value] of values) {
-    if (/^mp\d+$/.test(key) && value.startsWith('/'))
-      refuse(
-        `mount point type ${value.startsWith('/dev/') ? 'device' : 'bind'} is only configurable by root@pam`,
-      );
-    if (key === 'features' && [...parseProperties(value).keys()].some((feature) => feature !== 'nesting'))
-      refuse('changing feature flags (except nesting) is only allowed for root@pam');
-  }
+  // Proxmox's source; unmeasured.
+  if ((given.get('unprivileged') ?? values.get('unprivileged')) !== '1' && !caller.may('/', 'Sys.Modify'))
+    refuse('/, Sys.Modify');
 }

@@ -39,12 +39,15 @@ export function digestOf(text: string): string {
 }
 
 /** The config as GET …/config answers it. */
-export function configForApi(text: string): Record<string, string | number> {
+export function configForApi(text: string): Record<string, string | number | string[][]> {
   const config = parseConfig(text);
-  const data: Record<string, string | number> = { digest: digestOf(text) };
+  const data: Record<string, string | number | string[][]> = { digest: digestOf(text) };
   if (config.description !== '') data['description'] = config.description;
+  const raw = [...config.values].filter(([key]) => key.startsWith('lxc.'));
+  if (raw.length > 0) data['lxc'] = raw.map(([key, value]) => [key, value]);
   for (const [key, value] of config.values)
-    data[key] = INTEGERS.has(key) && /^-?\d+$/.test(value) ? Number(value) : value;
+    if (!key.startsWith('lxc.'))
+      data[key] = INTEGERS.has(key) && /^-?\d+$/.test(value) ? Number(value) : value;
   return data;
 }
 

@@ -1,8 +1,9 @@
 import type { Caller } from './auth.ts';
-import { changedConfig, formatSize, parseConfig, parseProperties, sizeMiB } from './ct-config.ts';
+import { changedConfig, formatSize, parseConfig, parseProperties } from './ct-config.ts';
 import type { CtConfig } from './ct-config.ts';
 import { checkArchivedConfig, restoredConfig, storedNet } from './create.ts';
 import type { CreateRequest } from './create.ts';
+import { mountsOf, planMounts } from './restore-disks.ts';
 import type { Archive, Disk, DiskContent } from './storage.ts';
 import { TaskAborted, TaskFailure } from './tasks.ts';
 import type { Worker } from './tasks.ts';
@@ -10,6 +11,8 @@ import { isSnapshot, pbsTrouble, restoreCommand } from './pbs.ts';
 import { amount } from './vzdump-write.ts';
 import type { World } from './world.ts';
 
+/** A mount point that no backup fills. */
+const NOTHING = { services: [], usedMiB: 1 };
 const EMPTY: CtConfig = { description: '', values: new Map() };
 
 /** The worker of a restore. What it destroys and in which order is Proxmox's, dangers included (facts, section 1). */
@@ -43,22 +46,34 @@ export async function runRestore(
     await takeBack(world, request, old, pid);
     throw failed(trouble);
   }
-  let disk: Disk | null = null;
+  const disks: Disk[] = [];
   try {
     checkArchivedConfig(caller, vmid, archive.config, request.given);
     const archived = parseConfig(archive.config);
-    disk = makeDisk(world, worker, request, rootMiB(archived), archive.content);
-    if (old !== null) destroyOld(world, worker, node, old, disk, failed);
+    const plan = planMounts(caller, request, archive.config);
+    const mounts = new Map(plan.paths);
+    for (const volume of plan.volumes) {
+      const content = volume.key === 'rootfs' ? archive.content : { ...NOTHING, identity: core.randomHex(8) };
+      const disk = makeDisk(world, worker, { ...request, storage: volume.storage }, volume.sizeMiB, content);
+      disks.push(disk);
+      const options = volume.options === '' ? '' : `,${volume.options}`;
+      mounts.set(volume.key, `${disk.volid}${options},size=${formatSize(disk.sizeMiB)}`);
+    }
+    if (old !== null) destroyOld(world, worker, node, old, disks, failed);
     worker.log(`restoring '${request.archive}' now..`);
-    await extract(world, worker, request, archive, failed);
+    const full = disks.some((disk) => storages.isFull(disk.storage));
+    await extract(world, worker, request, archive, { full, failed });
     worker.log('merging backed-up and given configuration..');
-    const config = restoredConfig(archived, request, disk, () => core.newMac());
+    if (caller.id !== 'root@pam') skipRawLines(worker, archived);
+    const config = restoredConfig(archived, request, { mounts, asRoot: caller.id === 'root@pam' }, () =>
+      core.newMac(),
+    );
     await guests.write(node, vmid, config, pid);
     const name = config.values.get('hostname') ?? '';
     core.event(`${node}: CT ${vmid} (${name}) restored from ${request.archive}`);
   } catch (error) {
     // A failed restore leaves nothing, of the old container neither.
-    if (disk !== null) storages.removeDisk(disk.volid, node);
+    for (const disk of disks) storages.removeDisk(disk.volid, node);
     if (cfs.read(node, vmid) !== null) cfs.remove(node, vmid);
     if (error instanceof TaskAborted) throw failed('interrupted by signal');
     throw error;
@@ -169,17 +184,29 @@ function destroyOld(
   worker: Worker,
   node: string,
   old: CtConfig,
-  disk: Disk,
+  made: readonly Disk[],
   failed: (reason: string) => TaskFailure,
 ): void {
   const { storages } = world;
-  const volid = parseProperties(old.values.get('rootfs') ?? '').get('');
-  if (volid === undefined || volid === '') return;
-  // A config that was moved here names a volume that isn't here: the new one got its name, and is deleted as "old".
-  const sameName = volid === disk.volid;
-  if (sameName) worker.log(`disk image '${storages.pathOf(volid)}' does not exist`);
-  storages.removeDisk(volid, node);
-  if (sameName) throw failed(`volume '${volid}' does not exist`);
+  for (const [, value] of mountsOf(old)) {
+    const volid = parseProperties(value).get('');
+    if (volid === undefined || volid === '' || volid.startsWith('/')) continue;
+    // A config that was moved here names a volume that isn't here: the new one got its name, and is deleted as "old".
+    const sameName = made.some((disk) => disk.volid === volid);
+    if (sameName) worker.log(`disk image '${storages.pathOf(volid)}' does not exist`);
+    storages.removeDisk(volid, node);
+    if (sameName) throw failed(`volume '${volid}' does not exist`);
+  }
+}
+
+/** Whoever isn't root gets a warning instead of them (Proxmox's source; unmeasured). */
+function skipRawLines(worker: Worker, { values }: CtConfig): void {
+  const lines = [...values].filter(([key]) => key.startsWith('lxc.'));
+  if (lines.length === 0) return;
+  worker.warn('skipping custom lxc options, restore manually as root:');
+  worker.log('--------------------------------');
+  for (const [key, value] of lines) worker.log(`${key}: ${value}`);
+  worker.log('--------------------------------');
 }
 
 async function extract(
@@ -187,7 +214,7 @@ async function extract(
   worker: Worker,
   request: CreateRequest,
   archive: Archive,
-  failed: (reason: string) => TaskFailure,
+  { full, failed }: { full: boolean; failed: (reason: string) => TaskFailure },
 ): Promise<void> {
   const { storages, spec } = world;
   const { usedMiB } = archive.content;
@@ -195,7 +222,7 @@ async function extract(
   if (isSnapshot(archive)) return extractSnapshot(world, worker, request, archive, seconds, failed);
   worker.log(`extracting archive '${storages.pathOf(archive.volid)}'`);
   await worker.sleep(seconds * 500);
-  const problems = archive.truncated ? TRUNCATED : storages.isFull(request.storage) ? NO_SPACE : null;
+  const problems = archive.truncated ? TRUNCATED : full ? NO_SPACE : null;
   if (problems !== null) {
     for (const line of problems) worker.log(line);
     throw failed(`command '${tarCommand(request.vmid)}' failed: exit code 2`);
@@ -252,8 +279,4 @@ async function takeBack(
 ): Promise<void> {
   if (old === null) world.cfs.remove(request.node, request.vmid);
   else await world.guests.write(request.node, request.vmid, old, pid);
-}
-
-function rootMiB(config: CtConfig): number {
-  return sizeMiB(parseProperties(config.values.get('rootfs') ?? '').get('size')) || 512;
 }

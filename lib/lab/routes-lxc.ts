@@ -7,6 +7,7 @@ import { splitList } from './params.ts';
 import { runCreate, runRestore } from './restore.ts';
 import type { Call, Route } from './route.ts';
 import { TaskFailure } from './tasks.ts';
+import { mountsOf } from './restore-disks.ts';
 import type { Worker } from './tasks.ts';
 
 const POWER = ['/vms/{vmid}', 'VM.PowerMgmt'] as const;
@@ -198,9 +199,10 @@ async function runDestroy({ world, node, params }: Call, worker: Worker, vmid: n
     guests.ended(node, vmid, 'stopped to be destroyed');
   }
   await worker.sleep(500);
-  const volid = parseProperties(before.values.get('rootfs') ?? '').get('');
-  if (volid !== undefined && !storages.removeDisk(volid, node)) {
-    worker.log(`disk image '${storages.pathOf(volid)}' does not exist`);
+  for (const [, value] of mountsOf(before)) {
+    const volid = parseProperties(value).get('') ?? '';
+    if (!volid.startsWith('/') && !storages.removeDisk(volid, node))
+      worker.log(`disk image '${storages.pathOf(volid)}' does not exist`);
   }
   await nodes.settled(node);
   if (!nodes.quorate(node))

@@ -33,7 +33,7 @@ export interface ContainerSpec {
   readonly description?: string;
   readonly template?: boolean;
   readonly services?: readonly ServiceSpec[];
-  /** Further config lines, for example `mp0: /srv/data,mp=/data`. */
+  /** Further config lines, for example `mp0: /srv/data,mp=/data`; an empty one takes a line away. */
   readonly config?: Readonly<Record<string, string>>;
 }
 
