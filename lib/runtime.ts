@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { Clock } from './clock.ts';
 import type { ProbeResult } from './decide/model.ts';
-import type { ProbeSpec, Tls } from './inventory/types.ts';
+import type { ProbeSpec, ShellConfig, Tls } from './inventory/types.ts';
 import type { OperationDeps } from './state/operations.ts';
 
 /** Everything outside the program that the commands touch, so that scenarios can put the lab in its place. */
@@ -18,9 +18,32 @@ export interface Runtime {
   probe(spec: ProbeSpec, signal?: AbortSignal): Promise<ProbeResult>;
   /** Runs a hook: an executable with an argument array, no shell. */
   exec(request: ExecRequest): Promise<ExecResult>;
+  /** Begins a `pct restore` as root on a node; never rejects except when `signal` aborts. */
+  pct(request: PctRequest): Promise<PctResult>;
   /** Whose leases of operations are ours. Default: this process; scenarios run several runners in one. */
   readonly runner?: Pick<OperationDeps, 'self' | 'liveness'>;
 }
+
+export interface PctRequest {
+  readonly shell: ShellConfig;
+  readonly node: string;
+  /** Where ssh reaches it: an address or a name. */
+  readonly host: string;
+  /** What follows `pct`. */
+  readonly args: readonly string[];
+  /** Paths of the node that must be there. */
+  readonly paths: readonly string[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * `begun`: it goes on by itself, whatever becomes of us. `ended`: it was over at once; what it said. `not-sent`: it is
+ * certain that it was not begun. `unknown`: it may have been.
+ */
+export type PctResult =
+  | { readonly kind: 'begun' }
+  | { readonly kind: 'ended'; readonly exitCode: number; readonly output: string }
+  | { readonly kind: 'not-sent' | 'unknown'; readonly why: string; readonly hint?: string | undefined };
 
 export interface ExecRequest {
   readonly file: string;

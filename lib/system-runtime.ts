@@ -33,5 +33,9 @@ export function systemRuntime(): Runtime {
       return runProbe(spec, deps, signal);
     },
     exec: execFile,
+    pct: async (request) => {
+      const { rootShell } = await import('./act/root-shell.ts');
+      return rootShell(request, deps.path);
+    },
   };
 }

@@ -75,7 +75,7 @@ export async function restoreCopy(
       type: 'vzrestore',
       work: { storage: container.backup.storage, bytes: op.data.backupSize },
       vmid: copy.vmid,
-      ...restoring(context, copy, archived.config, {
+      ...restoring(context, record, copy, archived.config, {
         vmid: copy.vmid,
         volid,
         description,

@@ -116,7 +116,7 @@ async function plainRestore(
     vmid,
     type: 'vzrestore',
     work: { storage: backup.storage, bytes: backup.size },
-    ...restoring(context, to, archived.config, { vmid, volid: backup.volid, description, tags: [] }),
+    ...restoring(context, record, to, archived.config, { vmid, volid: backup.volid, description, tags: [] }),
   });
   const api = await quorateApi(context, to.cluster);
   const made = await api.guestDetail(to.node, vmid, { signal });

@@ -3,7 +3,7 @@
  * is on disk before it is sent, the UPID as soon as it is known.
  */
 import { messageOf, PveError } from '../errors.ts';
-import type { PveApi } from '../pve/api.ts';
+import type { PveApi, TaskListEntry } from '../pve/api.ts';
 import { NO_PROGRESS, readProgress } from '../pve/progress.ts';
 import { waitForTask } from '../pve/task.ts';
 import type { StepRecord, TaskRecord } from '../state/model.ts';
@@ -26,6 +26,8 @@ export interface TaskRequest {
   readonly prepare?: (api: PveApi) => Promise<void>;
   /** Sends the one POST or DELETE and returns the UPID. Called again only when it is proven that no task came of it. */
   readonly issue: (api: PveApi) => Promise<string>;
+  /** Whose task it will be (`root@pam`, from a shell); undefined: the token's own. */
+  readonly owner?: string | undefined;
   readonly limitMs?: number;
   /** What its length depends on, to estimate it by: PVE's logs of containers give no share. */
   readonly work?: Pick<Work, 'storage' | 'bytes'>;
@@ -145,6 +147,7 @@ async function ask(
       before: doubtful?.before ?? before.map((t) => t.upid),
       upid: null,
       exitstatus: null,
+      ...(request.owner === undefined ? {} : { owner: request.owner }),
     };
     record.task = task;
     operations.save(op);
@@ -191,7 +194,8 @@ async function issue(context: OperationContext, api: PveApi, request: TaskReques
 /**
  * The UPID of a request whose answer is not known; null when it is proven that no task came of it. The node itself is
  * asked, through whichever endpoint answers, and what was in its list before is left out, so that no clock matters.
- * Only what this very token (or user) has asked for counts: another's task of that type is not ours to wait for.
+ * Only what this very token (or user) has asked for counts, or what was to be root's: another's task of that type is not
+ * ours to wait for.
  * Throws PveError (`unknown`) when the node is silent, which proves nothing.
  */
 async function findTask(
@@ -215,7 +219,7 @@ async function findTask(
       );
       return (
         listed
-          .filter((t) => t.ours && !task.before.includes(t.upid))
+          .filter((t) => isOurs(t, task) && !task.before.includes(t.upid))
           .toSorted((a, b) => a.startedAt - b.startedAt)[0]?.upid ?? null
       );
     },
@@ -230,4 +234,8 @@ async function findTask(
     text: `${record.name}: the running task ${found} is adopted`,
   });
   return found;
+}
+
+function isOurs(listed: TaskListEntry, { owner }: TaskRecord): boolean {
+  return owner === undefined ? listed.ours : listed.user === owner;
 }

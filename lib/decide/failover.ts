@@ -74,7 +74,7 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
   const backup = backupGate(input, view, current, source.alive);
   gates.push(backup.gate);
   const config = backup.choice?.chosen?.archived?.config ?? (source.alive ? liveConfig(view, current) : null);
-  const issues = config === null ? [] : containerIssues(container, config, view.maySysModify);
+  const issues = config === null ? [] : containerIssues(container, config, view);
   const epoch = Math.max(current.epoch, ...incarnations.superseded.map((i) => i.epoch)) + 1;
   const vmid = vmidOfEpoch(container, epoch);
   const where: PlacementInput = {

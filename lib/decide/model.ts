@@ -190,6 +190,8 @@ export const ClusterView = z.object({
   mayGuard: z.boolean().nullable(),
   /** Whether the token has Sys.Modify on `/`, which a restore of a privileged container needs; null: not read. */
   maySysModify: z.boolean().nullable(),
+  /** Whether it has VM.Config.Disk on `/vms`, which a restore that names its mount points needs; null: not read. */
+  mayNameDisks: z.boolean().nullable().default(null),
   /** Lineage lines of all guests tagged `proxwarden`, with where they were found. */
   lineages: z.array(z.object({ node: z.string(), vmid: z.number().int(), line: Lineage })),
   /** Guests tagged `proxwarden` whose config could not be read (their node is down). */

@@ -6,9 +6,10 @@ import type { Container } from '../inventory/types.ts';
 import type { ArchivedConfig, Mount } from './guest-config.ts';
 import type { ClusterView, StorageView } from './model.ts';
 import { targetIssues } from './restorable-there.ts';
-import { blocks, loses, type RestoreIssue, type RestoreTarget } from './restore-issue.ts';
+import { blocks, loses, type RestoreIssue, type RestoreRights, type RestoreTarget } from './restore-issue.ts';
+import { mountsToName } from './restore-mounts.ts';
 
-export type { RestoreIssue, RestoreTarget } from './restore-issue.ts';
+export type { RestoreIssue, RestoreRights, RestoreTarget } from './restore-issue.ts';
 
 /** Everything of one node in a view. `used` counts what failovers of this run have been given already (bytes). */
 export function restoreTarget(
@@ -30,6 +31,7 @@ export function restoreTarget(
     memory: { total: seen?.memTotal ?? null, used: plus(seen?.memUsed ?? null, reserved.memory) },
     machine: seen?.machine ?? null,
     maySysModify: view.maySysModify,
+    mayNameDisks: view.mayNameDisks,
   };
 }
 
@@ -39,29 +41,32 @@ export function restoreIssues(
   archived: ArchivedConfig,
   target: RestoreTarget,
 ): RestoreIssue[] {
-  return [
-    ...containerIssues(container, archived, target.maySysModify),
-    ...targetIssues(container, archived, target),
-  ];
+  return [...containerIssues(container, archived, target), ...targetIssues(container, archived, target)];
 }
+
+/** The token's rights have not been read: nothing is held against them. */
+export const UNREAD: RestoreRights = { maySysModify: null, mayNameDisks: null };
 
 /** What of an inventory entry matters for the container's own issues. */
 type Restored = Pick<Container, 'vmid'> & {
-  readonly failover: Pick<Container['failover'], 'restoreVia' | 'acceptLoss'>;
+  readonly failover: Pick<
+    Container['failover'],
+    'restoreVia' | 'acceptLoss' | 'restoreStorage' | 'mountStorage'
+  >;
 };
 
 /** What is the container's own, whatever the node. */
 export function containerIssues(
   container: Restored,
   archived: ArchivedConfig,
-  maySysModify: RestoreTarget['maySysModify'],
+  rights: RestoreRights,
 ): RestoreIssue[] {
   const token = container.failover.restoreVia === 'api';
   return [
     ...(archived.template
       ? [blocks('it is a template, and so would its copy be', 'protect a container made from it')]
       : []),
-    ...(archived.privileged && token && maySysModify === false
+    ...(archived.privileged && token && rights.maySysModify === false
       ? [
           blocks(
             'it is a privileged container, which a token restores only with Sys.Modify on /',
@@ -69,10 +74,26 @@ export function containerIssues(
           ),
         ]
       : []),
+    ...(token && rights.mayNameDisks === false && namesDisks(container, archived)
+      ? [
+          blocks(
+            'its disks do not all go to one storage as the archive has them, and a token names them only with VM.Config.Disk on /vms',
+            "give the token's role VM.Config.Disk (`pveum role modify`), or let all disks go to one storage",
+          ),
+        ]
+      : []),
     ...archived.mounts.flatMap((mount) => mountIssues(container, mount, token)),
     ...rawIssues(container, archived, token),
     ...(token ? keptIssues(archived) : []),
   ];
+}
+
+/** Whether the call names mount points; what bars a bind mount is said of itself. */
+function namesDisks({ failover }: Restored, archived: ArchivedConfig): boolean {
+  const barred = archived.mounts.some(
+    ({ key, kind }) => kind !== 'volume' && !failover.acceptLoss.includes(key),
+  );
+  return !barred && mountsToName(failover, archived) !== null;
 }
 
 /** Data that no backup holds: a loss that the inventory accepts by name, or else it blocks. */

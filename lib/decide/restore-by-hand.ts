@@ -1,7 +1,7 @@
 /** Where a restore by hand goes, what bars it and what it would lose. Pure. */
 import type { Container, Target } from '../inventory/types.ts';
 import { place, type PlacementInput } from './placement.ts';
-import { containerIssues, type RestoreIssue } from './restorable.ts';
+import { containerIssues, UNREAD, type RestoreIssue } from './restorable.ts';
 
 export interface HandRestore {
   /** As it is to be restored: without `start`, volumes that no backup holds may be empty. */
@@ -21,8 +21,8 @@ export function placeByHand(input: PlacementInput, start: boolean): HandRestore 
     container,
     memory: start ? input.memory : null,
   });
-  const mayModify = observation.clusters[container.cluster]?.maySysModify ?? null;
-  const issues = config === null ? [] : containerIssues(container, config, mayModify);
+  const rights = observation.clusters[container.cluster] ?? UNREAD;
+  const issues = config === null ? [] : containerIssues(container, config, rights);
   const blocking = issues.filter((issue) => issue.severity === 'blocks');
   const nowhere = rejected.map(({ what, why, fix = null }) => ({ what: `${what}: ${why}`, fix }));
   return {

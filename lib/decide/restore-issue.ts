@@ -12,6 +12,9 @@ export interface RestoreIssue {
 }
 
 /** What was read of the node that would take the copy. */
+/** What the token may do that not every restore needs; null: not read. */
+export type RestoreRights = Pick<RestoreTarget, 'maySysModify' | 'mayNameDisks'>;
+
 export interface RestoreTarget {
   readonly node: string;
   /** Of this node. */
@@ -24,6 +27,8 @@ export interface RestoreTarget {
   readonly machine: string | null;
   /** Whether the token has Sys.Modify on `/`; null: not read. */
   readonly maySysModify: boolean | null;
+  /** Whether it has VM.Config.Disk on `/vms`; null: not read. */
+  readonly mayNameDisks: boolean | null;
 }
 
 /** It can't be done. */

@@ -8,6 +8,7 @@ import { Ha } from './ha.ts';
 import { ApiError, dataResponse, errorResponse, requestParameters } from './http.ts';
 import { Nodes } from './nodes.ts';
 import type { NodeState } from './nodes.ts';
+import { pct, type PctEnd } from './pct.ts';
 import { Pmxcfs } from './pmxcfs.ts';
 import { carryOut, isLogin, logIn } from './routes.ts';
 import { vzdumpJobs } from './routes-vzdump.ts';
@@ -185,6 +186,14 @@ export class Lab implements LabControl {
   async stopByHand(vmid: number): Promise<void> {
     const node = this.#ownerOf(vmid);
     await succeeded(this.#world.guests.spawnStop(node, vmid, 'root@pam', 'hand'));
+  }
+
+  /** Root at a node's shell. Rejects with LabUnreachable when the node is off. */
+  pct(node: string, args: readonly string[]): Promise<PctEnd> {
+    const { power, network } = this.#world.nodes.get(node);
+    if (power === 'off' || network === 'cut')
+      return Promise.reject(new LabUnreachable(node, power === 'off' ? 'refused' : 'timeout'));
+    return pct(this.#world, node, args);
   }
 
   /** A container ends by itself (`poweroff` inside, killed for memory): nobody asked for it, no task shows it. */

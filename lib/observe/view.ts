@@ -59,6 +59,7 @@ export async function clusterView(deps: ViewDeps): Promise<ClusterView> {
     haGroups: [],
     mayGuard: null,
     maySysModify: null,
+    mayNameDisks: null,
     lineages: [],
     unread: [],
     details: [],
@@ -278,9 +279,10 @@ export async function addFences(
 /** What the token may do beside the ordinary: write HA entries (the guard), restore privileged containers. */
 export async function addRights(view: ClusterView, { api, signal }: ViewDeps): Promise<void> {
   try {
-    const privileges = (await api.permissions({ signal }))['/'] ?? [];
-    view.mayGuard = privileges.includes('Sys.Console');
-    view.maySysModify = privileges.includes('Sys.Modify');
+    const held = await api.permissions({ signal });
+    view.mayGuard = held['/']?.includes('Sys.Console') ?? false;
+    view.maySysModify = held['/']?.includes('Sys.Modify') ?? false;
+    view.mayNameDisks = held['/vms']?.includes('VM.Config.Disk') ?? false;
   } catch (error) {
     if (!(error instanceof PveError)) throw error;
     view.problems.push(`privileges: ${messageOf(error)}`);

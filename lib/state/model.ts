@@ -116,6 +116,8 @@ export const TaskRecord = z.object({
   before: z.array(z.string()),
   upid: z.string().nullable(),
   exitstatus: z.string().nullable(),
+  /** Whose task it is when it isn't the token's own: `root@pam`, asked for over a shell. */
+  owner: z.string().optional(),
   /** When it was seen to have ended, the storage of its archive and the archive's size: what estimates are made of. */
   endedAt: z.number().optional(),
   storage: z.string().optional(),

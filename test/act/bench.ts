@@ -15,7 +15,7 @@ import { decide, type Request } from '../../lib/decide/decide.ts';
 import type { Decision } from '../../lib/decide/model.ts';
 import type { Container } from '../../lib/inventory/types.ts';
 import { VirtualClock } from '../../lib/lab/virtual-clock.ts';
-import type { ExecRequest, ExecResult, Runtime } from '../../lib/runtime.ts';
+import type { ExecRequest, ExecResult, PctRequest, PctResult, Runtime } from '../../lib/runtime.ts';
 import { openOperations } from '../../lib/state/operations.ts';
 import type { Operation } from '../../lib/state/model.ts';
 import { openState } from '../../lib/state/store.ts';
@@ -32,6 +32,9 @@ export class ActBench {
   readonly events: Event[] = [];
   readonly execs: ExecRequest[] = [];
   /** What hooks end with. */
+  readonly pcts: PctRequest[] = [];
+  /** What becomes of a `pct`. */
+  pctResult: (request: PctRequest) => PctResult = () => ({ kind: 'not-sent', why: 'no shell in this test' });
   execResult: ExecResult = { exitCode: 0, stdout: '', stderr: '' };
   /** Where calls to plugs go. */
   plugs: Dispatcher | null = null;
@@ -68,6 +71,10 @@ export class ActBench {
       exec: (request) => {
         this.execs.push(request);
         return Promise.resolve(this.execResult);
+      },
+      pct: (request) => {
+        this.pcts.push(request);
+        return Promise.resolve(this.pctResult(request));
       },
     };
     this.context = {

@@ -83,7 +83,7 @@ export const guardedOrphans: Part = {
     ...NOT_IN_LAB,
     [/cleanup HA/, 'removes entries of files that are not replayed here'],
     [/ha status/, "the CRM's and LRM's own states in between are not simulated"],
-    [/stopall|wakeonlan|pve3 network|Sys.PowerMgmt token/, 'endpoint not in the lab: node commands, network'],
+    [/stopall|wakeonlan|Sys.PowerMgmt token/, 'endpoint not in the lab: node commands'],
     [/netstat/, 'the genuine list had the copies of files that are not replayed here, and reboots by API'],
     [
       /pve3 (lxc list|tasks since heal)|T6 (netstat|vz|stopall)|: start 115|pve3 lxc after return|D startall/,

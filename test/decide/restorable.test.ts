@@ -11,7 +11,7 @@ const VMBR0: Bridge = { name: 'vmbr0', vlanAware: false, hasPort: true, vids: nu
 
 function targetOf(patch: Partial<RestoreTarget> = {}): RestoreTarget {
   const seen = restoreTarget(world().view, 'pve2');
-  return { ...seen, bridges: [VMBR0], machine: 'x86_64', maySysModify: false, ...patch };
+  return { ...seen, bridges: [VMBR0], machine: 'x86_64', maySysModify: false, mayNameDisks: true, ...patch };
 }
 
 function mountOf(patch: Partial<Mount> = {}): Mount {
@@ -214,6 +214,16 @@ for (const [name, row, wanted] of ISSUES)
     assert.equal(issues.length, 1, issues.join('\n'));
     assert.match(issues[0] ?? '', wanted);
   });
+
+test('a token names disks only with VM.Config.Disk', () => {
+  const row = { mounts: [BIND], target: { mayNameDisks: false } };
+  assert.match(
+    issuesOf({ ...row, failover: { acceptLoss: ['mp0'] } })[0] ?? '',
+    /^blocks: .*VM\.Config\.Disk on \/vms/,
+  );
+  assert.equal(issuesOf(row).length, 1, 'what bars the bind mount is enough');
+  assert.equal(issuesOf({ ...row, failover: { acceptLoss: ['mp0'], restoreVia: 'shell' } }).length, 1);
+});
 
 test('raw lines that bind data are dropped, and that is a loss to accept', () => {
   const raw = [{ key: 'lxc.mount.entry', value: '/srv/x srv none bind' }];

@@ -85,6 +85,7 @@ export class World {
       haGroups: [],
       mayGuard: true,
       maySysModify: null,
+      mayNameDisks: null,
       lineages: [],
       unread: [],
       details: [],

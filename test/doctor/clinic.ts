@@ -200,6 +200,7 @@ export async function visit(
         return results.find((r) => r.ok) ?? results.find((r) => r.answered) ?? first;
       },
       exec: execFile,
+      pct: () => Promise.reject(new Error('doctor restores nothing')),
     };
     const access = new Map<string, Access>();
     for (const { name, endpoints, tls, timeoutMs } of Object.values(inventory.clusters))

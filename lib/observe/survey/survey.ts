@@ -1,5 +1,5 @@
 /** Looks at a cluster that is not in an inventory yet: its nodes, storages, containers, and what answers on them. */
-import { containerIssues } from '../../decide/restorable.ts';
+import { containerIssues, UNREAD } from '../../decide/restorable.ts';
 import { isIP } from 'node:net';
 import pLimit from 'p-limit';
 import { messageOf, PveError } from '../../errors.ts';
@@ -115,9 +115,9 @@ async function readGuest(guest: GuestView, ha: boolean, deps: SurveyDeps): Promi
       dynamic,
       gateways: networks.flatMap(({ gateways }) => gateways),
       obstacles: containerIssues(
-        { vmid, failover: { restoreVia: 'api', acceptLoss: [] } },
+        { vmid, failover: { restoreVia: 'api', acceptLoss: [], restoreStorage: '', mountStorage: {} } },
         facts.config,
-        null,
+        UNREAD,
       ).map(({ what }) => plainText(what, 200)),
     };
   } catch (error) {

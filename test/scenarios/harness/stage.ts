@@ -12,6 +12,7 @@ import type { State } from '../../../lib/state/model.ts';
 import { openState } from '../../../lib/state/store.ts';
 import { COMMANDS } from '../../../scripts/commands.ts';
 import { Log } from './log.ts';
+import { pctOnLab } from './pct.ts';
 import { probeLab, type Network } from './prober.ts';
 import { Rules } from './rules.ts';
 import { Runner, runners, watchFiles } from './runner.ts';
@@ -189,6 +190,7 @@ export class Stage {
         await runner.alive(clock.sleep(100));
         return { exitCode: code, stdout: '', stderr: code === 0 ? '' : 'no' };
       },
+      pct: ({ node, args }) => runner.alive(pctOnLab(lab, { clock, node, args, runner })),
       runner: {
         self: { host: 'runner', pid: runner.pid, started: String(runner.pid) },
         liveness: ({ pid }) => (this.#alive.has(pid) ? 'alive' : 'dead'),

@@ -87,6 +87,8 @@ export const WorldFile = z.strictObject({
   clones: z.number().default(0),
   backups: z.array(Backup).default([]),
   rights: RootRights,
+  /** Further ones on `/vms`. */
+  guestRights: z.array(z.string()).default([]),
   throughputMiB: z.number().default(50),
   /** What answers outside of the cluster: canaries. */
   outside: z.array(z.string()).default(['10.0.0.1:53', '10.0.0.9:8007']),
@@ -125,7 +127,7 @@ export function worldOf(file: WorldFile): WorldSpec {
       ...(foreign === undefined ? {} : { foreign }),
     })),
     tokens: [
-      { id: TOKEN_ID, secret: SECRET, privileges: privileges(file.rights, storages) },
+      { id: TOKEN_ID, secret: SECRET, privileges: privileges(file, storages) },
       { ...ADMIN, privileges: { '/': ['*'] } },
     ],
     throughputMiB: file.throughputMiB,
@@ -147,10 +149,13 @@ function fleet(file: WorldFile): WorldFile['containers'] {
   return [...file.containers, ...clones];
 }
 
-function privileges(root: readonly string[], storages: readonly StorageSpec[]): TokenSpec['privileges'] {
+function privileges(
+  { rights, guestRights }: z.infer<typeof WorldFile>,
+  storages: readonly StorageSpec[],
+): TokenSpec['privileges'] {
   return {
-    '/': root,
-    '/vms': ['VM.Audit', 'VM.Backup', 'VM.PowerMgmt', 'VM.Config.Options', 'VM.Allocate'],
+    '/': rights,
+    '/vms': ['VM.Audit', 'VM.Backup', 'VM.PowerMgmt', 'VM.Config.Options', 'VM.Allocate', ...guestRights],
     ...Object.fromEntries(
       storages.map(({ id }) => [`/storage/${id}`, ['Datastore.Audit', 'Datastore.AllocateSpace']]),
     ),

@@ -1,0 +1,234 @@
+/** The root shell against a real sshd on loopback, with keys and host keys of its own. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { hostname, tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { rootShell } from '../../lib/act/root-shell.ts';
+import type { PctRequest, PctResult } from '../../lib/runtime.ts';
+
+const SSHD = ['/usr/sbin/sshd', '/usr/local/sbin/sshd'].find((path) => existsSync(path));
+// sshd of somebody else than root takes only its own user, which is enough here; CI installs it.
+const SKIP = SSHD === undefined && process.env['CI'] === undefined ? 'there is no sshd here' : false;
+
+/** What pct does: `said` on its output, then the exit code; it notes what it was called with. */
+const PCT = `#!/bin/sh
+here=$(dirname "$0")
+printf '%s\\n' "$@" >"$here/called"
+env >"$here/env"
+case $(cat "$here/behave" 2>/dev/null) in
+  slow) sleep 2.6; echo late >"$here/done" ;;
+  refuses) echo "CT 1101 already exists on node 'pve2'" >&2; exit 255 ;;
+  *) echo 'extracting archive'; exit 0 ;;
+esac
+`;
+
+describe('a root shell over ssh', { skip: SKIP }, () => {
+  const dir = mkdtempSync(join(tmpdir(), 'pw-sshd-'));
+  const file = (name: string): string => join(dir, name);
+  const bin = file('bin');
+  let port = 0;
+  let daemon: ChildProcess | undefined;
+
+  const read = (name: string): string => readFileSync(join(bin, name), 'utf8');
+  const keygen = (name: string): void =>
+    void execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', file(name)]);
+  const publicKey = (name: string): string => readFileSync(file(`${name}.pub`), 'utf8').trim();
+  const program = (name: string, text: string): void => {
+    writeFileSync(join(bin, name), text);
+    chmodSync(join(bin, name), 0o755);
+  };
+
+  before(async () => {
+    mkdirSync(bin);
+    for (const name of ['host', 'other-host', 'user', 'stranger']) keygen(name);
+    port = await freePort();
+    writeFileSync(file('authorized'), `${publicKey('user')}\n`);
+    writeFileSync(file('known'), `[127.0.0.1]:${port} ${publicKey('host')}\n`);
+    writeFileSync(file('known-wrong'), `[127.0.0.1]:${port} ${publicKey('other-host')}\n`);
+    writeFileSync(file('known-none'), '');
+    writeFileSync(
+      file('config'),
+      [
+        `ListenAddress 127.0.0.1:${port}`,
+        `HostKey ${file('host')}`,
+        `AuthorizedKeysFile ${file('authorized')}`,
+        'StrictModes no',
+        'PasswordAuthentication no',
+        'KbdInteractiveAuthentication no',
+        'UsePAM no',
+        'PermitRootLogin yes',
+        'PidFile none',
+        `SetEnv PATH=${bin}:/usr/bin:/bin`,
+      ].join('\n'),
+    );
+    program('uname', '#!/bin/sh\necho pve2.home.example\n');
+    if (SSHD === undefined) throw new Error('CI must have an sshd: apt-get install openssh-server');
+    if (userInfo().uid === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
+    daemon = spawn(SSHD, ['-D', '-e', '-f', file('config')], { stdio: 'ignore' });
+    await answering(port);
+  });
+  after(() => {
+    daemon?.kill();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  function call(
+    patch: Partial<PctRequest> & { key?: string; known?: string; port?: number } = {},
+  ): Promise<PctResult> {
+    const { key = 'user', known = 'known', port: at = port, ...rest } = patch;
+    return rootShell(
+      {
+        shell: { kind: 'ssh', user: userInfo().username, port: at, key: file(key), knownHosts: file(known) },
+        node: 'pve2',
+        host: '127.0.0.1',
+        args: ['restore', '1101', 'nas:a'],
+        paths: [],
+        ...rest,
+      },
+      '/usr/bin:/bin',
+    );
+  }
+  function behaves(how: string): void {
+    program('pct', PCT);
+    writeFileSync(join(bin, 'behave'), how);
+    for (const name of ['called', 'done', 'env']) rmSync(join(bin, name), { force: true });
+  }
+  const untouched = (): void => assert.equal(existsSync(join(bin, 'called')), false, 'pct was run');
+
+  test('it runs, with every argument as it is', async () => {
+    behaves('');
+    const args = ['restore', '1101', 'a\'b $HOME `id` \\ "x"', '', '--description', 'two\nlines; ü'];
+    const result = await call({ args });
+    assert.deepEqual(result, { kind: 'ended', exitCode: 0, output: 'extracting archive' });
+    assert.equal(read('called'), `${args.join('\n')}\n`);
+    assert.doesNotMatch(read('env'), /PROXWARDEN|TOKEN/);
+  });
+
+  test('pct refuses: its own words', async () => {
+    behaves('refuses');
+    assert.deepEqual(await call(), {
+      kind: 'ended',
+      exitCode: 255,
+      output: "CT 1101 already exists on node 'pve2'",
+    });
+  });
+
+  test('it takes longer, and goes on when ssh is killed', async () => {
+    behaves('slow');
+    const abort = new AbortController();
+    const run = call({ signal: abort.signal });
+    while (!existsSync(join(bin, 'called'))) await sleep(20);
+    abort.abort(new Error('killed'));
+    await assert.rejects(run, /killed/);
+    for (let look = 0; look < 120 && !existsSync(join(bin, 'done')); look += 1) await sleep(50);
+    assert.equal(read('done'), 'late\n');
+  });
+
+  test('it takes longer: begun', async () => {
+    behaves('slow');
+    assert.deepEqual(await call(), { kind: 'begun' });
+  });
+
+  const nothing: readonly (readonly [string, Parameters<typeof call>[0], RegExp])[] = [
+    [
+      'another host key',
+      { known: 'known-wrong' },
+      /host key of 127\.0\.0\.1 is not the one that is known.*nothing was sent/,
+    ],
+    ['an unknown host key', { known: 'known-none' }, /host key of 127\.0\.0\.1/],
+    ['a key that the node does not take', { key: 'stranger' }, /does not take the key of/],
+    [
+      'no key file',
+      { key: 'nowhere' },
+      /nowhere, which the inventory names for ssh, can't be read \(ENOENT\)/,
+    ],
+    ['a strange address', { host: '-oProxyCommand=id' }, /is none that ssh could take/],
+    ['another machine', { node: 'pve3' }, /this is pve2\.home\.example, not pve3/],
+    [
+      'a path that is not there',
+      { paths: ['/usr', '/srv/no such folder'] },
+      /there is no \/srv\/no such folder on pve2/,
+    ],
+  ];
+  for (const [what, patch, why] of nothing)
+    test(`nothing is begun: ${what}`, async () => {
+      behaves('');
+      const result = await call(patch);
+      assert.equal(result.kind, 'not-sent', JSON.stringify(result));
+      assert.match('why' in result ? result.why : '', why);
+      untouched();
+    });
+
+  test('nothing is begun: nobody listens, or there is no pct', async () => {
+    behaves('');
+    const silent = await call({ port: await freePort() });
+    assert.equal(silent.kind, 'not-sent');
+    rmSync(join(bin, 'pct'));
+    const result = await call();
+    assert.match('why' in result ? result.why : result.kind, /there is no pct on pve2/);
+  });
+
+  test('a connection that is lost in the middle leaves it open', async () => {
+    behaves('slow');
+    program('uname', '#!/bin/sh\nkill -9 $(sed -n "s/^PPid:.//p" /proc/$PPID/status)\nsleep 1\n');
+    const result = await call();
+    program('uname', '#!/bin/sh\necho pve2.home.example\n');
+    assert.equal(result.kind, 'unknown', JSON.stringify(result));
+  });
+
+  test('the runner is that node: no ssh at all', async () => {
+    behaves('refuses');
+    const result = await rootShell(
+      {
+        shell: { kind: 'local' },
+        node: hostname().split('.')[0] ?? '',
+        host: '127.0.0.1',
+        args: ['restore'],
+        paths: [],
+      },
+      `${bin}:/usr/bin:/bin`,
+    );
+    // uname here says pve2: the script looks for itself.
+    assert.match('why' in result ? result.why : result.kind, /this is pve2\.home\.example, not/);
+    untouched();
+    rmSync(join(bin, 'uname'));
+    const own = await rootShell(
+      {
+        shell: { kind: 'local' },
+        node: hostname().split('.')[0] ?? '',
+        host: '127.0.0.1',
+        args: ['restore'],
+        paths: [],
+      },
+      `${bin}:/usr/bin:/bin`,
+    );
+    assert.equal(own.kind, 'ended');
+    program('uname', '#!/bin/sh\necho pve2.home.example\n');
+  });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const at = server.address();
+  const port = at !== null && typeof at === 'object' ? at.port : 0;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function answering(port: number): Promise<void> {
+  const { connect } = await import('node:net');
+  for (let look = 0; look < 200; look += 1) {
+    const open = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => resolve(true)).once('error', () => resolve(false));
+      socket.once('connect', () => socket.destroy());
+    });
+    if (open) return;
+    await sleep(25);
+  }
+  throw new Error('sshd does not answer');
+}
