@@ -113,6 +113,32 @@ const KNOWN: readonly Entry[] = [
     'its log is in /var/log/pve/tasks of the node that ran it, if that is another one',
   ],
   [/detected modified configuration/, 'somebody else changed the configuration at the same moment'],
+  // unmeasured: Proxmox's source, down to the one about external sources.
+  [
+    /restoring '(\w+)' to (\w+) mount is only possible for root/,
+    'no token can restore $1: it is a $2 mount',
+    'failover.restoreVia: shell, or failover.acceptLoss: [$1] for a copy without it',
+  ],
+  [
+    /unable to detect disk size - please specify (\w+)/,
+    'the archived configuration names no size for $1',
+    '`pct rescan` on the node of the original writes it down; then make a new backup',
+  ],
+  [
+    /rootfs configuration could not be recovered|restoring rootfs to \w+ mount/,
+    'the archived configuration names no root disk that could be made anew',
+    'restore it by hand, with --rootfs',
+  ],
+  [
+    /refusing to restore privileged container backup from external source/,
+    'a privileged container is only restored from Proxmox’s own kinds of storage',
+    'take another backup.storage, or make the container unprivileged',
+  ],
+  [
+    /(?:changing feature flags.*|mount point type \w+ is )only allowed for root/,
+    'only root@pam may do that, no token can',
+    'failover.restoreVia: shell',
+  ],
   [
     /Only root may use this option|only allowed for root/,
     'only root@pam may do that, no token can',

@@ -32,9 +32,7 @@ function once(issues: readonly RestoreIssue[]): RestoreIssue[] {
 
 function ofItsOwn({ view }: ClusterLook, one: ContainerLook, about: Subject): Finding[] {
   if (view === null) return [];
-  const issues = configsOf(one).flatMap((config) =>
-    containerIssues(one.container, config, view.maySysModify),
-  );
+  const issues = configsOf(one).flatMap((config) => containerIssues(one.container, config, view));
   return once(issues).map((issue) => said(issue, issue.what, issue.severity === 'blocks', about));
 }
 
