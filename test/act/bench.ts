@@ -31,10 +31,10 @@ export class ActBench {
   readonly pve: FakePve;
   readonly events: Event[] = [];
   readonly execs: ExecRequest[] = [];
-  /** What hooks end with. */
   readonly pcts: PctRequest[] = [];
   /** What becomes of a `pct`. */
   pctResult: (request: PctRequest) => PctResult = () => ({ kind: 'not-sent', why: 'no shell in this test' });
+  /** What hooks end with. */
   execResult: ExecResult = { exitCode: 0, stdout: '', stderr: '' };
   /** Where calls to plugs go. */
   plugs: Dispatcher | null = null;
