@@ -158,6 +158,7 @@ class Fleet {
               );
             },
             httpDispatcher: () => Promise.reject(new Error('there are no plugs')),
+            pct: () => Promise.resolve({ kind: 'not-sent', why: 'there is no shell' }),
             probe: (spec, signal) => {
               assert.ok(spec.kind === 'tcp');
               return probeLab(spec, { lab: this.labs[this.placeOf(spec.host)], network, clock, signal });
