@@ -74,7 +74,10 @@ const ssh = f
 
 /** `shell: local`, or `shell: { ssh: { … } }`. */
 export const shell = z.union([
-  z.literal('local').transform((): ShellConfig => ({ kind: 'local' })),
+  // Text and not a literal: then a mapping is known to be the other form, and its problems are told.
+  f
+    .text(/^local$/, 'local, or { ssh: { … } }', 'shell: local')
+    .transform((): ShellConfig => ({ kind: 'local' })),
   f
     .strict({ ssh: ssh.describe('How ssh reaches them; it never asks for anything.') })
     .transform(({ ssh: config }): ShellConfig => config),
