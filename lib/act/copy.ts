@@ -4,6 +4,7 @@ import { incarnationKey } from '../decide/incarnations.ts';
 import type { FailoverAction, GuestDetail, Lineage } from '../decide/model.ts';
 import { BlockedError, FailedError, PveError } from '../errors.ts';
 import type { PveApi } from '../pve/api.ts';
+import { startedSinceRestore } from '../pve/guest.ts';
 import type { StepRecord } from '../state/model.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
 import { setConfig } from './look.ts';
@@ -176,6 +177,14 @@ export async function destroyCopy(
   if (there.status !== 'stopped')
     throw new BlockedError(
       `CT ${copy.vmid} on ${there.node} is ${there.status ?? 'of unknown state'}: it is not destroyed`,
+    );
+  // Whoever starts a copy by hand doesn't change its line, so the node's task list is asked.
+  const tasks = await api.tasks(there.node, { vmid: copy.vmid, since: 0 }, { signal });
+  const started = startedSinceRestore(tasks);
+  if (started !== undefined && record.task === null)
+    throw new BlockedError(
+      `CT ${copy.vmid} on ${there.node} has been started since its restore (${started.user}, ${started.type}) and may hold data: it is not destroyed`,
+      { hint: 'destroy it by hand if nobody needs what is in it' },
     );
   // The archive's own: it would refuse the removal.
   if (there.protection) await setConfig(context, api, { ...copy, node: there.node }, { protection: false });

@@ -1,5 +1,6 @@
 /** Looking once more, right before anything is done: is it still wanted, and is it still true? */
 import { decide, type Request } from '../decide/decide.ts';
+import { wrongPlug } from '../decide/gates.ts';
 import { incarnationKey, incarnationsOf } from '../decide/incarnations.ts';
 import type { FailoverAction } from '../decide/model.ts';
 import { proofOf, requiredLevel } from '../decide/proof.ts';
@@ -69,9 +70,11 @@ function difference(now: FailoverAction, then: FailoverAction): string | null {
 
 /** Proves, by fresh reads, that no other copy runs. Throws BlockedError with what is missing. */
 export async function proveSource(context: OperationContext, action: FailoverAction): Promise<string> {
-  const { container, runtime, state } = context;
-  const observation = await observeClosely(context, container, { backups: false });
+  const { container, inventory, runtime, state } = context;
+  const observation = await observeClosely(context, container, { neighbours: true, backups: false });
   const now = runtime.clock.now();
+  const wrong = wrongPlug({ state: state.read(), observation, now });
+  if (wrong !== null) throw new BlockedError(wrong);
   const seen = incarnationsOf(container, observation, state.read().containers[container.name]);
   const others = [action.from, ...seen.superseded.filter((i) => i.vmid !== action.from.vmid)];
   const required = requiredLevel(container.failover.proof);
@@ -81,6 +84,7 @@ export async function proveSource(context: OperationContext, action: FailoverAct
       incarnation: other,
       observation,
       probes: observation.probes[container.name] ?? [],
+      inventory,
       now,
     });
     const alive =

@@ -36,12 +36,17 @@ export function findings(
 ): Finding[] {
   const found: Finding[] = [];
   for (const { container, incarnations } of assess(context.inventory, observation, context.state.read())) {
-    if (busy.has(container.name) || container.mode !== 'protect') continue;
+    if (container.mode !== 'protect') continue;
+    const op = busy.get(container.name);
+    // An operation looks after the original by itself until its copy is live. The rest of it may take long.
+    if (op !== undefined && incarnations.current?.operation !== op) continue;
     for (const old of incarnations.superseded) {
       const finding = returned(container, incarnations, old, observation);
       if (finding !== null) found.push(finding);
     }
-    for (const pending of incarnations.pending) found.push(unfinished(context, container, pending));
+    if (op !== undefined) continue;
+    for (const pending of incarnations.pending)
+      found.push(unfinished(context, container, pending, observation));
     const migrated = migratedCopies(container, observation).filter((m) => m.hindrance === null);
     for (const one of migrated)
       found.push({
@@ -177,16 +182,30 @@ function follow(context: ActContext, container: Container, moved: Migrated): Pro
 }
 
 /** A restored, never started copy: of an operation that has ended here it is taken away, of any other it is told. */
-function unfinished(context: ActContext, container: Container, pending: Incarnation): Finding {
+function unfinished(
+  context: ActContext,
+  container: Container,
+  pending: Incarnation,
+  observation: Observation,
+): Finding {
   const key = incarnationKey(pending);
+  const tell = (text: string): Finding => ({ container: container.name, text: `${key} ${text}`, act: null });
   const op = context.operations.list().operations.find((o) => o.id === pending.operation);
-  // Its line says `restored`, so its start has never been asked for, wherever that operation was cut.
   if (op === undefined || op.status === 'running')
-    return {
-      container: container.name,
-      text: `${key} is an unfinished copy of ${pending.operation ?? '?'}, which is not known here`,
-      act: null,
-    };
+    return tell(`is an unfinished copy of ${pending.operation ?? '?'}, which is not known here`);
+  const detail = observation.clusters[pending.cluster]?.details.find(
+    (d) => d.node === pending.node && d.vmid === pending.vmid,
+  );
+  const byHand = 'keep it or destroy it by hand';
+  // Lines can be changed in the GUI, and a person's start leaves them as they are.
+  if (op.steps.some(({ task }) => task?.type === 'vzstart' && task.vmid === pending.vmid))
+    return tell(`was started by ${op.id}, but its line says that it never was: ${byHand}`);
+  if (detail?.status === 'running')
+    return tell(`is left over from ${op.id}, and somebody has started it: ${byHand}`);
+  if (detail?.lastTask != null && detail.lastTask.endedAt >= pending.since)
+    return tell(
+      `is left over from ${op.id}, and ${detail.lastTask.user} has used it since (${detail.lastTask.type}): ${byHand}`,
+    );
   return {
     container: container.name,
     text: `${key} is left over from ${op.id}, which ${op.status}: it is removed`,

@@ -1,6 +1,6 @@
 /** The source on a living node: stopping it, backing it up, and starting it again when the failover is undone. */
 import type { FailoverAction } from '../decide/model.ts';
-import { BlockedError, FailedError, PveError } from '../errors.ts';
+import { BlockedError, FailedError, ProxwardenError, PveError } from '../errors.ts';
 import { makeBackup } from './make-backup.ts';
 import type { StepRecord } from '../state/model.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
@@ -106,12 +106,20 @@ export async function startSourceAgain(
   if (!op.data.weStopped) return `CT ${vmid} on ${node} is as it was`;
   const before = await api.guestDetail(node, vmid, { signal });
   if (before.status === 'running') return `CT ${vmid} runs on ${node}`;
-  await runTask(context, record, {
-    cluster,
-    node,
-    vmid,
-    type: 'vzstart',
-    ...gatedStart(context, { container, copy: action.from, from: null }),
-  });
+  try {
+    await runTask(context, record, {
+      cluster,
+      node,
+      vmid,
+      type: 'vzstart',
+      ...gatedStart(context, { container, copy: action.from, from: null }),
+    });
+  } catch (error) {
+    if (signal?.aborted === true || !(error instanceof ProxwardenError)) throw error;
+    // Somebody was faster: it is what was wanted.
+    const now = await api.guestDetail(node, vmid, { signal });
+    if (now.status !== 'running') throw error;
+    return `CT ${vmid} runs on ${node}`;
+  }
   return `CT ${vmid} is started again on ${node}`;
 }

@@ -3,12 +3,12 @@
  * none of the container's addresses answers anything, and no original can start by itself later.
  */
 import { incarnationKey, incarnationsOf } from '../decide/incarnations.ts';
-import { FRESH_MS, proofOf, requiredLevel } from '../decide/proof.ts';
+import { FRESH_MS, isFresh, proofOf, requiredLevel } from '../decide/proof.ts';
 import { wrongPlug } from '../decide/gates.ts';
 import type { ClusterView, Incarnation, Observation } from '../decide/model.ts';
 import { retirement } from '../decide/retire.ts';
 import { BlockedError, FailedError } from '../errors.ts';
-import type { Container } from '../inventory/types.ts';
+import type { Container, Inventory } from '../inventory/types.ts';
 import { observe } from '../observe/observe.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { ActContext } from './context.ts';
@@ -46,9 +46,10 @@ export async function observeClosely(
  * Throws with every reason when it may not: FailedError when all of them lie with the copy and its node, else BlockedError.
  */
 export async function startGate(context: ActContext, input: StartGateInput): Promise<number> {
-  const observation = await observeClosely(context, input.container, { backups: false });
+  const observation = await observeClosely(context, input.container, { neighbours: true, backups: false });
   const now = context.runtime.clock.now();
-  const problems = startProblems({ ...input, observation, now, state: context.state.read() });
+  const { inventory } = context;
+  const problems = startProblems({ ...input, inventory, observation, now, state: context.state.read() });
   if (problems.length > 0) {
     const text = `${input.container.name}: CT ${input.copy.vmid} on ${input.copy.node} is not started: ${problems.join('; ')}`;
     // Where only the copy itself and its node are to blame, another target may do.
@@ -103,7 +104,7 @@ export async function restartGate(context: ActContext, container: Container, at:
           ...[...seen.superseded, ...seen.pending].flatMap((other) =>
             // Now the copy itself may answer at their addresses, so only its silence after the stop can count.
             otherProblems(
-              { container, copy: at, from: null, observation: { ...observation, probes: {} } },
+              { container, inventory: context.inventory, observation: { ...observation, probes: {} } },
               view,
               other,
               now,
@@ -119,6 +120,7 @@ export async function restartGate(context: ActContext, container: Container, at:
 /** Everything that forbids the start. Pure; empty: it may be asked for. */
 export function startProblems(
   input: StartGateInput & {
+    readonly inventory: Pick<Inventory, 'containers'>;
     readonly observation: Observation;
     readonly now: number;
     readonly state: Parameters<typeof wrongPlug>[0]['state'];
@@ -135,6 +137,8 @@ export function startProblems(
   // The original may have left the lists (its config moved away): what the journal knows is looked at all the same.
   if (from !== null && !others.some((i) => i.vmid === from.vmid && i.node === from.node)) others.push(from);
   return [
+    // Also where no other copy has to be proven stopped: another runner may have made one since.
+    ...(isFresh(view.at, now) ? [] : [`the reads are ${Math.round((now - view.at) / 1000)} s old`]),
     ...seen.problems,
     ...copyProblems(view, copy),
     ...others.filter((i) => i.epoch > copy.epoch).map((i) => `there is a later copy: ${incarnationKey(i)}`),
@@ -143,7 +147,7 @@ export function startProblems(
     ...(observation.probes[container.name] ?? [])
       .filter((p) => p.answered)
       .map((p) => `something answers at its address: ${p.probe} (${p.reason})`),
-    ...[wrongPlug({ state, observation })].filter((w) => w !== null),
+    ...[wrongPlug({ state, observation, now })].filter((w) => w !== null),
   ];
 }
 
@@ -158,7 +162,15 @@ function copyProblems(view: ClusterView, copy: StartGateInput['copy']): string[]
 }
 
 function otherProblems(
-  { container, observation }: StartGateInput & { observation: Observation },
+  {
+    container,
+    inventory,
+    observation,
+  }: {
+    readonly container: Container;
+    readonly inventory: Pick<Inventory, 'containers'>;
+    readonly observation: Observation;
+  },
   view: ClusterView,
   other: Incarnation,
   now: number,
@@ -169,6 +181,7 @@ function otherProblems(
     incarnation: other,
     observation,
     probes: observation.probes[container.name] ?? [],
+    inventory,
     now,
   });
   const problems: string[] = [];

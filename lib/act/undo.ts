@@ -3,7 +3,7 @@ import type { FailoverAction } from '../decide/model.ts';
 import { BlockedError, FailedError, messageOf } from '../errors.ts';
 import type { Operation } from '../state/model.ts';
 import { liftProtection, serviceAnswers } from './after.ts';
-import { destroyCopy, type Copy } from './copy.ts';
+import { destroyCopy, isOurs, readCopy, type Copy } from './copy.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
 import { Cancelled, type Outcome } from './outcome.ts';
 import { removeGuard } from './retire.ts';
@@ -41,7 +41,7 @@ export async function undo(
   operations.save(op);
   const steps: Step[] = [
     { name: 'undo: copy', run: (c, r) => destroyCopy(c, r, copy) },
-    { name: 'undo: guard', run: (c) => undoGuard(c, action) },
+    { name: 'undo: guard', run: (c) => undoGuard(c, action, copy) },
     { name: 'undo: source', run: (c, r) => startSourceAgain(c, r, action) },
     { name: 'undo: protection', run: (c) => liftProtection(c) },
   ];
@@ -77,8 +77,12 @@ async function answersAgain({ apis, signal }: OperationContext, { from }: Failov
   return (await apis.get(from.cluster)?.nodeAnswers(from.node, { signal, timeoutMs: 3_000 })) ?? false;
 }
 
-async function undoGuard(context: OperationContext, action: FailoverAction): Promise<string> {
+async function undoGuard(context: OperationContext, action: FailoverAction, copy: Copy): Promise<string> {
   const api = await quorateApi(context, action.from.cluster);
+  // Another runner, which has found our guard and relies on it, is making or running the copy.
+  const there = await readCopy(context, api, copy);
+  if (there !== null && !isOurs(context, there, copy))
+    return `the guard stays: CT ${copy.vmid} on ${there.node} is another's copy, and needs it`;
   context.operations.assertLease(context.op);
   return (await removeGuard(context, api, action.from, context.op.id))
     ? 'our guard is removed'

@@ -198,7 +198,13 @@ function proofGate(
   const probes = observation.probes[container.name] ?? [];
   // Probes speak for the current copy; a superseded one shares its addresses, so its silence can't be demanded
   // while the current one answers: its own node's word (P2) or a fence (P3) counts.
-  const proof = proofOf({ incarnation: other, observation, probes: how.isSource ? probes : [], now });
+  const proof = proofOf({
+    incarnation: other,
+    observation,
+    probes: how.isSource ? probes : [],
+    inventory: input.inventory,
+    now,
+  });
   const required = requiredLevel(container.failover.proof);
   const name = `P${proof.level} that ${incarnationKey(other)} is not running: ${proof.rests.join('; ')}`;
   // On a living node its own word is all there is: `fenced` demands a fence of dead nodes.

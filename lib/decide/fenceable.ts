@@ -2,8 +2,7 @@
 import type { Inventory } from '../inventory/types.ts';
 import type { State } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
-import { leastEpochOf } from './incarnations.ts';
-import { isAtHome } from './lineage.ts';
+import { guestThatAnswers } from './life.ts';
 import type { ClusterView, Observation } from './model.ts';
 
 /** Why a node may not be powered off automatically, or null when it may. */
@@ -21,24 +20,9 @@ export function fenceable(
     return `no quorate view says that ${name} is offline, so it is not powered off`;
   if (node.apiAnswers !== false || view.endpoints.some((e) => e.ok && e.node === name))
     return `the API of ${name} answers, so it is not powered off`;
-  const guests = view.guests.filter((g) => g.node === name).map((g) => g.vmid);
-  for (const container of Object.values(inventory.containers)) {
-    if (container.cluster !== view.cluster) continue;
-    const epochs = guests.map((vmid) => leastEpochOf(container, vmid)).filter((epoch) => epoch !== null);
-    if (epochs.length === 0) continue;
-    const answering = (observation.probes[container.name] ?? []).find((p) => p.answered);
-    // A later copy on another node is what answers, then.
-    const elsewhere = view.lineages.some(
-      ({ node: at, vmid, line }) =>
-        line.container === container.name &&
-        line.phase === 'live' &&
-        at !== name &&
-        isAtHome(line, { cluster: view.cluster, node: at, vmid }) &&
-        epochs.every((epoch) => epoch < line.epoch),
-    );
-    if (answering !== undefined && !elsewhere)
-      return `${container.name} on ${name} answers (${answering.probe}), so ${name} is not powered off`;
-  }
+  const alive = guestThatAnswers({ inventory, observation }, view, name);
+  if (alive !== null)
+    return `${alive.container} on ${name} answers (${alive.probe}), so ${name} is not powered off`;
   return null;
 }
 

@@ -197,8 +197,12 @@ function nodesGate({ container, observation }: GateInput): Gate {
     : pass('nodes', `${nodes.length - down} of ${nodes.length} nodes are online`);
 }
 
-/** Rule 5: another node vanished within a minute of a fence. Null: no. */
-export function wrongPlug({ state, observation }: Pick<GateInput, 'state' | 'observation'>): string | null {
+/** Rule 5: another node vanished within a minute of a fence, or its API fell silent: perhaps it has no power. Null: no. */
+export function wrongPlug({
+  state,
+  observation,
+  now,
+}: Pick<GateInput, 'state' | 'observation' | 'now'>): string | null {
   for (const [fenced, { at, othersOnline }] of Object.entries(state.fenced)) {
     const cluster = fenced.slice(0, fenced.indexOf('/'));
     for (const other of othersOnline) {
@@ -206,6 +210,9 @@ export function wrongPlug({ state, observation }: Pick<GateInput, 'state' | 'obs
       const seen = state.lastSeenOnline[`${cluster}/${other}`] ?? at;
       if (node?.online === false && seen <= at + WRONG_PLUG_MS)
         return `node ${other} vanished within a minute of the fence of ${fenced}: perhaps the wrong plug`;
+      // The cluster takes some eight seconds to miss a node (facts, section 6); a start must not be quicker than that.
+      if (node?.apiAnswers === false && Math.abs(now - at) <= WRONG_PLUG_MS)
+        return `the API of node ${other} fell silent within a minute of the fence of ${fenced}: perhaps the wrong plug`;
     }
   }
   return null;

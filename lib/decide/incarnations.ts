@@ -78,6 +78,7 @@ export function incarnationsOf(
     addUnread(known, observation.clusters[known.cluster], found, problems, container.name);
   }
   problems.push(...unreadProblems(container, home, found));
+  problems.push(...unlinedProblems(container, home, found, cached));
   return arrange(found, problems, container.name);
 }
 
@@ -149,6 +150,42 @@ function unreadProblems(
     return older
       ? []
       : [`CT ${vmid} on ${node} may be a later copy of ${container.name}, and its config can't be read`];
+  });
+}
+
+/**
+ * Containers on vmids that only copies of this one take, without a line that says so: perhaps a copy whose notes somebody
+ * has changed, one of before the cluster was renamed in the inventory, or one that another runner is making right now.
+ * Another MAC means that they are somebody else's.
+ */
+function unlinedProblems(
+  container: Container,
+  view: ClusterView | undefined,
+  found: readonly Incarnation[],
+  cached: ContainerState | undefined,
+): string[] {
+  if (view === undefined) return [];
+  const at = (one: { node: string; vmid: number }) => (i: { node: string; vmid: number }) =>
+    i.node === one.node && i.vmid === one.vmid;
+  const original = view.details.find((d) => d.vmid === container.vmid && found.some(at(d)));
+  const known = new Set([...container.macs, ...(cached?.identity?.macs ?? []), ...(original?.macs ?? [])]);
+  return view.details.flatMap((detail) => {
+    const { node, vmid, lock, macs } = detail;
+    if (!container.failover.vmids.includes(vmid) || found.some(at(detail))) return [];
+    // Lines of other containers, and of copies that were migrated, have been told of as drift.
+    const line = view.lineages.find(at(detail))?.line;
+    if (
+      line !== undefined &&
+      (line.container !== container.name || line.vmid === vmid) &&
+      line.cluster === view.cluster
+    )
+      return [];
+    if (lock === 'create')
+      return [`CT ${vmid} is being made on ${node} right now, perhaps by another runner`];
+    if (known.size > 0 && macs.length > 0 && !macs.some((mac) => known.has(mac))) return [];
+    return [
+      `CT ${vmid} on ${node} has a vmid that only copies of ${container.name} take, and its notes lack the line that says what it is`,
+    ];
   });
 }
 

@@ -130,6 +130,8 @@ export const GuestDetail = z.object({
       ours: z.boolean().optional(),
     })
     .nullable(),
+  /** A task under way that starts it, when it was stopped: it may run any moment. Absent: not read or none. */
+  starting: z.string().optional(),
 });
 export type GuestDetail = z.infer<typeof GuestDetail>;
 

@@ -8,7 +8,8 @@
  * | P2 | read from its node itself: stopped, no interface of the vmid in netstat, onboot=0, HA doesn't want it started |
  * | P3 | a fence driver has read back "off" (or a person has confirmed it, for a limited time) since the node fell silent |
  */
-import type { RequiredProof } from '../inventory/types.ts';
+import type { Inventory, RequiredProof } from '../inventory/types.ts';
+import { guestThatAnswers } from './life.ts';
 import type {
   ClusterView,
   FenceStatus,
@@ -29,6 +30,8 @@ export interface ProofInput {
   readonly observation: Observation;
   /** Probes of the container's addresses, as fresh as the observation. */
   readonly probes: readonly ProbeResult[];
+  /** Whose containers' probes in the observation may be signs of life of the node. */
+  readonly inventory: Pick<Inventory, 'containers'>;
   readonly now: number;
 }
 
@@ -59,11 +62,18 @@ export function proofOf(input: ProofInput): Proof {
       `node ${incarnation.node} is believed dead, but something answers: ${answering.probe} (${answering.reason})`,
       `find out what answers at ${answering.probe}`,
     );
+  const neighbour = guestThatAnswers(input, view, incarnation.node);
+  // Only somebody who has been there knows better than a guest that answers.
+  if (neighbour !== null && !wordOf(view, incarnation.node))
+    return none(
+      `node ${incarnation.node} is believed dead, but ${neighbour.container} on it answers (${neighbour.probe})`,
+      `find out what answers at ${neighbour.probe}, or look and say \`proxwarden fence confirm ${view.cluster}/${incarnation.node}\``,
+    );
   return deadProof(view, input);
 }
 
 /** A read from the future was made before the clock was set back: how old it is can't be said. */
-function isFresh(at: number, now: number): boolean {
+export function isFresh(at: number, now: number): boolean {
   return Math.abs(now - at) <= FRESH_MS;
 }
 
@@ -108,6 +118,7 @@ function missingForStopped(
       missing.push(`the state of CT ${vmid} was read ${Math.round((now - detail.readAt) / 1000)} s ago`);
     if (detail.status !== 'stopped')
       missing.push(`CT ${vmid} is ${detail.status ?? 'of unknown state'} there`);
+    if (detail.starting !== undefined) missing.push(`a ${detail.starting} of CT ${vmid} is under way there`);
     if (detail.onboot) missing.push(`CT ${vmid} has onboot=1`);
   }
   if (node?.netstat == null) missing.push('its netstat could not be read');
@@ -164,6 +175,11 @@ function offRead(view: ClusterView, node: string, now: number): FenceStatus | nu
       (f) => f.node === node && f.power === 'off' && (f.driver === 'manual' || isFresh(f.at, now)),
     ) ?? null
   );
+}
+
+/** Whether a person has said that the node is off. */
+function wordOf(view: ClusterView, node: string): boolean {
+  return view.fences.some((f) => f.node === node && f.driver === 'manual' && f.power === 'off');
 }
 
 function none(rest: string, raise: string): Proof {

@@ -2,7 +2,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { InputError, ProxwardenError, messageOf } from '../errors.ts';
-import { LAB_VERBS, type LabReport, type LabVerb } from './control-protocol.ts';
+import { LAB_VERBS, LabPct, type LabReport, type LabVerb } from './control-protocol.ts';
 import { listenTcp } from './listen.ts';
 import type { LabControl, LabStatus } from './types.ts';
 
@@ -77,6 +77,11 @@ async function respond(options: ControlOptions, request: IncomingMessage): Promi
   const url = new URL(request.url ?? '/', 'http://lab.invalid');
   const command = url.pathname.slice(1);
   if (request.method === 'GET' && command === 'status') return { status: 200, body: options.report() };
+  if (request.method === 'POST' && command === 'pct') {
+    const given = LabPct.safeParse(JSON.parse(await bodyOf(request)));
+    if (!given.success) return { status: 400, body: { error: 'pct needs a node and its arguments' } };
+    return { status: 200, body: await options.lab.pct(given.data.node, given.data.args) };
+  }
   const verb = LAB_VERBS.find((candidate) => candidate === command);
   if (request.method !== 'POST' || (verb === undefined && command !== 'down')) {
     return { status: 404, body: { error: `the lab knows no ${request.method} ${command}` } };
@@ -88,6 +93,12 @@ async function respond(options: ControlOptions, request: IncomingMessage): Promi
   }
   await options.down();
   return { status: 200, body: { message: 'the lab is down' }, last: true };
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function authorised(request: IncomingMessage, token: string): boolean {

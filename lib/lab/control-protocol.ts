@@ -75,3 +75,6 @@ export const LabDone = z.object({ message: z.string() });
 
 /** The answer when it could not be done. */
 export const LabRefusal = z.object({ error: z.string(), hint: z.string().optional() });
+
+/** What the lab's `pct` asks for. */
+export const LabPct = z.object({ node: z.string(), args: z.array(z.string()) });

@@ -10,6 +10,7 @@ import type { LabReport } from './control-protocol.ts';
 import { EXAMPLE_TOKEN_ID, examplePorts, exampleWorld } from './example.ts';
 import { Lab } from './lab.ts';
 import { startPlugs } from './plugs.ts';
+import { writePct } from './pct-program.ts';
 import { claimRunFile, labToken, makeLabFolder, refuseSecondLab, releaseRunFile } from './runfile.ts';
 import { startLabServer } from './server.ts';
 import { startNas, startServices } from './services.ts';
@@ -59,6 +60,8 @@ export async function labUp(options: LabUpOptions): Promise<RunningLab> {
   await refuseSecondLab(dir);
   // The world begins anew, so what was remembered of the last one is of no use.
   await rm(join(folder, 'state'), { recursive: true, force: true });
+
+  await writePct(folder);
 
   const clock = options.clock ?? systemClock;
   const example = exampleWorld({ portBase, secret: await labToken(folder, EXAMPLE_TOKEN_ID) });

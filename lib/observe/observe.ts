@@ -1,6 +1,6 @@
 /** Everything that one run reads of the world, in one serialisable value. Never writes. */
 import { assess } from '../decide/decide.ts';
-import type { BackupView, Observation, ProbeResult } from '../decide/model.ts';
+import type { BackupView, ClusterView, Observation, ProbeResult } from '../decide/model.ts';
 import type { Container, Inventory } from '../inventory/types.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { Runtime } from '../runtime.ts';
@@ -8,8 +8,11 @@ import { emptyContainerState, type State } from '../state/model.ts';
 import { knownMacs } from '../decide/whose.ts';
 import { readStore } from './backups.ts';
 import { probeAll } from './prober.ts';
-import { addDetails, addFences, addNodeFacts, addRights, clusterView, type ViewDeps } from './view.ts';
+import { addFences } from './fences.ts';
+import { addDetails, addNodeFacts, addRights, clusterView, type ViewDeps } from './view.ts';
 
+/** A look that took longer than this (slow checks, plugs, archives) has the cluster read once more at its end. */
+const RENEW_AFTER_MS = 7_500;
 /** A container's MACs, addresses and onboot are read again after this time. */
 const IDENTITY_STALE_MS = 3_600_000;
 
@@ -40,8 +43,15 @@ export async function observe(input: ObserveInput): Promise<Observation> {
     const api = input.apis.get(name);
     if (cluster !== undefined && api !== undefined) deps.set(name, { api, cluster, runtime, signal });
   }
+  const tookMs = new Map<string, number>();
   const [views, probes] = await Promise.all([
-    Promise.all([...deps.values()].map((d) => clusterView(d))),
+    Promise.all(
+      [...deps.values()].map(async (d) => {
+        const view = await clusterView(d);
+        tookMs.set(view.cluster, runtime.clock.now() - view.at);
+        return view;
+      }),
+    ),
     probe(input, containers, [...clusters]),
   ]);
   const observation: Observation = {
@@ -54,6 +64,7 @@ export async function observe(input: ObserveInput): Promise<Observation> {
     backups: [],
   };
   await deepen(input, observation, deps);
+  await renew(input, observation, deps, tookMs);
   // An interrupted read looks like silence, and silence is evidence: nothing may rest on such a look.
   signal?.throwIfAborted();
   return observation;
@@ -73,22 +84,25 @@ async function probe(input: ObserveInput, containers: readonly Container[], clus
   return { canaries: results.get('') ?? [], containers: byContainer };
 }
 
-/** The second round: what only containers in trouble, or with more than one copy, need. */
-async function deepen(
-  input: ObserveInput,
-  observation: Observation,
-  deps: ReadonlyMap<string, ViewDeps>,
-): Promise<void> {
-  const { inventory, state, runtime, focus } = input;
-  const assessments = assess(inventory, observation, state).filter(
-    (a) => observation.probes[a.container.name] !== undefined,
-  );
+interface Wanted {
+  /** In trouble for so long, or looked at so closely, that backups are of interest. */
+  readonly due: readonly Container[];
+  /** By cluster: guests to be read from their own nodes. */
+  readonly details: ReadonlyMap<string, readonly { node: string; vmid: number }[]>;
+  /** By cluster: nodes of copies of containers in trouble. */
+  readonly troubled: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+/** What only containers in trouble, or with more than one copy, need. */
+function wantedOf({ inventory, state, runtime, focus }: ObserveInput, observation: Observation): Wanted {
   const due: Container[] = [];
-  const wanted = new Map<string, { node: string; vmid: number }[]>();
+  const details = new Map<string, { node: string; vmid: number }[]>();
   const troubled = new Map<string, Set<string>>();
-  for (const { container, verdict, incarnations } of assessments) {
+  for (const { container, verdict, incarnations } of assess(inventory, observation, state)) {
+    if (observation.probes[container.name] === undefined) continue;
     const record = state.containers[container.name] ?? emptyContainerState();
-    const trouble = verdict.kind !== 'healthy' || (focus?.has(container.name) ?? false);
+    const close = focus?.has(container.name) ?? false;
+    const trouble = verdict.kind !== 'healthy' || close;
     const all = [
       ...(incarnations.current === null ? [] : [incarnations.current]),
       ...incarnations.superseded,
@@ -102,29 +116,32 @@ async function deepen(
     // Whatever their tags: a copy that lost its tag is a copy.
     for (const guest of observation.clusters[container.cluster]?.guests ?? [])
       if (guest.type === 'lxc' && container.failover.vmids.includes(guest.vmid))
-        wanted.set(container.cluster, [...(wanted.get(container.cluster) ?? []), guest]);
+        details.set(container.cluster, [...(details.get(container.cluster) ?? []), guest]);
     for (const one of all) {
       if (trouble || stale || one !== incarnations.current)
-        wanted.set(one.cluster, [...(wanted.get(one.cluster) ?? []), one]);
+        details.set(one.cluster, [...(details.get(one.cluster) ?? []), one]);
       if (trouble || all.length > 1)
         troubled.set(one.cluster, (troubled.get(one.cluster) ?? new Set()).add(one.node));
     }
-    if (
-      trouble &&
-      ((focus?.has(container.name) ?? false) || record.failures + 1 >= container.failureThreshold)
-    )
-      due.push(container);
+    if (trouble && (close || record.failures + 1 >= container.failureThreshold)) due.push(container);
   }
+  return { due, details, troubled };
+}
+
+/** The second round. */
+async function deepen(
+  input: ObserveInput,
+  observation: Observation,
+  deps: ReadonlyMap<string, ViewDeps>,
+): Promise<void> {
+  const { due, details, troubled } = wantedOf(input, observation);
   await Promise.all(
     [...deps].map(async ([name, d]) => {
       const view = observation.clusters[name];
       if (view === undefined || view.via === null) return;
-      const silent = [...(troubled.get(name) ?? [])].filter(
-        (node) => view.nodes.find((n) => n.name === node)?.apiAnswers !== true,
-      );
       await Promise.all([
-        addDetails(view, wanted.get(name) ?? [], d),
-        addFences(view, silent, state, d),
+        addDetails(view, details.get(name) ?? [], d),
+        addFences(view, silentOf(view, troubled), input.state, d),
         ...(due.some((c) => c.cluster === name)
           ? [addRights(view, d), addNodeFacts(view, targetsOf(due, name), d)]
           : []),
@@ -133,6 +150,61 @@ async function deepen(
   );
   // Containers that turned out to be stopped by hand, or inconclusive, need no backups; asking does no harm.
   if (input.backups !== false) observation.backups = await readBackups(input, observation, due);
+}
+
+function silentOf(view: ClusterView, troubled: Wanted['troubled']): string[] {
+  return [...(troubled.get(view.cluster) ?? [])].filter(
+    (node) => view.nodes.find((n) => n.name === node)?.apiAnswers !== true,
+  );
+}
+
+/**
+ * The third round, when slow checks, plugs or archives were waited for: what cluster and fences said before them has
+ * grown too old for a proof, so they are asked again.
+ */
+async function renew(
+  input: ObserveInput,
+  observation: Observation,
+  deps: ReadonlyMap<string, ViewDeps>,
+  tookMs: ReadonlyMap<string, number>,
+): Promise<void> {
+  const now = input.runtime.clock.now();
+  const { troubled } = wantedOf(input, observation);
+  const old = Object.values(observation.clusters).filter(
+    (view) =>
+      view.via !== null &&
+      troubled.has(view.cluster) &&
+      now - view.at > RENEW_AFTER_MS &&
+      // A cluster that is slow itself won't be quicker the second time.
+      (tookMs.get(view.cluster) ?? 0) <= RENEW_AFTER_MS,
+  );
+  await Promise.all(
+    old.map(async (before) => {
+      const d = deps.get(before.cluster);
+      if (d === undefined) return;
+      const [view] = await Promise.all([
+        clusterView(d),
+        addFences(before, silentOf(before, troubled), input.state, d),
+      ]);
+      const { fences, mayGuard, maySysModify } = before;
+      const problems = [...new Set([...view.problems, ...before.problems])];
+      // Bridges and processor don't change meanwhile.
+      const nodes = view.nodes.map((node) => {
+        const { bridges = null, machine = null } = before.nodes.find((n) => n.name === node.name) ?? {};
+        return { ...node, bridges, machine };
+      });
+      observation.clusters[before.cluster] = { ...view, nodes, fences, mayGuard, maySysModify, problems };
+    }),
+  );
+  const { details } = wantedOf(input, observation);
+  await Promise.all(
+    old.map(async ({ cluster }) => {
+      const view = observation.clusters[cluster];
+      const d = deps.get(cluster);
+      if (view !== undefined && view.via !== null && d !== undefined)
+        await addDetails(view, details.get(cluster) ?? [], d);
+    }),
+  );
 }
 
 /** The nodes of a cluster that these containers may go to. */

@@ -1,27 +1,16 @@
 /** One cluster as its own API shows it, in a number of calls that does not grow with its containers. Reads only. */
 import pLimit from 'p-limit';
-import { fenceDrivers } from '../act/fence/driver.ts';
 import { parseLineage, TAG } from '../decide/lineage.ts';
-import type {
-  ClusterView,
-  EndpointView,
-  FenceStatus,
-  GuestDetail,
-  GuestView,
-  NodeView,
-} from '../decide/model.ts';
+import type { ClusterView, EndpointView, GuestDetail, GuestView, NodeView } from '../decide/model.ts';
 import { messageOf, PveError } from '../errors.ts';
 import type { Cluster } from '../inventory/types.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { Runtime } from '../runtime.ts';
-import type { State } from '../state/model.ts';
 
 /** Parallel requests to one cluster beside the constant ones. */
 const CONCURRENCY = 8;
 /** Short, so that everything read for one decision is young enough for it (proof.ts, FRESH_MS). */
 const NODE_DEADLINE_MS = 3_000;
-/** A cluster lists a node as online for some nine seconds after its death (facts, section 6). */
-const SEEN_LATE_MS = 10_000;
 
 export interface ViewDeps {
   readonly api: PveApi;
@@ -33,6 +22,8 @@ export interface ViewDeps {
 /** The cluster's view through its first quorate endpoint; with `via: null` and the reasons when there is none. */
 export async function clusterView(deps: ViewDeps): Promise<ClusterView> {
   const { api, cluster, runtime, signal } = deps;
+  // The age of what is read counts from the first question.
+  const at = runtime.clock.now();
   const seen = await Promise.all(api.endpoints.map((endpoint) => api.endpointView(endpoint, { signal })));
   const endpoints: EndpointView[] = seen.map(({ endpoint, ok, error, failure, node, quorate, online }) => ({
     endpoint,
@@ -46,7 +37,7 @@ export async function clusterView(deps: ViewDeps): Promise<ClusterView> {
   const chosen = seen.find((e) => e.ok && e.quorate);
   const empty: ClusterView = {
     cluster: cluster.name,
-    at: runtime.clock.now(),
+    at,
     endpoints,
     via: null,
     version: null,
@@ -240,40 +231,6 @@ export async function addDetails(
     ),
   );
   view.details.sort((a, b) => a.vmid - b.vmid || (a.node < b.node ? -1 : 1));
-}
-
-/** Reads back the fences of `nodes`, and adds what a person has confirmed and is still valid. */
-export async function addFences(
-  view: ClusterView,
-  nodes: readonly string[],
-  state: State,
-  deps: ViewDeps,
-): Promise<void> {
-  const { cluster, runtime, signal } = deps;
-  const reads = nodes.map(async (node): Promise<FenceStatus[]> => {
-    const configs = cluster.nodes[node]?.fence ?? [];
-    const found: FenceStatus[] = [];
-    for (const driver of fenceDrivers(configs, runtime)) {
-      const read = await driver.status(signal);
-      found.push({
-        node,
-        driver: driver.name,
-        power: read.power,
-        at: runtime.clock.now(),
-        detail: read.detail,
-      });
-    }
-    const key = `${cluster.name}/${node}`;
-    const word = state.fenceConfirmed[key];
-    const manual = configs.find((c) => c.driver === 'manual');
-    const age = word === undefined ? NaN : runtime.clock.now() - word.at;
-    // It was said of that outage: a node that has been seen since may be running now, cut off or not.
-    const stillOff = word !== undefined && (state.lastSeenOnline[key] ?? 0) <= word.at + SEEN_LATE_MS;
-    if (stillOff && manual?.driver === 'manual' && age > -SEEN_LATE_MS && age < manual.validMs)
-      found.push({ node, driver: 'manual', power: 'off', at: word.at, detail: `confirmed by ${word.by}` });
-    return found;
-  });
-  view.fences = (await Promise.all(reads)).flat();
 }
 
 /** What the token may do beside the ordinary: write HA entries (the guard), restore privileged containers. */

@@ -9,7 +9,7 @@ import * as calls from './calls.ts';
 import { get, path } from './calls.ts';
 import { bridgesFrom, endpointViewFrom, failedEndpointView, resourcesFrom } from './cluster.ts';
 import { isNetworkFailure, isPeerFailure, RequestError } from './failure.ts';
-import { archivedFrom, guestDetailFrom, lastPowerTask, taskEntries } from './guest.ts';
+import { archivedFrom, guestDetailFrom, lastPowerTask, startUnderWay, taskEntries } from './guest.ts';
 import { configFacts, configFromReply } from './parse.ts';
 import { createInspection } from './inspect.ts';
 import { createLogin, identityOf, type PveCredentials } from './login.ts';
@@ -28,6 +28,8 @@ const NODE_ANSWERS_MS = 5000;
 const LOG_PAGE = 500;
 const LOG_PAGES_MAX = 20;
 const TASKS_MAX = 200;
+
+const NO_TASKS = { lastTask: null, starting: undefined };
 
 export interface PveClientOptions {
   readonly cluster: string;
@@ -105,17 +107,18 @@ export function createPveClient(options: PveClientOptions): PveApi {
   }
 
   /** Who stopped it is an extra: without an answer, or without the right to see others' tasks, it stays unknown. */
-  async function lastTaskOf(
+  async function powerTasksOf(
     node: string,
     vmid: number,
     callOptions?: CallOptions,
-  ): Promise<GuestDetail['lastTask']> {
+  ): Promise<{ lastTask: GuestDetail['lastTask']; starting: string | undefined }> {
     try {
       const newest = await tasks(node, { vmid, since: 0 }, callOptions);
       // A token is ours alone; a user may be a person, too, whose stop has to count as a person's.
-      return lastPowerTask(newest, { alone: credentials.kind === 'token' });
+      const lastTask = lastPowerTask(newest, { alone: credentials.kind === 'token' });
+      return { lastTask, starting: startUnderWay(newest) };
     } catch (error) {
-      if (error instanceof PveError && callOptions?.signal?.aborted !== true) return null;
+      if (error instanceof PveError && callOptions?.signal?.aborted !== true) return NO_TASKS;
       throw error;
     }
   }
@@ -129,8 +132,8 @@ export function createPveClient(options: PveClientOptions): PveApi {
     );
     const facts = configFacts(configFromReply(await read(call, schemas.ConfigReply, callOptions)));
     const status = await statusOf(node, vmid, callOptions);
-    const lastTask = status === 'stopped' ? await lastTaskOf(node, vmid, callOptions) : null;
-    return guestDetailFrom({ node, vmid, readAt, facts, status, lastTask });
+    const power = status === 'stopped' ? await powerTasksOf(node, vmid, callOptions) : NO_TASKS;
+    return guestDetailFrom({ node, vmid, readAt, facts, status, ...power });
   }
 
   async function nodeAnswers(node: string, callOptions: CallOptions = {}): Promise<boolean> {

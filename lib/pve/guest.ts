@@ -18,8 +18,9 @@ export function guestDetailFrom(input: {
   facts: ConfigFacts;
   status: string | null;
   lastTask: GuestDetail['lastTask'];
+  starting: string | undefined;
 }): GuestDetail {
-  const { node, vmid, readAt, facts, status, lastTask } = input;
+  const { node, vmid, readAt, facts, status, lastTask, starting } = input;
   return {
     vmid,
     node,
@@ -38,6 +39,7 @@ export function guestDetailFrom(input: {
     storages: [...facts.storages],
     config: facts.config,
     lastTask,
+    ...(starting === undefined ? {} : { starting }),
   };
 }
 
@@ -52,6 +54,20 @@ export function lastPowerTask(
   if (newest === undefined || newest.endedAt === null) return null;
   const { type, user, endedAt, exitstatus, ours } = newest;
   return { type, user, endedAt, ok: succeeded(exitstatus), ...(ours && alone ? { ours } : {}) };
+}
+
+/** Tasks that make a container run: `status/current` says `stopped` until they are through. `hastart` (HA) is unmeasured. */
+const STARTS = ['vzstart', 'vzreboot', 'hastart'];
+
+/** The type of a task under way that starts it, or undefined. */
+export function startUnderWay(tasks: readonly TaskListEntry[]): string | undefined {
+  return tasks.find((task) => STARTS.includes(task.type) && task.endedAt === null)?.type;
+}
+
+/** Whether it has been started since its last restore, and by which task. */
+export function startedSinceRestore(tasks: readonly TaskListEntry[]): TaskListEntry | undefined {
+  const restoredAt = Math.max(0, ...tasks.filter((t) => t.type === 'vzrestore').map((t) => t.startedAt));
+  return tasks.find((t) => STARTS.includes(t.type) && t.startedAt >= restoredAt);
 }
 
 /** `OK`, and `WARNINGS: 1`: done, with something to read in the log. */

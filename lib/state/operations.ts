@@ -71,6 +71,11 @@ export function newOperationId(now: number, randomHex: (bytes: number) => string
   return `op-${new Date(now).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}-${randomHex(3)}`;
 }
 
+/** An original is kept down although its failover still has the copy to back up: from its start on, that never touches it. */
+function mayRunBeside(draft: OperationDraft, running: Operation): boolean {
+  return draft.kind === 'reconcile' && running.kind === 'failover' && running.data.live !== null;
+}
+
 /** The journals in the state folder `dir`, which openState has checked. */
 export function openOperations(dir: string, deps: OperationDeps): OperationStore {
   const { clock, self = thisProcess(), liveness = isAlive } = deps;
@@ -114,7 +119,9 @@ export function openOperations(dir: string, deps: OperationDeps): OperationStore
     const problem = problems.find((p) => p.container === null || p.container === draft.container);
     if (problem !== undefined)
       throw new BlockedError(`no operation of container ${draft.container} can begin: ${problem.message}`);
-    const running = operations.find((o) => o.container === draft.container && o.status === 'running');
+    const running = operations.find(
+      (o) => o.container === draft.container && o.status === 'running' && !mayRunBeside(draft, o),
+    );
     if (running !== undefined && leaseIsGood(running.lease, clock.now(), liveness))
       throw new LockedError(
         `operation ${running.id} of container ${draft.container} is being executed by ${describeOwner(running.lease)}`,

@@ -9,8 +9,8 @@ const ORIGINAL = at('pve1/101@0');
 const COPY = at('pve2/1000101@1', { phase: 'restored' });
 
 function problems(w: World, copy = COPY, from: Incarnation | null = ORIGINAL): string[] {
-  const { observation, now, state } = w;
-  return startProblems({ container: w.container(), copy, from, observation, now, state });
+  const { inventory, observation, now, state } = w;
+  return startProblems({ container: w.container(), copy, from, inventory, observation, now, state });
 }
 
 /** The original is stopped on its living node, the copy restored and not started. */
@@ -85,6 +85,14 @@ const alive: readonly (readonly [string, RegExp, (w: World) => unknown])[] = [
       w.state.fenced['home/pve1'] = { at: w.now, othersOnline: ['pve3'] };
     },
   ],
+  [
+    'another node’s API fell silent after a fence',
+    /API of node pve3 fell silent/,
+    (w) => {
+      w.node('pve3').apiAnswers = false;
+      w.state.fenced['home/pve1'] = { at: w.now, othersOnline: ['pve3'] };
+    },
+  ],
 ];
 for (const [what, why, change] of alive)
   test(`not started: ${what}`, () => {
@@ -92,6 +100,12 @@ for (const [what, why, change] of alive)
     change(w);
     assert.match(problems(w).join('; '), why);
   });
+
+test('not started: the reads are old, and there is no other copy that has to be proven stopped', () => {
+  const w = world().stops('pve1', 101).answers('dns', 'silent');
+  w.now += MINUTE;
+  assert.match(problems(w, ORIGINAL, null).join('; '), /reads are 60 s old/);
+});
 
 const dead: readonly (readonly [string, RegExp, (w: World) => unknown])[] = [
   ['only P1', /only P1 .* P2 is demanded/, (w) => (w.view.fences = [])],

@@ -221,8 +221,26 @@ test('an earlier copy on a dead node is no problem beside a later one', () => {
 test('an untagged guest on a vmid of the pool is a problem until its description has been read', () => {
   const unread = world().but((x) => x.view.guests.push(guestOf('pve3', 1_000_101)));
   assert.match(of(unread).problems.join(), /may be a later copy/);
-  assert.deepEqual(of(world().runs('pve3', 1_000_101)), ONLY_ORIGINAL);
+  assert.deepEqual(of(world().runs('pve3', 1_000_101, {}, { macs: ['BC:24:11:0F:0F:0F'] })), ONLY_ORIGINAL);
 });
+
+const unlined: readonly (readonly [string, RegExp, () => World])[] = [
+  ['with our MAC', /its notes lack the line/, () => world().runs('pve3', 1_000_101)],
+  ['without a MAC', /its notes lack the line/, () => world().runs('pve3', 1_000_101, {}, { macs: [] })],
+  [
+    'that is being restored',
+    /is being made on pve3 right now/,
+    () => world().runs('pve3', 1_000_101, {}, { macs: [], lock: 'create', status: 'stopped' }),
+  ],
+  [
+    'with a line of before the cluster was renamed',
+    /its notes lack the line/,
+    () => world().copy({ cluster: 'house' }, 'running', false),
+  ],
+];
+for (const [what, why, make] of unlined)
+  test(`a guest on a vmid of the pool ${what}: perhaps a copy, so it is a problem`, () =>
+    assert.match(of(make()).problems.join('; '), why));
 
 test('with two vmids in turn, the one that the next epoch takes may be later', () => {
   const two = { failover: { vmids: [1_000_101, 2_000_101] } };

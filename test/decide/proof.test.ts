@@ -10,6 +10,7 @@ function proof(w: Worldly, probes?: readonly ProbeResult[]): Proof {
     incarnation: { cluster: 'home', node: 'pve1', vmid: 101 },
     observation: w.observation,
     probes: probes ?? w.observation.probes['dns'] ?? [],
+    inventory: w.inventory,
     now: w.now,
   });
 }
@@ -17,6 +18,8 @@ function proof(w: Worldly, probes?: readonly ProbeResult[]): Proof {
 const stopped = (): World => world().answers('dns', 'silent').stops('pve1', 101);
 const dead = (): World => world().dies('pve1');
 const fenced = (): World => dead().reads('pve1', 'off');
+/** Its node is believed dead, but `web` (102), which is on it, too, answers. */
+const neighbour = (): World => world().has({ name: 'web', vmid: 102 }).dies('pve1').answers('web', 'ok');
 const haStarted = { sid: 'ct:101', state: 'started', group: null, comment: '' };
 
 const rows: readonly (readonly [string, ProofLevel, RegExp, World])[] = [
@@ -25,6 +28,12 @@ const rows: readonly (readonly [string, ProofLevel, RegExp, World])[] = [
   ['it runs', 0, /CT 101 is running there/, world()],
   ['its state was not read', 0, /could not be read/, stopped().but((w) => void (w.view.details = []))],
   ['its state is not known', 0, /of unknown state/, stopped().changeDetail('pve1', 101, { status: null })],
+  [
+    'it is being started',
+    0,
+    /a vzstart of CT 101 is under way/,
+    stopped().changeDetail('pve1', 101, { starting: 'vzstart' }),
+  ],
   ['it has onboot=1', 0, /has onboot=1/, stopped().changeDetail('pve1', 101, { onboot: true })],
   [
     'netstat shows an interface',
@@ -112,6 +121,25 @@ const rows: readonly (readonly [string, ProofLevel, RegExp, World])[] = [
   ['a fence needs no silence', 3, /says off/, fenced().answers('dns', 'unasked')],
   ['the node is offline and silent', 1, /offline in a quorate view of 2 other nodes/, dead()],
   ['something answers at its address', 0, /something answers/, dead().answers('dns', 'refused')],
+  ['another container on it answers', 0, /web on it answers/, neighbour()],
+  [
+    'another container on it answers, and the fence says off',
+    0,
+    /web on it answers/,
+    neighbour().reads('pve1', 'off'),
+  ],
+  [
+    'another container on it answers, and a person has been there',
+    3,
+    /manual says off/,
+    neighbour().reads('pve1', 'off', 'manual'),
+  ],
+  [
+    'what answers for another container is its later copy',
+    1,
+    /its guests are silent/,
+    neighbour().copy({ container: 'web', vmid: 1_000_102, supersedes: 'pve1/102@0' }),
+  ],
   ['only one other vote', 0, /only 1 other vote/, dead().dies('pve3')],
   ['the view is not quorate', 0, /no quorate view/, dead().but((w) => void (w.view.quorate = false))],
   [

@@ -135,6 +135,7 @@ test('an answering address never lets a dead node be proven dead, by whatever ev
         incarnation: { cluster: 'home', node: 'pve1', vmid: 101 },
         observation: w.observation,
         probes: w.observation.probes['dns'] ?? [],
+        inventory: w.inventory,
         now: w.now,
       });
       assert.equal(proof.level, 0);
@@ -165,6 +166,7 @@ test('a failover that is decided has proven every copy, or fences it, or stops i
           incarnation: { cluster: 'home', node: 'pve1', vmid: 101 },
           observation: w.observation,
           probes: [],
+          inventory: w.inventory,
           now: w.now,
         });
         assert.ok(proven >= level || action.fence.includes('home/pve1'));

@@ -120,7 +120,7 @@ export const FAULTS: readonly Fault[] = [
         ...p.world,
         containers: [
           ...p.world.containers,
-          { vmid: 1_000_104, node: 'pve2', hostname: 'somebody', running: true },
+          { vmid: 1_000_104, node: 'pve2', hostname: 'somebody', running: true, ip: '10.0.0.250/24' },
         ],
       }),
   ],

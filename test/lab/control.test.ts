@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import * as z from 'zod';
 import { FailedError, InputError, LockedError } from '../../lib/errors.ts';
+import { execFile } from '../../lib/exec.ts';
 import { connectLab } from '../../lib/lab/client.ts';
 import { labUp, type RunningLab } from '../../lib/lab/control.ts';
 import { exampleInventory, examplePorts } from '../../lib/lab/example.ts';
@@ -80,6 +81,7 @@ test('a started lab answers on all its ports, with the token and the CA that it 
   for (const port of [pve1, plugs, nas, dns, web, wiki, db]) assert.equal(await tcp(port ?? 0), 'open');
   assert.equal(await (await fetch(`http://127.0.0.1:${web}/`)).text(), 'web 102\n');
   assert.deepEqual((await readdir(join(lab.dir, '.lab'))).toSorted(), [
+    'bin',
     'ca.pem',
     'key.pem',
     'run.json',
@@ -121,7 +123,7 @@ test('down frees everything; the next lab has the same token and certificate', a
   await (await connectLab(dir)).down();
   await lab.closed;
   for (const [name, port] of Object.entries(lab.ports)) assert.equal(await tcp(port), 'ECONNREFUSED', name);
-  assert.deepEqual((await readdir(join(dir, '.lab'))).toSorted(), ['ca.pem', 'key.pem', 'token']);
+  assert.deepEqual((await readdir(join(dir, '.lab'))).toSorted(), ['bin', 'ca.pem', 'key.pem', 'token']);
   await lab.close();
   const again = await start(t, dir, base);
   assert.deepEqual(await kept(), before);
@@ -254,3 +256,28 @@ test(
     assert.deepEqual(lab.violations, []);
   },
 );
+
+test('its pct is root on a node: a task of root@pam, or a refusal', async (t) => {
+  const lab = await start(t);
+  const { backups } = await (await connectLab(lab.dir)).status();
+  const [backup] = backups.filter(({ vmid }) => vmid === 101);
+  const pct = async (...args: string[]) => {
+    const env = { PATH: process.env['PATH'] ?? '', PROXWARDEN_LAB_NODE: 'pve2' };
+    const file = join(lab.dir, '.lab', 'bin', 'pct');
+    return execFile({ file, args, env, stdin: '', timeoutMs: 15_000 });
+  };
+  const restore = ['restore', '1101', backup?.volid ?? '', '--storage', 'local', '--onboot', '0'];
+  const made = await pct(...restore);
+  assert.deepEqual([made.exitCode, made.stderr], [0, '']);
+  assert.match(made.stdout, /extracting archive/);
+  const tasks = await api(lab, 'pve2', '/nodes/pve2/tasks?vmid=1101');
+  assert.deepEqual(
+    data(tasks, z.array(z.looseObject({ type: z.string(), user: z.string() }))).map((task) => [
+      task.type,
+      task.user,
+    ]),
+    [['vzrestore', 'root@pam']],
+  );
+  const again = await pct(...restore);
+  assert.deepEqual([again.exitCode, again.stderr.trim()], [255, "CT 1101 already exists on node 'pve2'"]);
+});

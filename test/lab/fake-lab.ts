@@ -117,6 +117,10 @@ export class FakeLab implements LabControl {
   setPlug(node: string, power: 'on' | 'off'): void {
     this.#plugs.set(node, power);
   }
+  async pct(node: string, args: readonly string[]) {
+    this.calls.push(`pct ${node} ${args.join(' ')}`);
+    return { exitCode: 0, output: 'done' };
+  }
   async startByHand(vmid: number): Promise<void> {
     this.calls.push(`start ${vmid}`);
   }

@@ -1,5 +1,6 @@
 /** Powering a node off, and believing it only after a status read says so. Rule 5 is checked right before. */
 import { fenceable } from '../../decide/fenceable.ts';
+import { wrongPlug } from '../../decide/gates.ts';
 import { BlockedError, messageOf } from '../../errors.ts';
 import type { ActContext } from '../context.ts';
 import { observeClosely } from '../start-gate.ts';
@@ -28,14 +29,7 @@ export async function fenceNode(
     const read = await driver.status(signal);
     if (read.power === 'off') return `${node} is off already (${driver.name}: ${read.detail})`;
   }
-  const observation = await observeClosely(context, container, { neighbours: true });
-  const view = observation.clusters[cluster];
-  const forbidden =
-    view === undefined
-      ? `cluster ${cluster} can't be seen`
-      : fenceable({ inventory, observation }, view, node);
-  if (forbidden !== null || view === undefined)
-    throw new BlockedError(`${node} is not powered off: ${forbidden ?? ''}`);
+  const othersOnline = await mayFence(context, container, cluster, node);
   const place = `${cluster}/${node}`;
   const now = runtime.clock.now();
   await state.update((s) => {
@@ -44,12 +38,20 @@ export async function fenceNode(
     const again = last !== undefined && (s.lastSeenOnline[place] ?? 0) <= last.at ? (last.failed ?? 0) : 0;
     s.fenced[place] = {
       at: now,
-      othersOnline: view.nodes.filter((n) => n.online && n.name !== node).map((n) => n.name),
+      othersOnline,
       failed: last !== undefined && now - last.at < ROUND_MS ? Math.max(again, 1) : again + 1,
     };
   });
   const failures: string[] = [];
-  for (const driver of drivers) {
+  for (const [index, driver] of drivers.entries()) {
+    // While an earlier driver was waited for, the node may have come back, or another one vanished.
+    if (index > 0) {
+      await mayFence(context, container, cluster, node);
+      await state.update((s) => {
+        const record = s.fenced[place];
+        if (record !== undefined) record.at = runtime.clock.now();
+      });
+    }
     let trouble: string | null = null;
     try {
       await driver.off(signal);
@@ -81,4 +83,25 @@ export async function fenceNode(
       hint: `power it off by hand, then \`proxwarden fence confirm ${cluster}/${node}\``,
     },
   );
+}
+
+/** Looks whether rule 5 allows it now; returns the other nodes that are online. Throws BlockedError. */
+async function mayFence(
+  context: ActContext,
+  container: Container,
+  cluster: string,
+  node: string,
+): Promise<string[]> {
+  const { inventory, runtime, state } = context;
+  const observation = await observeClosely(context, container, { neighbours: true, backups: false });
+  const view = observation.clusters[cluster];
+  const now = runtime.clock.now();
+  const forbidden =
+    view === undefined
+      ? `cluster ${cluster} can't be seen`
+      : (fenceable({ inventory, observation }, view, node) ??
+        wrongPlug({ state: state.read(), observation, now }));
+  if (forbidden !== null || view === undefined)
+    throw new BlockedError(`${node} is not powered off: ${forbidden ?? ''}`);
+  return view.nodes.filter((n) => n.online && n.name !== node).map((n) => n.name);
 }

@@ -12,7 +12,8 @@ import type { CallOptions, PveApi } from '../../pve/api.ts';
 import type { Runtime } from '../../runtime.ts';
 import type { State } from '../../state/model.ts';
 import { observe } from '../observe.ts';
-import { addFences, clusterView } from '../view.ts';
+import { addFences } from '../fences.ts';
+import { clusterView } from '../view.ts';
 import type { ReadCertificate } from './certificate.ts';
 
 /** A cluster's API, or why there is no token to ask it with. */

@@ -17,8 +17,8 @@ export interface Trap {
   /** null: for ever. */
   times: number | null;
   readonly when: 'before' | 'after';
-  /** Done when it is sprung; a returned answer replaces the lab's. */
-  readonly spring: () => LabResponse | 'lost' | undefined;
+  /** Done when it is sprung; a returned answer replaces the lab's, a time (ms) keeps the call waiting. */
+  readonly spring: () => LabResponse | 'lost' | number | undefined;
 }
 
 /** Where requests to the smart plugs are handed to. */
@@ -34,11 +34,13 @@ export class StagedLab extends Lab {
   /** The plugs take orders and do nothing. */
   plugsStuck = false;
   readonly #network: Network;
+  readonly #clock: LabOptions['clock'];
   readonly #nodes: ReadonlyMap<string, string>;
 
   constructor(options: LabOptions, network: Network) {
     super(options);
     this.#network = network;
+    this.#clock = options.clock;
     this.#nodes = new Map(options.world.nodes.map(({ ip, name }) => [ip, name]));
   }
 
@@ -56,7 +58,8 @@ export class StagedLab extends Lab {
     const name = nameOf(request);
     const early = this.#spring('before', name, node);
     if (early === 'lost') throw new LabUnreachable(node, 'timeout');
-    if (early !== undefined) return early;
+    if (typeof early === 'number') await this.#clock.sleep(early);
+    else if (early !== undefined) return early;
     this.rules?.before(node, request, runner);
     const response = await super.handle(node, request);
     if (isDead(runner)) return new Promise(() => undefined);
@@ -67,7 +70,7 @@ export class StagedLab extends Lab {
     if (isDead(runner)) return new Promise(() => undefined);
     const late = this.#spring('after', name, node);
     if (late === 'lost') throw new LabUnreachable(node, 'timeout');
-    return late ?? response;
+    return typeof late === 'object' ? late : response;
   }
 
   /** One call by somebody who may do everything. */
@@ -89,7 +92,7 @@ export class StagedLab extends Lab {
     return response.body;
   }
 
-  #spring(when: Trap['when'], name: string, node: string): LabResponse | 'lost' | undefined {
+  #spring(when: Trap['when'], name: string, node: string): ReturnType<Trap['spring']> {
     for (const trap of this.traps) {
       if (trap.when !== when || trap.times === 0 || !trap.pattern.test(`${name} @${node}`)) continue;
       if (trap.times !== null) trap.times -= 1;
@@ -103,7 +106,9 @@ export class StagedLab extends Lab {
   #plug(request: LabRequest): LabResponse {
     if (this.plugsDead || this.#network.runnerCut) throw new LabUnreachable('plugs', 'timeout');
     const url = new URL(request.path, 'http://plugs');
-    const node = /^\/plug\/([^/]+)\/relay$/.exec(url.pathname)?.[1] ?? '';
+    const node = /^\/plug\/([^/]+)\/relay$/.exec(url.pathname)?.[1];
+    // Anything else is a device without power.
+    if (node === undefined) throw new LabUnreachable('plugs', 'timeout');
     const turn = url.searchParams.get('turn');
     if (turn === 'off' || turn === 'on') {
       this.rules?.plug(node, turn);

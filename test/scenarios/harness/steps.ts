@@ -66,6 +66,7 @@ const sentences: readonly Sentence[] = [
   { pattern: /^in (\w+): (.+)$/, act: later },
   { pattern: /^(before|after) \/(.+)\/: (.+)$/, act: trap },
   { pattern: /^(?:(\d+) times|always) \/(.+)\/ answers (.+)$/, act: fault, shown: true },
+  { pattern: /^(\d+) times \/(.+)\/ waits (\w+)$/, act: slow, shown: true },
   { pattern: /^no faults$/, act: (s) => void s.lab.traps.splice(0), shown: true },
   { pattern: /^expect (.+)$/, act: (s, what) => expectation(s, what) },
 ];
@@ -169,6 +170,16 @@ function trap(stage: Stage, when = '', pattern = '', what = ''): void {
       stage.sprung(carryOut(stage, what));
       return undefined;
     },
+  });
+}
+
+/** It arrives late. */
+function slow(stage: Stage, times = '', pattern = '', time = ''): void {
+  stage.lab.traps.push({
+    pattern: new RegExp(pattern),
+    times: Number(times),
+    when: 'before',
+    spring: () => parseDuration(time),
   });
 }
 

@@ -1,0 +1,51 @@
+/** What the fences of silent nodes say, and what people have said of them. Reads only. */
+import { fenceDrivers, type FenceDriver } from '../act/fence/driver.ts';
+import { DeadlineError, withDeadline, type Clock } from '../clock.ts';
+import type { ClusterView, FenceStatus } from '../decide/model.ts';
+import type { State } from '../state/model.ts';
+import type { ViewDeps } from './view.ts';
+
+/** For the status of a plug or a BMC, whatever its own timeout, so that the other reads are still young enough for a proof. */
+const FENCE_DEADLINE_MS = 5_000;
+/** A cluster lists a node as online for some nine seconds after its death (facts, section 6). */
+const SEEN_LATE_MS = 10_000;
+
+/** Reads back the fences of `nodes`, and adds what a person has confirmed and is still valid. */
+export async function addFences(
+  view: ClusterView,
+  nodes: readonly string[],
+  state: State,
+  deps: ViewDeps,
+): Promise<void> {
+  const { cluster, runtime, signal } = deps;
+  const reads = nodes.map(async (node): Promise<FenceStatus[]> => {
+    const configs = cluster.nodes[node]?.fence ?? [];
+    const found: FenceStatus[] = [];
+    await Promise.all(
+      fenceDrivers(configs, runtime).map(async (driver) => {
+        const read = await statusOf(driver, runtime.clock, signal);
+        found.push({ node, driver: driver.name, ...read, at: runtime.clock.now() });
+      }),
+    );
+    const key = `${cluster.name}/${node}`;
+    const word = state.fenceConfirmed[key];
+    const manual = configs.find((c) => c.driver === 'manual');
+    const age = word === undefined ? NaN : runtime.clock.now() - word.at;
+    // It was said of that outage: a node that has been seen since may be running now, cut off or not.
+    const stillOff = word !== undefined && (state.lastSeenOnline[key] ?? 0) <= word.at + SEEN_LATE_MS;
+    if (stillOff && manual?.driver === 'manual' && age > -SEEN_LATE_MS && age < manual.validMs)
+      found.push({ node, driver: 'manual', power: 'off', at: word.at, detail: `confirmed by ${word.by}` });
+    return found;
+  });
+  view.fences = (await Promise.all(reads)).flat();
+}
+
+/** All of them are asked at the same time: the BMC of a node without power keeps no plug's answer waiting until it is old. */
+async function statusOf(driver: FenceDriver, clock: Clock, signal: AbortSignal | undefined) {
+  try {
+    return await withDeadline(clock, FENCE_DEADLINE_MS, signal, (inner) => driver.status(inner));
+  } catch (error) {
+    if (!(error instanceof DeadlineError)) throw error;
+    return { power: 'unknown' as const, detail: error.message };
+  }
+}
