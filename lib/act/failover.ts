@@ -7,7 +7,8 @@ import type { FailoverAction } from '../decide/model.ts';
 import { guardGroup } from '../decide/retire.ts';
 import { BlockedError, FailedError, LockedError, messageOf } from '../errors.ts';
 import type { Operation } from '../state/model.ts';
-import { destroyCopy, restoreCopy, type Copy } from './copy.ts';
+import { formatDuration } from '../units.ts';
+import { destroyCopy, isOurs, restoreCopy, type Copy } from './copy.ts';
 import { startCopy, takeOverStopped } from './start-copy.ts';
 import { fenceNode } from './fence/fence.ts';
 import { runHooks } from './hooks.ts';
@@ -16,7 +17,7 @@ import { setConfig } from './look.ts';
 import { backUpCopy, liftProtection, protectBackup, verifyCopy } from './after.ts';
 import { Cancelled, type Outcome } from './outcome.ts';
 import { preflight, proveSource } from './preflight.ts';
-import { guardSuperseded, retireAlive, setGuard } from './retire.ts';
+import { guardSuperseded, RETIRED_TAG, retireAlive, setGuard } from './retire.ts';
 import { backUpSource, stillStopped, stopSource } from './source.ts';
 import { causeOf, undo } from './undo.ts';
 
@@ -151,6 +152,12 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
         !standsElsewhere(error) && op.attempt + 1 < Math.min(targets.length, container.failover.maxAttempts);
       if (!more && !op.data.startAsked && op.data.started.length === 0)
         return undo(context, action, error, firstCopy(action, op));
+      const served = servedFor(context, copy);
+      if (served !== null)
+        return {
+          status: 'error',
+          text: `${messageOf(error)}; CT ${copy.vmid} on ${copy.node} was started ${formatDuration(served)} ago and may hold data since: it is left as it is, and no other copy is restored from the older backup`,
+        };
       await clearAway(context, copy);
       op.data.tried.push(`${copy.node}: ${messageOf(error)}`);
       if (!more) return { status: 'error', text: `all targets failed: ${op.data.tried.join('; ')}` };
@@ -164,6 +171,17 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
       operations.save(op);
     }
   }
+}
+
+/** A copy that was started so much longer ago than it takes to verify it may have served people meanwhile. */
+const UNSEEN_MS = 10 * 60_000;
+
+/** How long a copy has run unverified while no runner was there to see it; null: not long. */
+function servedFor({ op, container, runtime }: OperationContext, copy: Copy): number | null {
+  const start = op.steps.find((s) => s.task?.type === 'vzstart' && s.task.vmid === copy.vmid);
+  if (!op.data.startAsked || start?.task == null) return null;
+  const ms = runtime.clock.now() - start.task.requestedAt;
+  return ms > container.failover.verifyMs + UNSEEN_MS ? ms : null;
 }
 
 /** From here on it counts for the limits: before, nothing has been moved, however often it was tried. */
@@ -225,6 +243,10 @@ async function setOnboot(context: OperationContext, copy: Copy): Promise<string>
   const { op, operations } = context;
   if (op.data.onboot !== true) return 'the original had onboot=0, so has the copy';
   const api = await quorateApi(context, copy.cluster);
+  const detail = await api.guestDetail(copy.node, copy.vmid, { signal: context.signal });
+  // After a long cut another runner may have moved it on.
+  if (!isOurs(context, detail, copy) || detail.tags.includes(RETIRED_TAG))
+    return `warning: CT ${copy.vmid} on ${copy.node} is not the current copy any more: its onboot stays as it is`;
   operations.assertLease(op);
   await setConfig(context, api, copy, { onboot: true });
   return `CT ${copy.vmid} has onboot=1`;

@@ -9,14 +9,14 @@ import type { ClusterView, GuestDetail, Incarnation, Observation } from '../deci
 import { composeDescription, parseLineage } from '../decide/lineage.ts';
 import { driftOf, migratedCopies, type Migrated } from '../decide/migrated.ts';
 import { guardGroup } from '../decide/retire.ts';
-import { BlockedError, FailedError, LockedError, messageOf, ProxwardenError } from '../errors.ts';
+import { BlockedError, FailedError, LockedError, messageOf } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
 import type { Operation, StepRecord } from '../state/model.ts';
 import type { ActContext } from './context.ts';
-import { destroyCopy } from './copy.ts';
-import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
+import { quorateApi, type OperationContext } from './journal.ts';
+import { journalled } from './journalled.ts';
+import { guardLeft, unfinished } from './left-over.ts';
 import { setConfig } from './look.ts';
-import { newOperation } from './new-operation.ts';
 import { removeGuard, RETIRED_TAG, retireAlive } from './retire.ts';
 import { stopSource } from './source.ts';
 import { observeClosely } from './start-gate.ts';
@@ -47,6 +47,8 @@ export function findings(
     if (op !== undefined) continue;
     for (const pending of incarnations.pending)
       found.push(unfinished(context, container, pending, observation));
+    const guard = guardLeft(container, incarnations, observation);
+    if (guard !== null) found.push(guard);
     const migrated = migratedCopies(container, observation).filter((m) => m.hindrance === null);
     for (const one of migrated)
       found.push({
@@ -181,41 +183,6 @@ function follow(context: ActContext, container: Container, moved: Migrated): Pro
   ]);
 }
 
-/** A restored, never started copy: of an operation that has ended here it is taken away, of any other it is told. */
-function unfinished(
-  context: ActContext,
-  container: Container,
-  pending: Incarnation,
-  observation: Observation,
-): Finding {
-  const key = incarnationKey(pending);
-  const tell = (text: string): Finding => ({ container: container.name, text: `${key} ${text}`, act: null });
-  const op = context.operations.list().operations.find((o) => o.id === pending.operation);
-  if (op === undefined || op.status === 'running')
-    return tell(`is an unfinished copy of ${pending.operation ?? '?'}, which is not known here`);
-  const detail = observation.clusters[pending.cluster]?.details.find(
-    (d) => d.node === pending.node && d.vmid === pending.vmid,
-  );
-  const byHand = 'keep it or destroy it by hand';
-  // Lines can be changed in the GUI, and a person's start leaves them as they are.
-  if (op.steps.some(({ task }) => task?.type === 'vzstart' && task.vmid === pending.vmid))
-    return tell(`was started by ${op.id}, but its line says that it never was: ${byHand}`);
-  if (detail?.status === 'running')
-    return tell(`is left over from ${op.id}, and somebody has started it: ${byHand}`);
-  if (detail?.lastTask != null && detail.lastTask.endedAt >= pending.since)
-    return tell(
-      `is left over from ${op.id}, and ${detail.lastTask.user} has used it since (${detail.lastTask.type}): ${byHand}`,
-    );
-  return {
-    container: container.name,
-    text: `${key} is left over from ${op.id}, which ${op.status}: it is removed`,
-    act: (c) =>
-      journalled(c, container, `remove the unfinished ${key}`, () => [
-        { name: 'remove copy', run: (o, r) => destroyCopy(o, r, pending, op.id) },
-      ]),
-  };
-}
-
 /** vmids of ours in a node's netstat without a config on that node: they run, and no list shows them (facts, 10). */
 function orphans(context: ActContext, view: ClusterView): Finding[] {
   const ours = new Map(
@@ -236,33 +203,6 @@ function orphans(context: ActContext, view: ClusterView): Finding[] {
       ];
     }),
   );
-}
-
-async function journalled(
-  context: ActContext,
-  container: Container,
-  reason: string,
-  steps: (op: Operation) => Step[],
-): Promise<boolean> {
-  const { operations, runtime, teller } = context;
-  const op = newOperation(context, container, { kind: 'reconcile', reason, action: null });
-  try {
-    for (const step of steps(op)) await runStep({ ...context, op, container }, step);
-    op.status = 'done';
-    teller.tell({ kind: 'reconciled', container: container.name, text: reason });
-  } catch (error) {
-    if (context.signal?.aborted === true || !(error instanceof ProxwardenError)) throw error;
-    op.status = 'failed';
-    teller.tell({
-      kind: 'note',
-      level: 'warn',
-      container: container.name,
-      text: `${reason}: ${messageOf(error)}; the next run tries again`,
-    });
-  }
-  op.endedAt = runtime.clock.now();
-  operations.save(op);
-  return op.status === 'done';
 }
 
 /** Another runner may be at it already: its business. */

@@ -141,6 +141,11 @@ export function startProblems(
     ...(isFresh(view.at, now) ? [] : [`the reads are ${Math.round((now - view.at) / 1000)} s old`]),
     ...seen.problems,
     ...copyProblems(view, copy),
+    ...view.ha
+      .filter((e) => e.sid === `ct:${copy.vmid}` && e.state !== 'ignored')
+      .map(
+        (e) => `there is an HA entry ${e.sid} (${e.state}), so a start would hand it over to the HA manager`,
+      ),
     ...others.filter((i) => i.epoch > copy.epoch).map((i) => `there is a later copy: ${incarnationKey(i)}`),
     ...others.flatMap((other) => otherProblems(input, view, other, now)),
     ...orphanProblems(view, others),

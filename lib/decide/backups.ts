@@ -70,6 +70,9 @@ function identityProblem(
   const lineage = archived.lineage;
   if (lineage !== null && (lineage.container !== name || lineage.epoch !== current.epoch))
     return `it is of ${lineage.container}, epoch ${lineage.epoch}`;
+  // A clone of the whole cluster has the same names, vmids and MACs, and perhaps the same datastore.
+  if (lineage !== null && lineage.cluster !== current.cluster)
+    return `it is of a ${name} in cluster ${lineage.cluster}`;
   if (lineage === null && current.epoch > 0) return `it lacks the lineage line of epoch ${current.epoch}`;
   if (macs.length === 0) return named ? null : NO_MACS;
   return otherMacs(archived.macs, macs);

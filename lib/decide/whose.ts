@@ -27,6 +27,8 @@ export function whoseIs(backup: BackupView, { container, current, macs }: WhoseR
       kind: 'foreign',
       why: `it is of ${lineage.container}, epoch ${lineage.epoch} (CT ${lineage.vmid})`,
     };
+  if (lineage !== null && lineage.cluster !== backup.cluster)
+    return { kind: 'foreign', why: `it is of a ${container.name} in cluster ${lineage.cluster}` };
   if (macs.length === 0) return { kind: 'unknown', why: NO_MACS };
   const other = otherMacs(archived.macs, macs);
   if (other !== null) return { kind: 'foreign', why: other };

@@ -61,6 +61,11 @@ const alive: readonly (readonly [string, RegExp, (w: World) => unknown])[] = [
     /of unknown state/,
     (w) => w.changeDetail('pve2', 1_000_101, { status: null }),
   ],
+  [
+    'the HA manager would take the copy over',
+    /an HA entry ct:1000101 \(disabled\)/,
+    (w) => w.guard('pve2', 1_000_101),
+  ],
   ['the copy is locked', /locked \(create\)/, (w) => w.changeDetail('pve2', 1_000_101, { lock: 'create' })],
   [
     'there is a later copy',

@@ -79,6 +79,12 @@ const rejections: readonly (readonly [string, RegExp, BackupView, Partial<Backup
     { current: copy },
   ],
   [
+    'of the copy of that name in a clone of the whole cluster',
+    /it is of a dns in cluster lab/,
+    backupOf({ vmid: 1_000_101, archived: archivedOf({ lineage: lineOf({ cluster: 'lab' }) }) }),
+    { current: copy },
+  ],
+  [
     'a copy’s archive under the original’s vmid',
     /it is of dns, epoch 1/,
     backupOf({ archived: archivedOf({ lineage: lineOf() }) }),

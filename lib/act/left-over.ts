@@ -1,0 +1,79 @@
+/** What ended operations have left behind: copies that were never started, guards of a copy that is current. */
+import { incarnationKey, type Incarnations } from '../decide/incarnations.ts';
+import type { Incarnation, Observation } from '../decide/model.ts';
+import { guardGroup } from '../decide/retire.ts';
+import type { Container } from '../inventory/types.ts';
+import type { ActContext } from './context.ts';
+import { destroyCopy } from './copy.ts';
+import { quorateApi } from './journal.ts';
+import { journalled } from './journalled.ts';
+import type { Finding } from './reconcile.ts';
+import { removeGuard } from './retire.ts';
+
+/** A restored, never started copy: of an operation that has ended here it is taken away, of any other it is told. */
+export function unfinished(
+  context: ActContext,
+  container: Container,
+  pending: Incarnation,
+  observation: Observation,
+): Finding {
+  const key = incarnationKey(pending);
+  const tell = (text: string): Finding => ({ container: container.name, text: `${key} ${text}`, act: null });
+  const op = context.operations.list().operations.find((o) => o.id === pending.operation);
+  if (op === undefined || op.status === 'running')
+    return tell(`is an unfinished copy of ${pending.operation ?? '?'}, which is not known here`);
+  const detail = observation.clusters[pending.cluster]?.details.find(
+    (d) => d.node === pending.node && d.vmid === pending.vmid,
+  );
+  const byHand = 'keep it or destroy it by hand';
+  // Lines can be changed in the GUI, and a person's start leaves them as they are.
+  if (op.steps.some(({ task }) => task?.type === 'vzstart' && task.vmid === pending.vmid))
+    return tell(`was started by ${op.id}, but its line says that it never was: ${byHand}`);
+  if (detail?.status === 'running')
+    return tell(`is left over from ${op.id}, and somebody has started it: ${byHand}`);
+  if (detail?.lastTask != null && detail.lastTask.endedAt >= pending.since)
+    return tell(
+      `is left over from ${op.id}, and ${detail.lastTask.user} has used it since (${detail.lastTask.type}): ${byHand}`,
+    );
+  return {
+    container: container.name,
+    text: `${key} is left over from ${op.id}, which ${op.status}: it is removed`,
+    act: (c) =>
+      journalled(c, container, `remove the unfinished ${key}`, () => [
+        { name: 'remove copy', run: (o, r) => destroyCopy(o, r, pending, op.id) },
+      ]),
+  };
+}
+
+/**
+ * A guard of the current copy, whose node is back: an operation could not take it away when it ended. A start of a guarded
+ * container would put it under the HA manager (facts, section 9), and without a start it would stay down.
+ */
+export function guardLeft(
+  container: Container,
+  { current, pending, problems }: Incarnations,
+  observation: Observation,
+): Finding | null {
+  // With a copy on its way another runner may rely on it.
+  if (current === null || pending.length > 0 || problems.length > 0) return null;
+  const view = observation.clusters[current.cluster];
+  const entry = view?.ha.find((e) => e.sid === `ct:${current.vmid}` && e.group === guardGroup(current.node));
+  const answers = view?.nodes.find((n) => n.name === current.node)?.apiAnswers === true;
+  if (entry === undefined || !answers) return null;
+  const key = incarnationKey(current);
+  return {
+    container: container.name,
+    text: `${key} is current and guarded (${entry.sid}, ${entry.state}), which an earlier operation has left: the guard is removed`,
+    act: (context) =>
+      journalled(context, container, `remove the guard of ${key}`, () => [
+        {
+          name: 'remove guard',
+          run: async (c) => {
+            const api = await quorateApi(c, current.cluster);
+            c.operations.assertLease(c.op);
+            return (await removeGuard(c, api, current)) ? 'removed' : 'there is none';
+          },
+        },
+      ]),
+  };
+}
