@@ -182,7 +182,7 @@ function unlinedProblems(
       return [];
     if (lock === 'create')
       return [`CT ${vmid} is being made on ${node} right now, perhaps by another runner`];
-    if (known.size > 0 && macs.length > 0 && !macs.some((mac) => known.has(mac))) return [];
+    if (known.size > 0 && !macs.some((mac) => known.has(mac))) return [];
     return [
       `CT ${vmid} on ${node} has a vmid that only copies of ${container.name} take, and its notes lack the line that says what it is`,
     ];

@@ -221,12 +221,21 @@ test('an earlier copy on a dead node is no problem beside a later one', () => {
 test('an untagged guest on a vmid of the pool is a problem until its description has been read', () => {
   const unread = world().but((x) => x.view.guests.push(guestOf('pve3', 1_000_101)));
   assert.match(of(unread).problems.join(), /may be a later copy/);
-  assert.deepEqual(of(world().runs('pve3', 1_000_101, {}, { macs: ['BC:24:11:0F:0F:0F'] })), ONLY_ORIGINAL);
+  for (const macs of [['BC:24:11:0F:0F:0F'], []])
+    assert.deepEqual(of(world().runs('pve3', 1_000_101, {}, { macs })), ONLY_ORIGINAL);
 });
 
 const unlined: readonly (readonly [string, RegExp, () => World])[] = [
   ['with our MAC', /its notes lack the line/, () => world().runs('pve3', 1_000_101)],
-  ['without a MAC', /its notes lack the line/, () => world().runs('pve3', 1_000_101, {}, { macs: [] })],
+  [
+    'when no MAC of ours is known',
+    /its notes lack the line/,
+    () =>
+      world()
+        .changeDetail('pve1', 101, { macs: [] })
+        .record('dns', { identity: null })
+        .runs('pve3', 1_000_101),
+  ],
   [
     'that is being restored',
     /is being made on pve3 right now/,
