@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Io } from '../lib/cli/command.ts';
 import { defineCommand } from '../lib/cli/command.ts';
@@ -11,6 +11,7 @@ import { LAB_VERBS, type LabReport } from '../lib/lab/control-protocol.ts';
 import { labFolder, readRunFile, refuseSecondLab } from '../lib/lab/runfile.ts';
 import { table } from '../lib/tell/tables.ts';
 import { stamp } from '../lib/tell/teller.ts';
+import { makeFolder } from '../lib/folder.ts';
 
 const ACTIONS = ['up', 'status', 'down', ...LAB_VERBS] as const;
 const EXAMPLE = 'inventory/example';
@@ -123,7 +124,7 @@ async function upInBackground(
   const script = process.argv[1];
   if (script === undefined)
     throw new FailedError('the lab can only go to the background from the installed command');
-  mkdirSync(labFolder(dir), { recursive: true, mode: 0o700 });
+  makeFolder(labFolder(dir), 0o700);
   const logFile = join(labFolder(dir), 'lab.log');
   const log = openSync(logFile, 'w', 0o600);
   const child = spawn(process.execPath, [script, 'lab', 'up', '--inventory', dir, '--speed', String(speed)], {

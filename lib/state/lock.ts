@@ -17,7 +17,6 @@
  * - Two acquisitions in one process cannot meet: from making the ticket to releasing it nothing is awaited. So a ticket
  *   of our own that we find is one that we could not release (a disk error), and we may go on from it.
  */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { FailedError, LockedError, messageOf } from '../errors.ts';
@@ -32,6 +31,7 @@ import {
   ticketPath,
   type Holder,
 } from './tickets.ts';
+import { makeFolder } from '../folder.ts';
 
 const POLL_MS = 20;
 const TIMEOUT_MS = 10_000;
@@ -90,7 +90,7 @@ function openFolder(dir: string): string {
   const folder = join(dir, 'lock');
   if (holding.has(folder)) throw new Error(`bug: the lock of ${dir} was asked for by its holder`);
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
   } catch (error) {
     throw fileFailure(`take the lock in ${folder}`, error);
   }

@@ -2,7 +2,7 @@
  * operations/<id>.json: the journal of each operation, and who executes it. All writes are under the lock and synchronous:
  * a journal is written between the decision to ask for something and asking for it.
  */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { BlockedError, FailedError, InputError, LockedError, messageOf } from '../errors.ts';
@@ -18,6 +18,7 @@ import {
   type Liveness,
   type Owner,
 } from './owner.ts';
+import { makeFolder } from '../folder.ts';
 
 /** Ended operations that are kept as the audit trail. */
 const KEPT_ENDED = 200;
@@ -235,7 +236,7 @@ function journalNames(folder: string): string[] {
 
 function openFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
   } catch (error) {
     throw fileFailure(`make the folder ${folder}`, error);
   }

@@ -1,9 +1,10 @@
 /** plans/<id>.json: what `decide` has found should be done, for `failover --plan ID` to do exactly that or refuse. */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Plan } from '../decide/model.ts';
 import { BlockedError, FailedError, InputError } from '../errors.ts';
 import { DurableJson, errnoOf, fileFailure, sweepTemps } from './durable.ts';
+import { makeFolder } from '../folder.ts';
 
 /** An id becomes a file name. */
 const PLAN_ID = /^[0-9a-z]{4,64}$/;
@@ -27,7 +28,7 @@ export function savePlan(dir: string, plan: Plan, now: number): void {
   if (!PLAN_ID.test(plan.id)) throw new Error(`bug: the plan id ${plan.id} can't be a file name`);
   const folder = join(dir, 'plans');
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
   } catch (error) {
     throw fileFailure(`make the folder ${folder}`, error);
   }

@@ -1,5 +1,5 @@
 /** state.json: what is kept between runs, by lowdb. Read without the lock, changed under it. */
-import { lstatSync, mkdirSync, type Stats } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { LowSync } from 'lowdb';
 import type { Clock } from '../clock.ts';
@@ -7,6 +7,7 @@ import { InputError } from '../errors.ts';
 import { DurableJson, errnoOf, fileFailure, sweepTemps } from './durable.ts';
 import { withLock } from './lock.ts';
 import { emptyState, State } from './model.ts';
+import { makeFolder } from '../folder.ts';
 
 export interface StateStore {
   /** Absolute path of the state folder. */
@@ -62,7 +63,7 @@ function openFolder(folder: string): void {
   const found = look(folder);
   if (found === undefined) {
     try {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFolder(folder, 0o700);
     } catch (error) {
       throw fileFailure(`make the state folder ${folder}`, error);
     }

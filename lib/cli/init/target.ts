@@ -1,11 +1,12 @@
 /** Where the new file goes. What is there already is never touched. */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FailedError, InputError, messageOf } from '../../errors.ts';
 import { InventoryError, loadInventory } from '../../inventory/load.ts';
 import type { Inventory } from '../../inventory/types.ts';
 import { errnoOf } from '../../state/durable.ts';
 import type { InitContext } from './types.ts';
+import { makeFolder } from '../../folder.ts';
 
 /** The inventory that the folder holds already; null when there is none. Throws InputError for one with problems. */
 export function existingInventory({ dir, invocation }: InitContext): Inventory | null {
@@ -58,7 +59,7 @@ export function refuseKnown(endpoints: readonly string[], existing: Inventory | 
 /** Writes a new file, and its folder if need be. */
 export function writeNew(file: string, dir: string, text: string): void {
   try {
-    mkdirSync(dir, { recursive: true });
+    makeFolder(dir);
     writeFileSync(file, text, { flag: 'wx' });
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') throw taken(file);

@@ -1,5 +1,5 @@
 /** The API token: from where the inventory will look for it, or typed and, if wanted, written to a file of its own. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { FailedError, InputError, messageOf } from '../../errors.ts';
@@ -8,6 +8,7 @@ import { placeInside } from '../../inventory/programs.ts';
 import { readSecret } from '../../inventory/secrets.ts';
 import { registerSecret } from '../../redact.ts';
 import type { InitContext } from './types.ts';
+import { makeFolder } from '../../folder.ts';
 
 export interface Token {
   readonly value: string;
@@ -93,7 +94,7 @@ function usualFolder(): string {
 /** Writes it with mode 0600; never over another file. Returns how to take it back. */
 export function writeTokenFile({ path, value }: TokenFile): () => void {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path), 0o700);
     writeFileSync(path, `${value}\n`, { flag: 'wx', mode: 0o600 });
   } catch (error) {
     throw new FailedError(`cannot write the token's file ${path}: ${messageOf(error)}; nothing was written`, {
