@@ -81,18 +81,31 @@ export async function occupy(t: TestContext, port = 0): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : port;
 }
 
+/** Of how many ports a test can be sure when it has one. */
+const BLOCK = 100;
+
 /**
- * A port such that it and `others` at fixed distances from it are free at this moment. Below the range that the
- * kernel deals out, so that no other test gets one of them by chance while it is closed for a moment.
+ * A port such that it and those up to 99 above it are this process's own until it ends: a lab's ports are closed while
+ * a node is dead, and no other test may get one of them meanwhile. Below the range that the kernel deals out.
  */
 export async function freePort(...others: readonly number[]): Promise<number> {
   for (;;) {
-    const base = randomInt(20_000, 31_000);
+    const base = 20_000 + randomInt(110) * BLOCK;
+    if (!(await reserve(base))) continue;
     const used = await Promise.all(
       [0, ...others].map(async (offset) => (await tcp(base + offset)) === 'open'),
     );
     if (!used.includes(true)) return base;
   }
+}
+
+/** Listens on the last port of the block, which no lab uses: whoever else wants the block finds it taken. */
+function reserve(base: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer().unref();
+    server.once('error', () => resolve(false));
+    server.listen(base + BLOCK - 2, '127.0.0.1', () => resolve(true));
+  });
 }
 
 export async function temporaryFolder(t: TestContext): Promise<string> {
