@@ -7,6 +7,7 @@ import type { InitResult } from './init.ts';
 export function initSummary(result: InitResult, file: string): string {
   const { draft, tokenFile } = result;
   const off = draft.containers.filter(({ mode }) => mode === 'off').length;
+  const where = ` --inventory ${dirname(file)}`;
   const hasSchema = existsSync(join(dirname(result.file), 'schema.json'));
   return [
     `wrote ${file}: ${count(draft.nodes.length, 'node')}, ${count(draft.containers.length, 'container')}${off === 0 ? '' : ` (${off} off)`}, ${draft.leftOut.length} left out`,
@@ -17,7 +18,7 @@ export function initSummary(result: InitResult, file: string): string {
     ...(hasSchema
       ? []
       : [`for your editor: proxwarden validate --schema > ${join(dirname(file), 'schema.json')}`]),
-    `next: look at ${count(result.reviews, 'place')} marked REVIEW in it, then \`proxwarden validate\` and \`proxwarden doctor\``,
+    `next: look at ${count(result.reviews, 'place')} marked REVIEW in it, then \`proxwarden validate${where}\` and \`proxwarden doctor${where}\``,
   ].join('\n');
 }
 
