@@ -29,6 +29,7 @@ const REASONS: Readonly<Record<string, readonly [reason: string, advice: string]
   EACCES: ['permission denied', 'run as the user that owns the folder or name another one with --state'],
   EPERM: ['operation not permitted', 'run as the user that owns the folder or name another one with --state'],
   EIO: ['input/output error', 'check the disk before anything else'],
+  ENOENT: ['there can be no such folder', 'name another one with --state'],
   ENOTDIR: ['a part of the path is not a folder', 'name another folder with --state'],
 };
 

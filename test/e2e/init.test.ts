@@ -50,7 +50,10 @@ describe('init', { concurrency: 3 }, () => {
     const ran = await proxwarden(words, options);
     assert.equal(ran.code, 0, told(ran));
     assert.match(ran.stdout, /^wrote by-flags\/home\.yaml: 3 nodes, 7 containers \(2 off\), 2 left out\n/);
-    assert.match(ran.stdout, /\nnext: look at \d+ places marked REVIEW in it, then `proxwarden validate --inventory by-flags`/);
+    assert.match(
+      ran.stdout,
+      /\nnext: look at \d+ places marked REVIEW in it, then `proxwarden validate --inventory by-flags`/,
+    );
     assert.deepEqual(readdirSync(dir), ['home.yaml']);
     const text = readFileSync(join(dir, 'home.yaml'), 'utf8');
 
