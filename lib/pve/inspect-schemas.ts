@@ -1,17 +1,6 @@
 /** The replies that only `doctor` reads: how a cluster is set up. Loose, as those in schemas.ts. */
 import * as z from 'zod';
-
-const number = z.union([
-  z.number(),
-  z
-    .string()
-    .regex(/^-?\d+(?:\.\d+)?$/)
-    .transform(Number),
-]);
-const text = z.union([z.string(), z.number()]).transform(String);
-const flag = z
-  .union([z.boolean(), z.number(), z.string()])
-  .transform((value) => value === true || Number(value) === 1);
+import { flag, number, text } from './scalars.ts';
 
 /** `time` is UTC; `localtime` is the same moment on the node's wall clock. */
 export const NodeTimeReply = z.looseObject({ time: number });

@@ -3,18 +3,7 @@
  * doesn't keep numbers and strings apart, so both are accepted where either may come.
  */
 import * as z from 'zod';
-
-const number = z.union([
-  z.number(),
-  z
-    .string()
-    .regex(/^-?\d+(?:\.\d+)?$/)
-    .transform(Number),
-]);
-const text = z.union([z.string(), z.number()]).transform(String);
-const flag = z
-  .union([z.boolean(), z.number(), z.string()])
-  .transform((value) => value === true || Number(value) === 1);
+import { flag, number, text } from './scalars.ts';
 
 /** Every JSON answer of PVE is an object with `data`. */
 export const Envelope = z.looseObject({ data: z.unknown() }).refine((value) => 'data' in value);

@@ -5,6 +5,7 @@ import { get, path } from './calls.ts';
 import { configFacts, configFromReply, networksOf, type ConfigFacts, type Network } from './parse.ts';
 import type { Rotation } from './rotation.ts';
 import { ClusterStatusReply, ConfigReply } from './schemas.ts';
+import { text } from './scalars.ts';
 
 export interface ClusterNames {
   /** null: a stand-alone node. */
@@ -35,8 +36,6 @@ export interface Survey {
   /** The hosts of network storages. */
   storageServers(options?: CallOptions): Promise<StorageServer[]>;
 }
-
-const text = z.union([z.string(), z.number()]).transform(String);
 
 /** `ssl_fingerprint` needs no privilege (recordings 00, 03 and 06: with a token that has nothing, too). */
 export const NodesReply = z.array(z.looseObject({ node: text, ssl_fingerprint: z.string().optional() }));
