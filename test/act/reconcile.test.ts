@@ -147,6 +147,21 @@ test('an unstarted copy that runs, started by a person, is not destroyed', async
   assert.deepEqual([...bench.pve.guests.keys()], [101, 1_000_101]);
 });
 
+test('an unstarted copy that a person uses after it was looked at is not destroyed', async (t) => {
+  const bench = new ActBench(t);
+  const { op } = bench.operation();
+  Object.assign(op, { status: 'failed', endedAt: 1 });
+  bench.context.operations.save(op);
+  addCopy(bench, { phase: 'restored', operation: op.id }, false);
+  const found = await look(bench);
+  assert.notEqual(found[0]?.act, null);
+  // Started and stopped again in between: it is stopped, and its line still says that it never was started.
+  bench.pve.task('vzstart', 'pve2', 1_000_101, () => undefined);
+  await bench.run(bench.context.runtime.clock.sleep(60_000));
+  await bench.run(reconcile(bench.context, found));
+  assert.deepEqual([...bench.pve.guests.keys()], [101, 1_000_101]);
+});
+
 test('a container that runs without a config is told of', async (t) => {
   const bench = new ActBench(t);
   const api = bench.context.apis.get('home');
