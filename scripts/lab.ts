@@ -47,6 +47,10 @@ export const lab = defineCommand({
       })
       .example('$0 lab up --background', `then use the other commands with --inventory ${EXAMPLE}`)
       .example('$0 lab kill pve1', 'power loss; revive brings the node back')
+      .example(
+        '$0 lab reboot pve1',
+        'by a person: its containers are shut down first; shutdown leaves it off',
+      )
       .example('$0 lab cut pve2', 'network only: the node lives on, unseen; mend brings it back')
       .example('$0 lab hang pve2', 'its API accepts and never answers; mend ends it')
       .example('$0 lab break web', "a container's service hangs while it runs; mend ends it")

@@ -128,6 +128,12 @@ async function perform(options: ControlOptions, verb: LabVerb, name: string): Pr
       lab.revive(name);
       return `${name} has power again and boots`;
     }
+    case 'shutdown':
+    case 'reboot': {
+      if (nodes.find((entry) => entry.name === node())?.power === 'off') return `${name} is off`;
+      lab[verb](name);
+      return `${name} shuts its containers down, then ${verb === 'reboot' ? 'reboots' : 'powers off'}`;
+    }
     case 'cut':
       lab.cut(node());
       return `${name} is cut off the network; its containers run on`;

@@ -5,6 +5,8 @@ import * as z from 'zod';
 export const LAB_VERBS = [
   'kill',
   'revive',
+  'shutdown',
+  'reboot',
   'cut',
   'mend-network',
   'hang',

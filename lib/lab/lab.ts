@@ -10,6 +10,7 @@ import { Nodes } from './nodes.ts';
 import type { NodeState } from './nodes.ts';
 import { pct, type PctEnd } from './pct.ts';
 import { Pmxcfs } from './pmxcfs.ts';
+import { shutdownNode, startAll } from './power.ts';
 import { carryOut, isLogin, logIn } from './routes.ts';
 import { vzdumpJobs } from './routes-vzdump.ts';
 import { Statd } from './statd.ts';
@@ -85,7 +86,7 @@ export class Lab implements LabControl {
       vzdumpJobs(world).nodeLost(node);
       guests.nodeLost(node);
     };
-    world.nodes.onBooted = (node) => this.#autostart(node);
+    world.nodes.onBooted = (node) => startAll(world, node);
     world.nodes.onMembership = () => ha.membershipChanged();
   }
 
@@ -118,6 +119,14 @@ export class Lab implements LabControl {
   revive(node: string): void {
     this.#plugsOff.delete(node);
     this.#world.nodes.revive(node);
+  }
+
+  shutdown(node: string): void {
+    shutdownNode(this.#world, node, { reboot: false, by: 'hand' });
+  }
+
+  reboot(node: string): void {
+    shutdownNode(this.#world, node, { reboot: true, by: 'hand' });
   }
 
   cut(node: string): void {
@@ -288,24 +297,6 @@ export class Lab implements LabControl {
     const node = this.#world.cfs.find(vmid);
     if (node === null) throw new Error(`the lab has no container ${vmid}`);
     return node;
-  }
-
-  /** What a node does once it has quorum after a boot: it starts what its configs say at that moment. */
-  #autostart(node: string): void {
-    const { cfs, guests, ha, tasks } = this.#world;
-    tasks.spawn(node, 'startall', '', 'root@pam', async (worker) => {
-      for (const vmid of cfs.list(node)) {
-        const { values } = parseConfig(cfs.read(node, vmid) ?? '');
-        const wanted = values.get('onboot') === '1' && values.get('template') !== '1';
-        if (!wanted || ha.managing(vmid) !== undefined || guests.copy(node, vmid) !== undefined) continue;
-        worker.log(`Starting CT ${vmid}`);
-        const task = guests.spawnStart(node, vmid, 'root@pam', 'autostart');
-        await worker.wait((resume) => {
-          task.ended.then(resume, resume);
-          return () => undefined;
-        });
-      }
-    });
   }
 }
 

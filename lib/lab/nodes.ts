@@ -32,6 +32,8 @@ export interface NodeState {
   api: boolean;
   /** Its API accepts connections and answers nothing. */
   hung: boolean;
+  /** On its way to a clean power-off, its API is gone. */
+  goingDown: boolean;
   /** Corosync runs. */
   corosync: boolean;
   /** It runs with the majority's side of the network; false while it is alone, as corosync sees it. */
@@ -79,6 +81,7 @@ export class Nodes {
         network: 'up',
         api: true,
         hung: false,
+        goingDown: false,
         corosync: true,
         member: true,
         bootedAt,
@@ -138,12 +141,23 @@ export class Nodes {
     node.power = 'off';
     node.api = false;
     node.hung = false;
+    node.goingDown = false;
     node.corosync = false;
     node.reporting = false;
     this.#core.event(`node ${name}: power lost`);
     this.#cancel(name);
     this.onPowerLoss(name);
     this.#later(name, TIMES.loss, () => this.#leave(node));
+    this.#core.changed();
+  }
+
+  /** The last part of a clean way down: its API ends, the machine is still on. */
+  goDown(name: string): void {
+    const node = this.get(name);
+    node.goingDown = true;
+    node.api = false;
+    node.hung = false;
+    this.#core.event(`node ${name}: API down`);
     this.#core.changed();
   }
 
@@ -263,7 +277,7 @@ export class Nodes {
   }
 
   #tryBoot(node: NodeState): void {
-    if (node.api || !node.corosync || !this.quorate(node.name)) return;
+    if (node.api || node.goingDown || !node.corosync || !this.quorate(node.name)) return;
     node.api = true;
     this.#core.event(`node ${node.name}: API up`);
     this.onBooted(node.name);

@@ -1,4 +1,5 @@
 import { nodeUsage } from './guest-view.ts';
+import { shutdownNode } from './power.ts';
 import type { Call, Route } from './route.ts';
 import { versionOf } from './routes-cluster.ts';
 
@@ -43,22 +44,7 @@ function status({ world, node }: Call): unknown {
   };
 }
 
-/** Measured (facts, section 11), in milliseconds: the answer comes at once. */
-const GUESTS_DOWN_MS = 5_000;
-const POWER_OFF_MS = 20_000;
-
-/** Reboot or shutdown by API: the guests go down in order, orphans with the machine. */
 function power({ world, node, params }: Call): unknown {
-  const command = params.must('command');
-  world.core.event(`node ${node}: ${command} by API`);
-  world.core.after(GUESTS_DOWN_MS, () => {
-    for (const copy of world.guests.copies())
-      if (copy.node === node && world.cfs.read(node, copy.vmid) !== null)
-        world.guests.ended(node, copy.vmid, 'shut down with its node');
-  });
-  world.core.after(POWER_OFF_MS, () => {
-    world.nodes.kill(node);
-    if (command === 'reboot') world.nodes.revive(node);
-  });
+  shutdownNode(world, node, { reboot: params.must('command') === 'reboot', by: 'API' });
   return null;
 }

@@ -257,6 +257,9 @@ export interface LabControl {
   /** Dies: no power to its board, its plug still on. */
   kill(node: string): void;
   revive(node: string): void;
+  /** A person shuts it down, or reboots it: its containers first, then the machine (some 20 s). */
+  shutdown(node: string): void;
+  reboot(node: string): void;
   /** Network only: the node lives on without quorum, its containers run on, but nothing reaches it. */
   cut(node: string): void;
   mendNetwork(node: string): void;

@@ -71,6 +71,12 @@ export class FakeLab implements LabControl {
     this.calls.push(`revive ${node}`);
     this.set(node, { power: 'on', api: true });
   }
+  shutdown(node: string): void {
+    this.calls.push(`shutdown ${node}`);
+  }
+  reboot(node: string): void {
+    this.calls.push(`reboot ${node}`);
+  }
   cut(node: string): void {
     this.calls.push(`cut ${node}`);
     this.set(node, { network: 'cut' });

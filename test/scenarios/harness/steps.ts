@@ -25,6 +25,8 @@ const sentences: readonly Sentence[] = [
   // The world.
   { pattern: /^kill (\S+)$/, act: (s, node) => s.lab.kill(node) },
   { pattern: /^revive (\S+)$/, act: (s, node) => s.lab.revive(node) },
+  { pattern: /^shutdown (\S+)$/, act: (s, node) => s.lab.shutdown(node) },
+  { pattern: /^reboot (\S+)$/, act: (s, node) => s.lab.reboot(node) },
   { pattern: /^cut (\S+)$/, act: (s, node) => s.lab.cut(node) },
   { pattern: /^mend (\S+)$/, act: (s, node) => s.lab.mendNetwork(node) },
   { pattern: /^hang (\S+)$/, act: (s, node) => s.lab.hang(node) },
