@@ -37,6 +37,8 @@ const TIMES = {
 export class Ha {
   readonly resources = new Map<string, HaResource>();
   readonly groups = new Map<string, HaGroup>();
+  /** Entries have come, gone or changed. */
+  onChange: () => void = () => undefined;
   readonly #world: World;
 
   constructor(world: World) {
@@ -64,6 +66,7 @@ export class Ha {
     this.resources.set(resource.sid, added);
     const guard = added.state === 'disabled' ? ' (guard)' : '';
     core.event(`HA: ${resource.sid} added, ${added.state}${guard}`);
+    this.onChange();
     if (alive && guests.copy(owner, resource.vmid) === undefined && added.state !== 'started') return;
     this.schedule(added);
   }
@@ -74,11 +77,14 @@ export class Ha {
     // Only a start makes a node's LRM active for an entry that it knew nothing of.
     if (resource.state === 'started') resource.inert = false;
     this.#world.core.event(`HA: ${resource.sid} set to ${resource.state}`);
+    this.onChange();
     this.schedule(resource);
   }
 
   remove(sid: string): void {
-    if (this.resources.delete(sid)) this.#world.core.event(`HA: ${sid} removed`);
+    if (!this.resources.delete(sid)) return;
+    this.#world.core.event(`HA: ${sid} removed`);
+    this.onChange();
   }
 
   /** A node is gone or back: every entry is looked at again. */
@@ -114,6 +120,7 @@ export class Ha {
     cfs.move(resource.vmid, owner, target.name);
     resource.inert = false;
     core.event(`HA: ${resource.sid} moved from ${owner} to ${target.name}, ${resource.state}`);
+    this.onChange();
     if (resource.state === 'started') this.schedule(resource);
   }
 

@@ -28,6 +28,7 @@ import type {
   RunningCopy,
   Violation,
 } from './types.ts';
+import { Watchdog } from './watchdog.ts';
 import type { World } from './world.ts';
 
 const API = '/api2/json';
@@ -69,17 +70,25 @@ export class Lab implements LabControl {
       get statd() {
         return statd;
       },
+      get watchdog() {
+        return watchdog;
+      },
     };
     const guests = new Guests(world);
     const ha = new Ha(world);
     const statd = new Statd(world);
+    const watchdog = new Watchdog(world);
     this.#world = world;
     populate(world);
     for (const { name } of spec.nodes) statd.report(name);
     world.nodes.onUnhung = (node) => this.#catchUp(node);
-    world.nodes.onSilent = (node) => statd.silent(node);
+    world.nodes.onSilent = (node) => {
+      watchdog.silent(node);
+      statd.silent(node);
+    };
     world.nodes.onReporting = (node) => statd.report(node);
     world.nodes.onPowerLoss = (node) => {
+      watchdog.lost(node);
       statd.lost(node);
       this.#takeBacklog(node);
       world.tasks.killNode(node);
@@ -87,7 +96,11 @@ export class Lab implements LabControl {
       guests.nodeLost(node);
     };
     world.nodes.onBooted = (node) => startAll(world, node);
-    world.nodes.onMembership = () => ha.membershipChanged();
+    ha.onChange = () => watchdog.look();
+    world.nodes.onMembership = () => {
+      ha.membershipChanged();
+      watchdog.look();
+    };
   }
 
   get violations(): readonly Violation[] {

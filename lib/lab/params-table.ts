@@ -110,6 +110,7 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
   'GET /cluster/ha/groups/{group}': 'group!:pve-configid',
   'DELETE /cluster/ha/groups/{group}': 'group!:pve-configid',
   'GET /cluster/ha/status/current': '',
+  'GET /cluster/ha/status/manager_status': '',
   'GET /access/permissions': 'path:str userid:str',
   'GET /access/users/{userid}/token/{tokenid}': 'tokenid!:str userid!:pve-userid<64',
   'GET /cluster/backup': '',

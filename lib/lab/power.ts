@@ -2,7 +2,7 @@ import { parseConfig } from './ct-config.ts';
 import type { World } from './world.ts';
 
 /** Measured on the genuine cluster (facts, section 11), in milliseconds from the order. */
-const TIMES = { act: 2_000, apiGone: 15_000, off: 20_000, backOn: 21_000 } as const;
+const TIMES = { act: 2_000, lrm: 12_000, apiGone: 15_000, off: 20_000, backOn: 21_000 } as const;
 
 /**
  * A clean shutdown or reboot of a node, by a person at it or by the API: a `stopall` task of root@pam, whoever gave the
@@ -14,7 +14,7 @@ export function shutdownNode(
   node: string,
   { reboot, by }: { readonly reboot: boolean; readonly by: 'hand' | 'API' },
 ): void {
-  const { core, nodes } = world;
+  const { core, nodes, watchdog } = world;
   const { power, bootedAt } = nodes.get(node);
   if (power === 'off') return;
   core.event(`node ${node}: ${reboot ? 'reboot' : 'shutdown'} by ${by}`);
@@ -25,6 +25,7 @@ export function shutdownNode(
     });
   };
   at(TIMES.act, () => stopAll(world, node));
+  at(TIMES.lrm, () => watchdog.shutdown(node, reboot ? 'restart' : 'shutdown'));
   at(TIMES.apiGone, () => nodes.goDown(node));
   at(TIMES.off, () => {
     nodes.kill(node);

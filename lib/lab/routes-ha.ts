@@ -22,6 +22,7 @@ export const haRoutes: readonly Route[] = [
   { endpoint: 'GET /cluster/ha/groups/{group}', demands: READ, answer: readGroup },
   { endpoint: 'DELETE /cluster/ha/groups/{group}', demands: WRITE, answer: removeGroup },
   { endpoint: 'GET /cluster/ha/status/current', demands: READ, answer: status },
+  { endpoint: 'GET /cluster/ha/status/manager_status', demands: READ, answer: managerStatus },
 ];
 
 /** pmxcfs blocks while membership changes; without quorum the lock can't be had, after nine seconds. */
@@ -154,7 +155,7 @@ async function removeGroup(call: Call): Promise<unknown> {
 }
 
 function status({ world, node: viewer }: Call): unknown {
-  const { nodes, ha, cfs, core, guests } = world;
+  const { nodes, ha, cfs, core, guests, watchdog } = world;
   const quorate = nodes.quorate(viewer);
   const quorum = {
     id: 'quorum',
@@ -170,10 +171,7 @@ function status({ world, node: viewer }: Call): unknown {
     .replace(/^(\w+), (\d+) (\w+) (\d+) (\S+) GMT$/, '$1 $3 $2 $5 $4');
   const master = nodes.all().find((node) => node.member && node.api)?.name ?? viewer;
   const lrms = nodes.all().map((node) => {
-    const owns = [...ha.resources.values()].some(
-      (one) => one.state !== 'ignored' && !one.inert && cfs.find(one.vmid) === node.name,
-    );
-    const word = node.member ? (owns ? 'active' : 'idle') : 'old timestamp - dead?';
+    const word = node.member ? (watchdog.armed(node.name) ? 'active' : 'idle') : 'old timestamp - dead?';
     return {
       id: `lrm:${node.name}`,
       type: 'lrm',
@@ -206,4 +204,36 @@ function status({ world, node: viewer }: Call): unknown {
     ...lrms,
     ...services,
   ];
+}
+
+/** Of an HA manager that has never had an entry there is no `manager_status` yet (PVE's source; unmeasured). */
+function managerStatus({ world, node: viewer }: Call): unknown {
+  const { nodes, ha, cfs, core, watchdog } = world;
+  const quorum = { node: viewer, quorate: nodes.quorate(viewer) ? '1' : '' };
+  if (ha.resources.size === 0) return { manager_status: {}, quorum };
+  const services = [...ha.resources.values()].filter((one) => one.state !== 'ignored');
+  return {
+    quorum,
+    lrm_status: Object.fromEntries(
+      nodes.all().map(({ name }) => [name, { ...watchdog.word(name), results: {} }]),
+    ),
+    manager_status: {
+      master_node: nodes.all().find((node) => node.member && node.api)?.name ?? viewer,
+      // The manager writes it once in ten seconds.
+      timestamp: Math.floor(core.seconds() / 10) * 10,
+      node_status: Object.fromEntries(
+        nodes.all().map(({ name, member }) => [name, member ? 'online' : 'unknown']),
+      ),
+      service_status: Object.fromEntries(
+        services.map((one) => [
+          one.sid,
+          {
+            node: cfs.find(one.vmid) ?? '',
+            state: one.state === 'started' ? 'started' : 'stopped',
+            uid: one.sid,
+          },
+        ]),
+      ),
+    },
+  };
 }

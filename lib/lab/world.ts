@@ -9,6 +9,7 @@ import type { Pmxcfs } from './pmxcfs.ts';
 import type { Statd } from './statd.ts';
 import type { Storages } from './storage.ts';
 import type { Tasks } from './tasks.ts';
+import type { Watchdog } from './watchdog.ts';
 
 /** The parts of one simulated cluster, so that each can reach the others. Assembled in lab.ts. */
 export interface World {
@@ -23,6 +24,7 @@ export interface World {
   readonly ha: Ha;
   readonly auth: Auth;
   readonly statd: Statd;
+  readonly watchdog: Watchdog;
   /** What hung nodes have been asked to do. */
   readonly backlog: { readonly node: string; readonly work: () => Promise<unknown> }[];
 }

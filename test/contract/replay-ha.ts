@@ -24,8 +24,7 @@ export const guards: Part = {
   },
   skip: [
     ...NOT_IN_LAB,
-    [/manager_status/, 'endpoint not in the lab: manager_status'],
-    [/ha status/, "the CRM's and LRM's own states in between are not simulated"],
+    [/ha (manager_)?status/, "the CRM's and LRM's own states in between are not simulated"],
     [
       /: (A2|A3|B[: ]|B |T2|cleanup HA|GET deleted|DELETE again|pve3 |start=1|123|122|121|120|113|del$|del\/|moved 121|moved 122|restore 12)/,
       'later runs of the HA experiments, with steps by shell between them',
