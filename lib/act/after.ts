@@ -65,7 +65,10 @@ export async function liftProtection(context: OperationContext): Promise<string>
     return `warning: ${op.data.volid} stays protected until the copy has a backup of its own`;
   const api = await quorateApi(context, op.data.target.cluster);
   operations.assertLease(op);
-  const place = { node: op.data.target.node, storage: container.backup.storage, volid: op.data.volid };
+  // Of an undone move the target may be dead; the source's node has made that backup.
+  const node =
+    op.data.undoing !== null && op.action?.sourceAlive === true ? op.action.from.node : op.data.target.node;
+  const place = { node, storage: container.backup.storage, volid: op.data.volid };
   await setProtection(context, api, place, false);
   op.data.weProtected = false;
   operations.save(op);

@@ -158,7 +158,14 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
           status: 'error',
           text: `${messageOf(error)}; CT ${copy.vmid} on ${copy.node} was started ${formatDuration(served)} ago and may hold data since: it is left as it is, and no other copy is restored from the older backup`,
         };
-      await clearAway(context, copy);
+      try {
+        await clearAway(context, copy);
+      } catch (failure) {
+        // Without its node's word the vmid stays taken, and the copy unproven: the stopped source is what is left.
+        const aborted = context.signal !== undefined && context.signal.aborted;
+        if (aborted || !op.data.weStopped || op.data.startAsked) throw failure;
+        return undo(context, action, error, copy);
+      }
       op.data.tried.push(`${copy.node}: ${messageOf(error)}`);
       if (!more) return { status: 'error', text: `all targets failed: ${op.data.tried.join('; ')}` };
       teller.tell({

@@ -1,6 +1,7 @@
 /** What one observation means for the state: counts, caches, and the transitions that are told. */
 import { assess, type Assessment } from '../decide/decide.ts';
 import { fold } from '../decide/counts.ts';
+import { isListed } from '../decide/incarnations.ts';
 import type { Observation } from '../decide/model.ts';
 import { emptyContainerState, type ContainerState, type State } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
@@ -24,7 +25,10 @@ export async function foldObservation(
     );
     for (const assessment of assessments) {
       const { container } = assessment;
-      const record = remember(s.containers[container.name] ?? emptyContainerState(), assessment, observation);
+      const record = forgetAttempt(
+        remember(s.containers[container.name] ?? emptyContainerState(), assessment, observation),
+        observation,
+      );
       s.containers[container.name] = count ? fold(record, assessment.verdict, container, now) : record;
     }
     for (const view of Object.values(observation.clusters))
@@ -90,6 +94,13 @@ function remember(
           readAt: detail.readAt,
         };
   return { ...record, current, identity };
+}
+
+/** One that was not taken away is remembered until its cluster lists it no more. */
+function forgetAttempt(record: ContainerState, observation: Observation): ContainerState {
+  const { attempt } = record;
+  const seen = attempt !== null && observation.clusters[attempt.cluster]?.quorate === true;
+  return seen && !isListed(attempt, observation) ? { ...record, attempt: null } : record;
 }
 
 function tellContainer(

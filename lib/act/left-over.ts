@@ -1,5 +1,6 @@
 /** What ended operations have left behind: copies that were never started, guards of a copy that is current. */
 import { incarnationKey, type Incarnations } from '../decide/incarnations.ts';
+import { parseLineage } from '../decide/lineage.ts';
 import type { Incarnation, Observation } from '../decide/model.ts';
 import { guardGroup } from '../decide/retire.ts';
 import type { Container } from '../inventory/types.ts';
@@ -25,7 +26,17 @@ export function unfinished(
   const detail = observation.clusters[pending.cluster]?.details.find(
     (d) => d.node === pending.node && d.vmid === pending.vmid,
   );
+  const { node, vmid } = pending;
+  if (observation.clusters[pending.cluster]?.nodes.find((n) => n.name === node)?.apiAnswers !== true)
+    return tell(
+      `is left over from ${op.id}, and ${node} does not answer: it is seen to when that node is back`,
+    );
   const byHand = 'keep it or destroy it by hand';
+  // Its line would be written at the end of its restore: without one nothing says that it is still ours.
+  if (detail !== undefined && parseLineage(detail.description) === null)
+    return tell(
+      `is what the restore of ${op.id} has left, which was cut short: when no restore of it runs any more, on ${node}: ${detail.lock === null ? '' : `\`pct unlock ${vmid}\`, `}\`pct destroy ${vmid}\``,
+    );
   // Lines can be changed in the GUI, and a person's start leaves them as they are.
   if (op.steps.some(({ task }) => task?.type === 'vzstart' && task.vmid === pending.vmid))
     return tell(`was started by ${op.id}, but its line says that it never was: ${byHand}`);

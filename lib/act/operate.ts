@@ -11,7 +11,7 @@ import { actionOf, runFailover, stepNames } from './failover.ts';
 import { inPlaceSteps, runInPlace } from './in-place.ts';
 import type { OperationContext } from './journal.ts';
 import { newOperation } from './new-operation.ts';
-import type { Outcome } from './outcome.ts';
+import { NotYet, type Outcome } from './outcome.ts';
 
 /** A resumed operation older than this goes to `error`: the world has moved on too far. */
 const RESUME_LIMIT_MS = 2 * 3_600_000;
@@ -100,7 +100,7 @@ export async function carryOut(context: ActContext, op: Operation): Promise<Outc
         },
       );
     }
-    if (error instanceof LockedError) throw error;
+    if (error instanceof LockedError || error instanceof NotYet) throw error;
     outcome = { status: 'error', text: messageOf(error) };
   }
   await end(operation, outcome);

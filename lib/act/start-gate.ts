@@ -146,7 +146,9 @@ export function startProblems(
       .map(
         (e) => `there is an HA entry ${e.sid} (${e.state}), so a start would hand it over to the HA manager`,
       ),
-    ...others.filter((i) => i.epoch > copy.epoch).map((i) => `there is a later copy: ${incarnationKey(i)}`),
+    ...others
+      .filter((i) => i.epoch > copy.epoch && !isAttempt(i, state.containers[container.name]?.attempt))
+      .map((i) => `there is a later copy: ${incarnationKey(i)}`),
     ...others.flatMap((other) => otherProblems(input, view, other, now)),
     ...orphanProblems(view, others),
     ...(observation.probes[container.name] ?? [])
@@ -154,6 +156,15 @@ export function startProblems(
       .map((p) => `something answers at its address: ${p.probe} (${p.reason})`),
     ...[wrongPlug({ state, observation, now })].filter((w) => w !== null),
   ];
+}
+
+/** What an operation of ours has restored and given up before its start: the copy before it wins (design, section 3). */
+function isAttempt(one: Incarnation, attempt: Incarnation | null | undefined): boolean {
+  return (
+    one.phase === 'restored' &&
+    one.operation === attempt?.operation &&
+    incarnationKey(one) === incarnationKey(attempt)
+  );
 }
 
 function copyProblems(view: ClusterView, copy: StartGateInput['copy']): string[] {
@@ -196,7 +207,8 @@ function otherProblems(
     problems.push(
       `only P${proof.level} that ${key} is not running (${proof.rests.join('; ')}), P${required} is demanded`,
     );
-  if (!alive) {
+  // One that was never to run has onboot=0 from its very restore on: it does not start when its node returns.
+  if (!alive && other.phase !== 'restored') {
     const { gate, settled } = retirement(container, other, view, false);
     if (!settled)
       problems.push(

@@ -177,7 +177,7 @@ async function carry(
     record(op, await carryOut(context, op));
   } catch (error) {
     if (context.signal?.aborted === true || !(error instanceof ProxwardenError)) throw error;
-    failures.push(messageOf(error));
+    failures.push(error.hint === undefined ? messageOf(error) : `${messageOf(error)} → ${error.hint}`);
   }
 }
 

@@ -1,11 +1,14 @@
 /** Undoing a failover: the original wins as long as the copy's start has not been asked for. */
-import type { FailoverAction } from '../decide/model.ts';
-import { BlockedError, FailedError, messageOf } from '../errors.ts';
-import type { Operation } from '../state/model.ts';
+import type { FailoverAction, Incarnation } from '../decide/model.ts';
+import { incarnationKey } from '../decide/incarnations.ts';
+import { requiredLevel } from '../decide/proof.ts';
+import { BlockedError, FailedError, messageOf, ProxwardenError, PveError } from '../errors.ts';
+import { emptyContainerState, type Operation, type StepRecord } from '../state/model.ts';
 import { liftProtection, serviceAnswers } from './after.ts';
 import { destroyCopy, isOurs, readCopy, type Copy } from './copy.ts';
+import { fenceNode } from './fence/fence.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
-import { Cancelled, type Outcome } from './outcome.ts';
+import { Cancelled, NotYet, type Outcome } from './outcome.ts';
 import { removeGuard } from './retire.ts';
 import { startSourceAgain } from './source.ts';
 
@@ -28,7 +31,10 @@ export function causeOf({ cause, kind }: Undoing): Error {
   }
 }
 
-/** Puts back what was done, and says how the operation has ended. `copy`: restored perhaps, never asked to start. */
+/**
+ * Puts back what was done, and says how the operation has ended. `copy`: restored perhaps, never asked to start. Throws
+ * NotYet when a source that was stopped may not be started again as long as that copy's node is silent.
+ */
 export async function undo(
   context: OperationContext,
   action: FailoverAction,
@@ -39,28 +45,41 @@ export async function undo(
   const begun = op.steps.some((s) => s.name.startsWith('restore'));
   op.data.undoing ??= { cause: messageOf(cause), kind: kindOf(cause) };
   operations.save(op);
-  const steps: Step[] = [
-    { name: 'undo: copy', run: (c, r) => destroyCopy(c, r, copy) },
-    { name: 'undo: guard', run: (c) => undoGuard(c, action, copy) },
-    { name: 'undo: source', run: (c, r) => startSourceAgain(c, r, action) },
-    { name: 'undo: protection', run: (c) => liftProtection(c) },
-  ];
   const retired = action.sourceAlive && op.steps.some((s) => s.name === 'retire');
-  const needed = [begun, op.data.guard !== null, op.data.weStopped || retired, op.data.weProtected];
-  const failures: string[] = [];
-  for (const [index, step] of steps.entries()) {
-    if (needed[index] !== true) continue;
+  // What is needed is asked when its turn comes: it depends on what became of the copy.
+  const steps: readonly (Step & { readonly needed: () => boolean })[] = [
+    { name: 'undo: copy', needed: () => begun, run: (c, r) => takeAway(c, r, copy) },
+    { name: 'undo: guard', needed: () => op.data.guard !== null, run: (c) => undoGuard(c, action, copy) },
+    {
+      name: 'undo: fence',
+      needed: () => op.data.weStopped && isLeft(context) && mayPowerOff(context, copy),
+      run: (c) => fenceNode(c, c.container, copy.cluster, copy.node),
+    },
+    {
+      name: 'undo: source',
+      needed: () => op.data.weStopped || retired,
+      run: (c, r) => startSourceAgain(c, r, action),
+    },
+    { name: 'undo: protection', needed: () => op.data.weProtected, run: (c) => liftProtection(c) },
+  ];
+  const failures = new Map<string, unknown>();
+  for (const step of steps) {
+    if (!step.needed()) continue;
     try {
       await runStep(context, step);
     } catch (error) {
       if (context.signal?.aborted === true) throw error;
-      failures.push(`${step.name}: ${messageOf(error)}`);
+      failures.set(step.name, error);
     }
   }
-  if (failures.length > 0)
+  const stays = failures.get('undo: source');
+  if (stays instanceof ProxwardenError && isLeft(context)) throw notYet(context, action, copy, stays);
+  // It was to raise the proof; the source is started, so there was enough of it.
+  failures.delete('undo: fence');
+  if (failures.size > 0)
     return {
       status: 'error',
-      text: `${messageOf(cause)}; and it could not be undone: ${failures.join('; ')}`,
+      text: `${messageOf(cause)}; and it could not be undone: ${[...failures].map(([name, error]) => `${name}: ${messageOf(error)}`).join('; ')}`,
     };
   // What was blocked before anything was restored is decided anew by the next run; a restore is not repeated every minute.
   if (cause instanceof Cancelled || (cause instanceof BlockedError && !begun && !op.data.weStopped))
@@ -71,6 +90,66 @@ export async function undo(
   if (cause instanceof BlockedError && (await serviceAnswers(context)))
     return { status: 'cancelled', text: `${cause.message}; the service answers again` };
   return { status: 'failed', text: messageOf(cause) };
+}
+
+/** The copy is destroyed, or, where its node is silent, remembered, so that everybody reckons with it. */
+async function takeAway(context: OperationContext, record: StepRecord, copy: Copy): Promise<string> {
+  try {
+    const said = await destroyCopy(context, record, copy);
+    await remember(context, null);
+    return said;
+  } catch (error) {
+    const made = restoreOf(context, copy);
+    if (!(error instanceof PveError) || error.outcome === 'refused' || made === null) throw error;
+    await remember(context, { ...copy, phase: 'restored', since: made.startedAt, operation: context.op.id });
+    return `CT ${copy.vmid} stays for now, since ${copy.node} does not answer (${messageOf(error)}); it is seen to when that node is back`;
+  }
+}
+
+/** The step in which PVE has begun to restore that very copy for us; null: there is none. */
+function restoreOf({ op }: OperationContext, { node, vmid }: Copy): StepRecord | null {
+  const made = op.steps.findLast((s) => s.task?.type === 'vzrestore' && s.task.upid !== null);
+  return made?.task?.node === node && made.task.vmid === vmid ? made : null;
+}
+
+async function remember({ state, op }: OperationContext, attempt: Incarnation | null): Promise<void> {
+  await state.update((s) => {
+    s.containers[op.container] = { ...(s.containers[op.container] ?? emptyContainerState()), attempt };
+  });
+}
+
+function isLeft({ state, op }: OperationContext): boolean {
+  return state.read().containers[op.container]?.attempt?.operation === op.id;
+}
+
+/** As for a failover: only where that is automatic, and only if its proof is worth more than the node's silence. */
+function mayPowerOff({ container, inventory }: OperationContext, { cluster, node }: Copy): boolean {
+  const drivers = inventory.clusters[cluster]?.nodes[node]?.fence ?? [];
+  return (
+    container.failover.auto &&
+    requiredLevel(container.failover.proof) > 1 &&
+    drivers.some((one) => one.driver !== 'manual')
+  );
+}
+
+function notYet(
+  { inventory, op }: OperationContext,
+  { from }: FailoverAction,
+  copy: Copy,
+  why: ProxwardenError,
+): NotYet {
+  const { cluster, node } = copy;
+  const byWord = (inventory.clusters[cluster]?.nodes[node]?.fence ?? []).some((f) => f.driver === 'manual');
+  const word = byWord
+    ? `, or see that it is off and say \`proxwarden fence confirm ${cluster}/${node}\``
+    : '';
+  return new NotYet(
+    `${op.container}: ${op.id} can't be undone yet, ${incarnationKey(from)} stays stopped: ${messageOf(why)}`,
+    {
+      hint: `bring ${node} back${word}: the next \`proxwarden check-and-failover\` then starts CT ${from.vmid} on ${from.node} again`,
+      cause: why,
+    },
+  );
 }
 
 async function answersAgain({ apis, signal }: OperationContext, { from }: FailoverAction): Promise<boolean> {

@@ -77,6 +77,10 @@ export function incarnationsOf(
   if (known !== null && known.epoch > 0 && !found.some((i) => i.epoch === known.epoch)) {
     addUnread(known, observation.clusters[known.cluster], found, problems, container.name);
   }
+  // Its restore was cut short, so that it lacks its line, or its node is silent.
+  const attempt = cached?.attempt ?? null;
+  if (attempt !== null && isListed(attempt, observation) && !found.some((i) => i.epoch === attempt.epoch))
+    found.push(attempt);
   problems.push(...unreadProblems(container, home, found));
   problems.push(...unlinedProblems(container, home, found, cached));
   return arrange(found, problems, container.name);
@@ -197,13 +201,21 @@ function addUnread(
   problems: string[],
   name: string,
 ): void {
-  const listed =
-    view?.guests.some((guest) => guest.vmid === known.vmid && guest.node === known.node) ?? false;
-  if (listed) found.push(known);
+  if (view !== undefined && holds(view, known)) found.push(known);
   else if (view?.quorate === true)
     problems.push(
       `the state knows ${name} as ${incarnationKey(known)}, and the cluster does not: if that copy was removed on purpose, forget it with \`proxwarden ack ${name}\``,
     );
+}
+
+function holds(view: ClusterView, { node, vmid }: Pick<Incarnation, 'node' | 'vmid'>): boolean {
+  return view.guests.some((guest) => guest.vmid === vmid && guest.node === node);
+}
+
+/** Whether its cluster lists a guest of that vmid on that node. */
+export function isListed(one: Incarnation, observation: Observation): boolean {
+  const view = observation.clusters[one.cluster];
+  return view !== undefined && holds(view, one);
 }
 
 function arrange(found: readonly Incarnation[], problems: string[], name: string): Incarnations {

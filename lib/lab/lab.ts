@@ -210,6 +210,10 @@ export class Lab implements LabControl {
     await succeeded(this.#world.guests.spawnStop(node, vmid, 'root@pam', 'hand'));
   }
 
+  async unlockByHand(vmid: number): Promise<void> {
+    await this.#world.guests.setLock(this.#ownerOf(vmid), vmid, null, 0);
+  }
+
   /** Root at a node's shell. Rejects with LabUnreachable when the node is off. */
   pct(node: string, args: readonly string[]): Promise<PctEnd> {
     const { power, network } = this.#world.nodes.get(node);

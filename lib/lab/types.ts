@@ -283,6 +283,8 @@ export interface LabControl {
   /** A person at the GUI: start or stop a container on its node. */
   startByHand(vmid: number): Promise<void>;
   stopByHand(vmid: number): Promise<void>;
+  /** Root at its node's shell: `pct unlock`. */
+  unlockByHand(vmid: number): Promise<void>;
   /** Root at a node's shell: `pct restore …`, to its end. Rejects with LabUnreachable. */
   pct(node: string, args: readonly string[]): Promise<{ readonly exitCode: number; readonly output: string }>;
   running(): readonly RunningCopy[];

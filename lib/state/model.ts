@@ -22,6 +22,8 @@ export const ContainerState = z.object({
   /** Hands off until `ack`: what went wrong. */
   error: z.object({ at: z.number(), reason: z.string(), operation: z.string() }).nullable(),
   current: Incarnation.nullable(),
+  /** A copy that an operation of ours has restored, never asked to start, and can't take away: its node is silent. */
+  attempt: Incarnation.nullable().default(null),
   /** Of the current incarnation, last read from its config while its node answered. */
   identity: z
     .object({
@@ -92,6 +94,7 @@ export function emptyContainerState(): ContainerState {
     lastFailoverAt: null,
     error: null,
     current: null,
+    attempt: null,
     identity: null,
   };
 }

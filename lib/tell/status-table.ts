@@ -52,6 +52,9 @@ function detailOf(
   op: Operation | undefined,
   now: number,
 ): string {
+  const stuck = op?.steps.find((s) => s.name.startsWith('undo: ') && s.status === 'failed');
+  if (op !== undefined && stuck !== undefined)
+    return `${op.kind} in hand: ${stuck.name} can't be done yet (${op.id}): ${stuck.note}`;
   if (op !== undefined) return `${op.kind} in hand: ${op.steps.at(-1)?.name ?? 'beginning'} (${op.id})`;
   if (record?.error != null)
     return `HANDS OFF since ${formatDuration(now - record.error.at)} (${record.error.operation}): ${record.error.reason}`;

@@ -133,6 +133,9 @@ export class FakeLab implements LabControl {
   async stopByHand(vmid: number): Promise<void> {
     this.calls.push(`stop ${vmid}`);
   }
+  async unlockByHand(vmid: number): Promise<void> {
+    this.calls.push(`unlock ${vmid}`);
+  }
   running(): readonly RunningCopy[] {
     return this.copies;
   }

@@ -39,6 +39,7 @@ const sentences: readonly Sentence[] = [
   { pattern: /^verify BACKUP\((\d+),(\d+)\) (ok|failed)$/, act: verify },
   { pattern: /^start (\d+) by hand$/, act: (s, vmid) => s.run(s.lab.startByHand(Number(vmid))) },
   { pattern: /^stop (\d+) by hand$/, act: (s, vmid) => s.run(s.lab.stopByHand(Number(vmid))) },
+  { pattern: /^destroy (\d+) by hand$/, act: destroy },
   { pattern: /^crash (\d+)$/, act: (s, vmid) => s.lab.crash(Number(vmid)) },
   { pattern: /^back up (\d+) on (\S+)$/, act: backUp },
   {
@@ -110,6 +111,14 @@ async function backUp(stage: Stage, vmid = '', storage = ''): Promise<void> {
     `POST /nodes/${node}/vzdump vmid=${vmid} storage=${storage} mode=snapshot compress=zstd`,
   );
   await stage.clock.advance(20_000);
+}
+
+/** `pct unlock`, `pct destroy`. */
+async function destroy(stage: Stage, vmid = ''): Promise<void> {
+  const node = stage.lab.status().containers.find((c) => c.vmid === Number(vmid))?.node ?? '';
+  await stage.run(stage.lab.unlockByHand(Number(vmid)));
+  await admin(stage, `DELETE /nodes/${node}/lxc/${vmid}`);
+  await stage.clock.advance(5_000);
 }
 
 function reach({ lab }: Stage, how = '', storage = '', node = ''): void {
