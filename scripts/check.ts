@@ -1,11 +1,6 @@
+import { busyContainers } from '../lib/act/busy.ts';
 import { foldObservation } from '../lib/act/fold.ts';
-import {
-  busyContainers,
-  endpointProblems,
-  handsOff,
-  verdictExitCode,
-  viewProblems,
-} from '../lib/act/tick.ts';
+import { endpointProblems, handsOff, verdictExitCode, viewProblems } from '../lib/act/tick.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { warn } from '../lib/cli/say.ts';
 import { commonFlags, narrowFlags } from '../lib/cli/options.ts';
@@ -37,9 +32,14 @@ export const check = defineCommand({
       const folded = await foldObservation(session, observation, { count: args.count });
       if (only === undefined) writeObservation(state.dir, observation);
       const now = runtime.clock.now();
-      const decisions = decide({ inventory, observation, state: folded, now, busy: new Map() }).filter(
-        (d) => only?.has(d.container) ?? true,
-      );
+      const decisions = decide({
+        inventory,
+        observation,
+        state: folded,
+        now,
+        busy: new Map(),
+        underWay: [],
+      }).filter((d) => only?.has(d.container) ?? true);
       // The table shows this look's verdicts, whether they were counted or not.
       const shown = structuredClone(folded);
       for (const d of decisions) {

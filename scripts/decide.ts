@@ -1,4 +1,5 @@
-import { busyContainers, viewProblems } from '../lib/act/tick.ts';
+import { busyContainers } from '../lib/act/busy.ts';
+import { viewProblems } from '../lib/act/tick.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, narrowFlags } from '../lib/cli/options.ts';
 import { show, warn } from '../lib/cli/say.ts';
@@ -36,13 +37,14 @@ export const decideCommand = defineCommand({
     const observation = readObservation(dir, { now, maxAgeMs: 2 * Math.max(60_000, ...intervals) });
     if (observation.inventory !== inventory.digest)
       throw new InconclusiveError('the inventory has changed since the last observation; run `check` first');
-    const { busy } = busyContainers({ operations, inventory });
+    const { busy, underWay } = busyContainers({ operations, inventory });
     const decisions = decide({
       inventory,
       observation,
       state: state.read(),
       now: observation.at,
       busy,
+      underWay,
     }).filter((d) => only?.has(d.container) ?? true);
     const plan = makePlan(inventory, decisions, now);
     const acts = planActs(plan);

@@ -1,7 +1,7 @@
 import { assertDone, begin, carryOut } from '../lib/act/operate.ts';
 import type { Outcome } from '../lib/act/outcome.ts';
 import { observeClosely } from '../lib/act/start-gate.ts';
-import { busyContainers } from '../lib/act/tick.ts';
+import { busyContainers } from '../lib/act/busy.ts';
 import { foldObservation } from '../lib/act/fold.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
@@ -152,6 +152,7 @@ async function decideNow(session: Session, request: Request): Promise<Decision> 
     state: folded,
     now: runtime.clock.now(),
     busy: new Map(),
+    underWay: busyContainers(session).underWay,
     request,
   });
   if (decision === undefined) throw new InputError(`${request.container} is mode: off`);
@@ -169,9 +170,9 @@ async function fromPlan(session: Session, id: string, name: string): Promise<Dec
   if (planned.kind !== 'failover' && planned.kind !== 'start' && planned.kind !== 'restart')
     throw new BlockedError(`plan ${id} does nothing with ${name}: ${planned.why}`);
   const observation = await observe({ inventory, state: state.read(), apis, runtime, signal });
-  const { busy } = busyContainers(session);
+  const { busy, underWay } = busyContainers(session);
   const now = runtime.clock.now();
-  const fresh = decide({ inventory, observation, state: state.read(), now, busy }).find(
+  const fresh = decide({ inventory, observation, state: state.read(), now, busy, underWay }).find(
     (d) => d.container === name,
   );
   if (fresh === undefined || !sameAction(fresh, planned))

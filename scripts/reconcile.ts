@@ -1,5 +1,6 @@
 import { findings, reconcile } from '../lib/act/reconcile.ts';
-import { busyContainers, viewProblems } from '../lib/act/tick.ts';
+import { busyContainers } from '../lib/act/busy.ts';
+import { viewProblems } from '../lib/act/tick.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
 import { show, warn } from '../lib/cli/say.ts';

@@ -1,12 +1,15 @@
+import { busyContainers } from '../lib/act/busy.ts';
 import { restoreByHand } from '../lib/act/restore-op.ts';
 import { observeClosely } from '../lib/act/start-gate.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
 import { containerNamed, openSession } from '../lib/cli/session.ts';
+import { takenByGroup } from '../lib/decide/apart.ts';
 import { chooseBackup } from '../lib/decide/backups.ts';
 import { incarnationsOf, vmidOfEpoch } from '../lib/decide/incarnations.ts';
 import type { PlacementInput } from '../lib/decide/placement.ts';
 import { placeByHand } from '../lib/decide/restore-by-hand.ts';
+import { promised } from '../lib/decide/reservations.ts';
 import { BlockedError, EXIT, FailedError, InputError } from '../lib/errors.ts';
 
 export const restore = defineCommand({
@@ -90,6 +93,7 @@ export const restore = defineCommand({
           `${container.name}: no sound backup${args.backup === undefined ? '' : ` ${args.backup}`} on ${container.backup.storage}${choice.rejected.map((r) => `; ${r.what}: ${r.why}`).join('')}`,
         );
       const config = choice.chosen.archived?.config ?? null;
+      const { underWay } = busyContainers(session);
       const asked: PlacementInput = {
         container,
         current,
@@ -98,7 +102,16 @@ export const restore = defineCommand({
         memory: config?.memory ?? null,
         config,
         vmid,
-        reserved: new Map(),
+        reserved: promised(observation, underWay),
+        apart: takenByGroup({
+          container,
+          keepApart: session.inventory.keepApart,
+          containers: session.inventory.containers,
+          observation,
+          state: session.state.read(),
+          underWay,
+          chosen: new Map(),
+        }),
         only: args.to === undefined ? undefined : { cluster: container.cluster, node: args.to },
       };
       const { to, bars, losses, container: asRestored } = placeByHand(asked, args.start);

@@ -1,4 +1,4 @@
-import { busyContainers } from '../lib/act/tick.ts';
+import { busyContainers } from '../lib/act/busy.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, narrowFlags } from '../lib/cli/options.ts';
 import { warn } from '../lib/cli/say.ts';

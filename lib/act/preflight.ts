@@ -5,6 +5,7 @@ import { incarnationKey, incarnationsOf } from '../decide/incarnations.ts';
 import type { FailoverAction } from '../decide/model.ts';
 import { proofOf, requiredLevel } from '../decide/proof.ts';
 import { BlockedError } from '../errors.ts';
+import { busyContainers } from './busy.ts';
 import type { OperationContext } from './journal.ts';
 import { Cancelled } from './outcome.ts';
 import { observeClosely } from './start-gate.ts';
@@ -21,13 +22,18 @@ export async function preflight(context: OperationContext, action: FailoverActio
     containers: { ...context.inventory.containers, [container.name]: container },
   };
   const now = runtime.clock.now();
+  const { underWay } = busyContainers(context);
   const [decision] = decide({
     inventory: { ...inventory, containers: { [container.name]: container } },
+    neighbours: inventory.containers,
     observation,
     state: state.read(),
     now,
     busy: new Map(),
+    underWay: underWay.filter((one) => one.operation !== op.id),
     request: requestOf(action, now),
+    // It was chosen with the others of its run in view, of which some may not have begun yet.
+    target: action.target,
   });
   if (decision === undefined || decision.kind === 'none' || decision.kind === 'wait')
     throw new Cancelled(`not needed any more: ${decision?.why ?? 'it is not in the inventory'}`);

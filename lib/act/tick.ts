@@ -5,6 +5,7 @@ import { EXIT, LockedError, messageOf, ProxwardenError, type ExitCode } from '..
 import { observe } from '../observe/observe.ts';
 import { writeObservation } from '../state/observation.ts';
 import type { Operation, State } from '../state/model.ts';
+import { busyContainers } from './busy.ts';
 import type { ActContext } from './context.ts';
 import { foldObservation } from './fold.ts';
 import { begin, carryOut, takeOver } from './operate.ts';
@@ -33,23 +34,6 @@ export interface TickResult {
   readonly problems: readonly string[];
 }
 
-/** Containers with an operation under way, here or in another process, and with a journal that can't be read. */
-export function busyContainers(context: Pick<ActContext, 'operations' | 'inventory'>): {
-  busy: Map<string, string>;
-  cut: Operation[];
-  problems: string[];
-} {
-  const { operations, problems } = context.operations.list();
-  const running = operations.filter((op) => op.status === 'running');
-  const busy = new Map(running.map((op) => [op.container, op.id]));
-  for (const problem of problems)
-    for (const name of problem.container === null
-      ? Object.keys(context.inventory.containers)
-      : [problem.container])
-      busy.set(name, `in ${problem.path} (which can't be read)`);
-  return { busy, cut: running, problems: problems.map((p) => p.message) };
-}
-
 /** One run. Rejects only for what keeps it from saying anything at all. */
 export async function tick(context: ActContext, options: TickOptions): Promise<TickResult> {
   const outcomes: { operation: string; kind: Operation['kind']; container: string; outcome: Outcome }[] = [];
@@ -57,12 +41,12 @@ export async function tick(context: ActContext, options: TickOptions): Promise<T
     void outcomes.push({ operation: op.id, kind: op.kind, container: op.container, outcome });
   const failures: string[] = [];
 
-  const { busy, cut, problems } = busyContainers(context);
+  const { cut, problems, ...hands } = busyContainers(context);
   // Operations that go on must not delay the checks of others; their ends are awaited at the end of the run.
   const resumed = Promise.allSettled(
     options.dryRun ? [] : resumeCut(context, cut, options, record, failures),
   );
-  const [seen] = await Promise.allSettled([lookAndAct(context, options, busy, record, failures)]);
+  const [seen] = await Promise.allSettled([lookAndAct(context, options, hands, record, failures)]);
   const broken = (await resumed).find((r) => r.status === 'rejected');
   // An interrupted operation says more than an interrupted look.
   if (broken !== undefined) throw broken.reason;
@@ -74,7 +58,7 @@ export async function tick(context: ActContext, options: TickOptions): Promise<T
 async function lookAndAct(
   context: ActContext,
   options: TickOptions,
-  busy: ReadonlyMap<string, string>,
+  { busy, underWay }: Pick<ReturnType<typeof busyContainers>, 'busy' | 'underWay'>,
   record: (op: Operation, outcome: Outcome) => void,
   failures: string[],
 ): Promise<Pick<TickResult, 'observation' | 'decisions' | 'findings'>> {
@@ -93,7 +77,7 @@ async function lookAndAct(
   const found = findings(context, observation, busy);
   const left = options.dryRun ? found : await reconcile(context, found);
   const now = runtime.clock.now();
-  const all = decide({ inventory, observation, state: folded, now, busy });
+  const all = decide({ inventory, observation, state: folded, now, busy, underWay });
   const decisions = all.filter((d) => options.only?.has(d.container) ?? true);
   await tellDecisions(context, decisions, options);
   if (!options.dryRun) await actOn(context, decisions, options, record, failures);

@@ -8,7 +8,8 @@ import { decideFailover } from './failover.ts';
 import { automaticGates, fail, pass, safetyGates, type GateInput } from './gates.ts';
 import { incarnationsOf, type Incarnations } from './incarnations.ts';
 import type { Decision, Gate, Incarnation, Observation, Verdict } from './model.ts';
-import type { Reservations } from './placement.ts';
+import { promised, type Reservations } from './reservations.ts';
+import { turnOf, type UnderWay } from './under-way.ts';
 import { knownOffline, runHealth, verdictOf } from './verdict.ts';
 
 /** What a person asked for; it stands in for the verdict, the counts and the automatic gates, never for the others. */
@@ -27,7 +28,13 @@ export interface DecideInput {
   readonly now: number;
   /** Containers with an operation under way, and its id. */
   readonly busy: ReadonlyMap<string, string>;
+  /** Copies that are being made, here or in other processes. */
+  readonly underWay: readonly UnderWay[];
   readonly request?: Request | undefined;
+  /** Entries that are not decided on, for where the others of a group that is kept apart are. */
+  readonly neighbours?: Inventory['containers'] | undefined;
+  /** Where a failover that has been decided on goes: whether it still can is all that is asked of placement. */
+  readonly target?: Target | undefined;
 }
 
 export interface Assessment {
@@ -64,7 +71,8 @@ export function assess(inventory: Inventory, observation: Observation, state: St
 
 /** One decision per container. With a request, only that container's. */
 export function decide(input: DecideInput): Decision[] {
-  const reserved: Reservations = new Map();
+  const reserved = promised(input.observation, input.underWay);
+  const chosen = new Map<string, Target>();
   const decisions: Decision[] = [];
   let decidedNow = 0;
   for (const assessment of assess(input.inventory, input.observation, input.state)) {
@@ -72,7 +80,7 @@ export function decide(input: DecideInput): Decision[] {
     if (input.request !== undefined && input.request.container !== container.name) continue;
     const record = input.state.containers[container.name] ?? emptyContainerState();
     const gateInput = { ...input, ...assessment, record, decidedNow };
-    const decision = decideOne({ assessment, record, gateInput, reserved, input });
+    const decision = decideOne({ assessment, record, gateInput, reserved, chosen, input });
     if (decision.action !== null && decision.kind === 'failover') decidedNow += 1;
     decisions.push(decision);
   }
@@ -84,6 +92,7 @@ interface One {
   readonly record: ContainerState;
   readonly gateInput: GateInput;
   readonly reserved: Reservations;
+  readonly chosen: Map<string, Target>;
   readonly input: DecideInput;
 }
 
@@ -155,12 +164,16 @@ function startInPlace(
 function acting(one: One, gates: readonly Gate[], request: Request | undefined): Decision {
   const stuck = gates.find((g) => !g.ok);
   if (stuck !== undefined) return blocked(one, gates, stuck);
-  const { assessment, record, input, reserved } = one;
+  const { assessment, record, input, reserved, chosen } = one;
   const outcome = decideFailover({
     ...assessment,
     record,
     request,
     reserved,
+    chosen,
+    underWay: input.underWay,
+    neighbours: { ...input.neighbours, ...input.inventory.containers },
+    target: input.target,
     observation: input.observation,
     inventory: input.inventory,
     state: input.state,
@@ -173,12 +186,29 @@ function acting(one: One, gates: readonly Gate[], request: Request | undefined):
       ...blocked(one, all, bad ?? { gate: 'action', ok: false, evidence: 'nothing can be done', flip: null }),
       rejected: [...outcome.rejected],
     };
+  // Also of one that waits: its room is kept, and the others of its groups keep away.
+  chosen.set(assessment.container.name, outcome.action.target);
+  const wait = turnGate(one, request, outcome.action.target);
+  if (wait !== null)
+    return {
+      ...quiet(one, 'wait', `${wait.gate}: ${wait.evidence}`),
+      gates: [...all, wait],
+      rejected: [...outcome.rejected],
+    };
   return {
     ...quiet(one, 'failover', outcome.why),
     gates: all,
     rejected: [...outcome.rejected],
     action: outcome.action,
   };
+}
+
+/** Failovers of other runs that have its place in the queue; a person's wish, and one that has begun, wait for nobody. */
+function turnGate({ assessment, input }: One, request: Request | undefined, target: Target): Gate | null {
+  if (request !== undefined || input.target !== undefined) return null;
+  const { cluster, backup } = assessment.container;
+  const why = turnOf(input.inventory.limits, input.underWay, target, `${cluster}/${backup.storage}`);
+  return why === null ? null : fail('turn', why, 'the next run goes on');
 }
 
 function blocked(one: One, gates: readonly Gate[], stuck: Gate): Decision {

@@ -1,5 +1,5 @@
 /** The part of a decision that is about a failover itself: source, proof, return, backup, place. Pure. */
-import type { Container, Inventory } from '../inventory/types.ts';
+import type { Container, Inventory, Target } from '../inventory/types.ts';
 import type { ContainerState, State } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
 import { chooseBackup, type BackupChoice } from './backups.ts';
@@ -17,7 +17,10 @@ import type {
   Verdict,
 } from './model.ts';
 import type { ArchivedConfig } from './guest-config.ts';
-import { place, reserve, type Placement, type PlacementInput, type Reservations } from './placement.ts';
+import { takenByGroup } from './apart.ts';
+import { place, takesOf, type Placement, type PlacementInput } from './placement.ts';
+import { reserve, type Reservations } from './reservations.ts';
+import type { UnderWay } from './under-way.ts';
 import { proofOf, requiredLevel } from './proof.ts';
 import { containerIssues, type RestoreIssue } from './restorable.ts';
 import { retirement } from './retire.ts';
@@ -31,6 +34,13 @@ export interface FailoverInput {
   readonly record: ContainerState;
   readonly request: Request | undefined;
   readonly reserved: Reservations;
+  readonly underWay: readonly UnderWay[];
+  /** By container: targets that this run has chosen already. */
+  readonly chosen: ReadonlyMap<string, Target>;
+  /** All entries, for where the others of its groups are. */
+  readonly neighbours: Inventory['containers'];
+  /** Chosen before, with others in view: whether it still can take it is all that is asked. */
+  readonly target: Target | undefined;
   readonly observation: Observation;
   readonly inventory: Inventory;
   readonly state: State;
@@ -86,17 +96,19 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
     config,
     vmid,
     reserved: input.reserved,
-    only: input.request?.to,
+    apart: takenByGroup({ ...input, keepApart: input.inventory.keepApart, containers: input.neighbours }),
+    only: input.request?.to ?? input.target,
   };
   const placement = place(where);
   const [target, ...alternatives] = placement.targets;
-  gates.push(...restoreGates([...issues, ...placement.losses]), targetGate(placement));
+  gates.push(...restoreGates([...issues, ...placement.losses]), targetGate(container, placement));
   const rejected = [
     ...placement.rejected.map(({ what, why }) => ({ what, why })),
     ...(backup.choice?.rejected ?? []),
   ];
   if (target === undefined || gates.some((g) => !g.ok)) return { gates, rejected, action: null, why: '' };
-  reserve(where, target);
+  const takes = takesOf(where);
+  reserve(input.reserved, observation.clusters[target.cluster], target, takes);
   const chosen = backup.choice?.chosen ?? null;
   const stopped = source.alive ? stoppedSource(input, view, current) : undefined;
   return {
@@ -116,6 +128,7 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
       fence: [...fence],
       retire,
       ...(stopped === undefined ? {} : { stopped }),
+      takes,
     },
     why: sentence(input, {
       from: current,
@@ -145,12 +158,15 @@ function restoreGates(issues: readonly RestoreIssue[]): Gate[] {
   ];
 }
 
-function targetGate({ targets, rejected }: Placement): Gate {
+function targetGate({ failover }: Container, { targets, rejected, unsure }: Placement): Gate {
   const [target, ...alternatives] = targets;
   if (target !== undefined)
     return pass(
       'target',
-      `${target.node}${alternatives.length > 0 ? `, then ${alternatives.map((t) => t.node).join(', ')}` : ''}`,
+      [
+        `${target.node}${failover.placement === 'spread' && alternatives.length > 0 ? ' (most memory free)' : ''}${alternatives.length > 0 ? `, then ${alternatives.map((t) => t.node).join(', ')}` : ''}`,
+        ...unsure,
+      ].join('; '),
     );
   const fix = rejected.find((r) => r.fix !== undefined)?.fix;
   return fail(

@@ -79,6 +79,8 @@ export const GuestView = z.object({
   lock: z.string().nullable(),
   template: z.boolean(),
   memMax: z.number().nullable(),
+  /** Bytes of memory that it uses, as its node last reported; null or undefined: not said. */
+  memUsed: z.number().nullish(),
   /** Bytes of its root disk that are in use, as its node last reported; null or undefined: not said. */
   diskUsed: z.number().nullish(),
 });
@@ -291,6 +293,17 @@ export const Gate = z.object({
 });
 export type Gate = z.infer<typeof Gate>;
 
+/** What a copy takes of its target, and of the storage that its backup is read from. */
+export const Takes = z.object({
+  /** Bytes; null: not known. */
+  memory: z.number().nullable(),
+  /** Bytes by storage of the target: what its disks may grow to. */
+  disks: z.record(z.string(), z.number()),
+  /** Storage of the backups, in the source's cluster. */
+  backups: z.string(),
+});
+export type Takes = z.infer<typeof Takes>;
+
 /** What exactly will be done. Everything that `failover --plan ID` must find unchanged. */
 export const FailoverAction = z.object({
   container: z.string(),
@@ -312,6 +325,8 @@ export const FailoverAction = z.object({
   retire: z.enum(['onboot-off', 'ha-guard', 'risk-accepted', 'nothing-to-do']),
   /** A planned move of a stopped container: restored, not started. Who stopped it decides whether it may be started later. */
   stopped: z.enum(['by-hand', 'by-itself']).optional(),
+  /** Counted for as long as it is under way. Journals of an earlier version lack it. */
+  takes: Takes.optional(),
 });
 export type FailoverAction = z.infer<typeof FailoverAction>;
 

@@ -1,18 +1,12 @@
 /** Where a copy goes, and why not elsewhere. Pure. */
 import type { Container, Target } from '../inventory/types.ts';
 import type { ArchivedConfig } from './guest-config.ts';
-import type { BackupView, Incarnation, Observation, StorageView } from './model.ts';
+import { apartBar, type Taken } from './apart.ts';
+import type { BackupView, Incarnation, Observation, Takes } from './model.ts';
+import { diskKey, memoryKey, type Reservations } from './reservations.ts';
 import { restoreTarget, type RestoreIssue } from './restorable.ts';
 import { targetIssues } from './restorable-there.ts';
 import { storageFor } from './restore-mounts.ts';
-
-/** Bytes that failovers of this run have already been given: memory by `cluster/node`, disk by `diskKey`. */
-export type Reservations = Map<string, number>;
-
-/** A storage of one node, or the shared one that all nodes of the cluster see. */
-function diskKey(cluster: string, { node, storage, shared }: StorageView): string {
-  return `${cluster}/${shared ? '' : node}/${storage}`;
-}
 
 export interface PlacementInput {
   readonly container: Container;
@@ -25,7 +19,9 @@ export interface PlacementInput {
   readonly config: ArchivedConfig | null;
   readonly vmid: number;
   readonly reserved: Reservations;
-  /** A person's choice: only this node. */
+  /** Nodes that others of its groups have. */
+  readonly apart: readonly Taken[];
+  /** Only this node: a person's choice, or one that was made before. */
   readonly only?: Target | undefined;
 }
 
@@ -39,42 +35,84 @@ export interface Placement {
   }[];
   /** What a copy would lose on the first target. */
   readonly losses: readonly RestoreIssue[];
+  /** What of its room could not be compared, because it isn't known. */
+  readonly unsure: readonly string[];
 }
 
-/** The nodes that can take the copy, in the inventory's order, with a reason for every one that can't. */
+interface Candidate {
+  readonly target: Target;
+  readonly issues: readonly RestoreIssue[];
+  /** Bytes of memory that nobody uses or is promised; null: not known. */
+  readonly free: number | null;
+}
+
+/**
+ * The nodes that can take the copy, with a reason for every one that can't: in the inventory's order, or with
+ * `placement: spread` those with the most memory free first (ties in that order, what is not known last).
+ */
 export function place(input: PlacementInput): Placement {
   const rejected: { what: string; why: string; fix?: string }[] = [];
-  const targets: Target[] = [];
-  let losses: readonly RestoreIssue[] = [];
+  const found: Candidate[] = [];
   const candidates = input.only === undefined ? input.container.nodes : [input.only];
   for (const target of candidates) {
     const what = `${target.cluster}/${target.node}`;
     const issues = issuesThere(target, input);
     const barred =
-      unfit(target, input) ?? issues.find((issue) => issue.severity === 'blocks') ?? taken(target, input);
-    if (barred !== null) {
+      unfit(target, input) ??
+      kept(target, input) ??
+      issues.find((issue) => issue.severity === 'blocks') ??
+      taken(target, input);
+    if (barred !== null)
       rejected.push({ what, why: barred.what, ...(barred.fix === null ? {} : { fix: barred.fix }) });
-      continue;
-    }
-    if (targets.length === 0) losses = issues;
-    targets.push(target);
+    else found.push({ target, issues, free: memoryFree(target, input) });
   }
-  return { targets, rejected, losses };
+  if (input.container.failover.placement === 'spread') found.sort(byFreeMemory);
+  const first = found[0];
+  return {
+    targets: found.map(({ target }) => target),
+    rejected,
+    losses: first?.issues ?? [],
+    unsure: first === undefined ? [] : unsureOf(first, input),
+  };
 }
 
-/** Books what a failover will take of its target, for those that are decided on after it. */
-export function reserve(input: PlacementInput, target: Target): void {
-  const { reserved, config, container, observation } = input;
-  const add = (key: string, bytes: number): void => void reserved.set(key, (reserved.get(key) ?? 0) + bytes);
-  add(`${target.cluster}/${target.node}`, input.memory ?? 0);
-  for (const mount of config?.mounts ?? []) {
-    const name = storageFor(container.failover, mount.key);
-    const storage = observation.clusters[target.cluster]?.storages.find(
-      (s) => s.node === target.node && s.storage === name,
-    );
-    if (mount.kind === 'volume' && storage !== undefined)
-      add(diskKey(target.cluster, storage), mount.bytes ?? 0);
+/** What a copy will take of its target: memory as far as its limit, disks as far as their size, not the archive's. */
+export function takesOf({ container, memory, config }: PlacementInput): Takes {
+  const disks: Record<string, number> = {};
+  for (const { kind, key, bytes } of config?.mounts ?? []) {
+    if (kind !== 'volume') continue;
+    const storage = storageFor(container.failover, key);
+    disks[storage] = (disks[storage] ?? 0) + (bytes ?? 0);
   }
+  return { memory, disks, backups: container.backup.storage };
+}
+
+function byFreeMemory(a: Candidate, b: Candidate): number {
+  return (b.free ?? -1) - (a.free ?? -1);
+}
+
+function memoryFree(target: Target, { observation, reserved }: PlacementInput): number | null {
+  const node = observation.clusters[target.cluster]?.nodes.find((n) => n.name === target.node);
+  const { memTotal = null, memUsed = null } = node ?? {};
+  return memTotal === null || memUsed === null
+    ? null
+    : memTotal - memUsed - (reserved.get(memoryKey(target)) ?? 0);
+}
+
+/** Proxmox VE will say in the end; until then a person should know that nothing was compared. */
+function unsureOf({ target, free }: Candidate, input: PlacementInput): string[] {
+  const { memory, observation } = input;
+  const storages = (observation.clusters[target.cluster]?.storages ?? []).filter(
+    (s) =>
+      s.node === target.node &&
+      takesOf(input).disks[s.storage] !== undefined &&
+      (s.total === null || s.used === null),
+  );
+  return [
+    ...(memory === null ? ['what memory the container needs is not known'] : []),
+    ...(free === null ? [`how much memory ${target.node} has free is not known`] : []),
+    ...storages.map(({ storage }) => `how much room ${storage} has there is not known`),
+  ];
 }
 
 function issuesThere({ cluster, node }: Target, input: PlacementInput): RestoreIssue[] {
@@ -82,7 +120,7 @@ function issuesThere({ cluster, node }: Target, input: PlacementInput): RestoreI
   const view = observation.clusters[cluster];
   if (view === undefined) return [];
   const there = restoreTarget(view, node, {
-    memory: reserved.get(`${cluster}/${node}`) ?? 0,
+    memory: reserved.get(memoryKey({ cluster, node })) ?? 0,
     disk: (storage) => reserved.get(diskKey(cluster, storage)) ?? 0,
   });
   return targetIssues(container, config, there, memory);
@@ -105,6 +143,14 @@ function unfit(target: Target, { container, current, observation }: PlacementInp
   if (node === undefined) return bar(`there is no node ${target.node} in cluster ${target.cluster}`);
   if (!node.online) return bar('it is offline');
   return node.apiAnswers === true ? null : bar('its API does not answer');
+}
+
+/** Whether others of its groups leave it the node. */
+function kept(target: Target, { apart }: PlacementInput): Bar | null {
+  const why = apartBar(apart, target);
+  return why === null
+    ? null
+    : { what: why, fix: 'name another node under nodes, or take it out of that group' };
 }
 
 /** Whether the backup and the vmid can be had there. */

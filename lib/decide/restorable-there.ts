@@ -122,7 +122,7 @@ function memoryIssues(need: number | null, { node, memory }: RestoreTarget): Res
     ? []
     : [
         blocks(
-          `it has ${formatSize(Math.max(free, 0))} of memory free, the container needs ${formatSize(need)}`,
+          `it has ${formatSize(Math.max(free, 0))} of memory free${memory.promised > 0 ? ` (beside ${formatSize(memory.promised)} promised to others)` : ''}, the container needs ${formatSize(need)}`,
           `free memory on ${node}, or name another node under nodes`,
         ),
       ];

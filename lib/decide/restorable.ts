@@ -11,7 +11,7 @@ import { mountsToName } from './restore-mounts.ts';
 
 export type { RestoreIssue, RestoreRights, RestoreTarget } from './restore-issue.ts';
 
-/** Everything of one node in a view. `used` counts what failovers of this run have been given already (bytes). */
+/** Everything of one node in a view. `used` counts what is promised to others (bytes). */
 export function restoreTarget(
   view: ClusterView,
   node: string,
@@ -28,7 +28,11 @@ export function restoreTarget(
       .filter((s) => s.node === node)
       .map((s) => ({ ...s, used: plus(s.used, reserved.disk(s)) })),
     bridges: seen?.bridges ?? null,
-    memory: { total: seen?.memTotal ?? null, used: plus(seen?.memUsed ?? null, reserved.memory) },
+    memory: {
+      total: seen?.memTotal ?? null,
+      used: plus(seen?.memUsed ?? null, reserved.memory),
+      promised: reserved.memory,
+    },
     machine: seen?.machine ?? null,
     maySysModify: view.maySysModify,
     mayNameDisks: view.mayNameDisks,

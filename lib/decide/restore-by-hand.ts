@@ -20,6 +20,7 @@ export function placeByHand(input: PlacementInput, start: boolean): HandRestore 
     ...input,
     container,
     memory: start ? input.memory : null,
+    apart: start ? input.apart : [],
   });
   const rights = observation.clusters[container.cluster] ?? UNREAD;
   const issues = config === null ? [] : containerIssues(container, config, rights);

@@ -22,7 +22,12 @@ export interface RestoreTarget {
   /** Bridges and vnets; null: not read. */
   readonly bridges: readonly Bridge[] | null;
   /** Bytes. */
-  readonly memory: { readonly total: number | null; readonly used: number | null };
+  readonly memory: {
+    readonly total: number | null;
+    /** What others are to get included. */
+    readonly used: number | null;
+    readonly promised: number;
+  };
   /** As `uname -m` says (`x86_64`); null: not read. */
   readonly machine: string | null;
   /** Whether the token has Sys.Modify on `/`; null: not read. */

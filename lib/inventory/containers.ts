@@ -115,6 +115,7 @@ function resolveContainer(
         vmids: input.failover?.vmids,
         needed: mode === 'protect',
       }),
+      placement: get((s) => s.failover?.placement) ?? 'order',
       maxAttempts: get((s) => s.failover?.maxAttempts) ?? 2,
       verifyMs: get((s) => s.failover?.verify) ?? 2 * MINUTE_MS,
       restart: get((s) => s.failover?.restart) ?? 1,

@@ -4,10 +4,12 @@ import { sep } from 'node:path';
 import type { Inventory } from './types.ts';
 
 /** SHA-256 (hexadecimal) of the resolved inventory. Where things are written (file, line) doesn't count. */
-export function digestOf(inventory: Pick<Inventory, 'dir' | 'clusters' | 'containers' | 'limits'>): string {
-  const { clusters, containers, limits } = inventory;
+export function digestOf(
+  inventory: Pick<Inventory, 'dir' | 'clusters' | 'containers' | 'limits' | 'keepApart'>,
+): string {
+  const { clusters, containers, limits, keepApart } = inventory;
   const text = canonical(
-    { clusters: places(clusters), containers: places(containers), limits },
+    { clusters: places(clusters), containers: places(containers), limits, keepApart },
     inventory.dir + sep,
   );
   return createHash('sha256').update(text).digest('hex');

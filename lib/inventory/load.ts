@@ -1,4 +1,5 @@
 /** Loads an inventory folder. Runs nothing, needs no network and reads no secret. */
+import { resolveKeepApart } from './apart.ts';
 import { resolveClusters, type Context } from './clusters.ts';
 import { resolveContainers } from './containers.ts';
 import { digestOf } from './digest.ts';
@@ -58,14 +59,19 @@ export function loadInventory(dir: string, options: LoadOptions = {}): Inventory
 function resolve(
   parts: readonly Part[],
   context: Context,
-): Pick<Inventory, 'clusters' | 'containers' | 'limits'> {
+): Pick<Inventory, 'clusters' | 'containers' | 'limits' | 'keepApart'> {
   const claims = new VmidClaims(context.report);
   claims.claimOriginals(parts);
   const clusters = resolveClusters(parts, context);
   const hooks = new HookLists(parts, context);
   const containers = resolveContainers(parts, { context, clusters, hooks, claims });
   warnAboutFences({ clusters: clusters.byName, containers }, context.report);
-  return { clusters: clusters.byName, containers, limits: resolveLimits(parts, context) };
+  return {
+    clusters: clusters.byName,
+    containers,
+    limits: resolveLimits(parts, context),
+    keepApart: resolveKeepApart(parts, context),
+  };
 }
 
 function warnAboutFences(

@@ -69,6 +69,7 @@ export const ResolvedContainer: z.ZodType<Container> = z.object({
     restoreVia: z.enum(['api', 'shell']).default('api'),
     acceptLoss: z.array(z.string()).default([]),
     vmids: z.array(z.int()),
+    placement: z.enum(['order', 'spread']).default('order'),
     maxAttempts: z.int(),
     verifyMs: z.number(),
     restart: z.int(),

@@ -108,6 +108,12 @@ const failoverShape = {
     .describe('accepted: the original may start by itself when its node returns. Default refused.'),
   cooldown: f.duration({ minMs: 0 }).optional().describe('After a failover, none for this long. Default 1h.'),
   ...restoreShape,
+  placement: z
+    .enum(['order', 'spread'])
+    .optional()
+    .describe(
+      'Of the nodes that can take it: the first of the list, or the one with most memory free. Default order.',
+    ),
   maxAttempts: f.count(1, 9).optional().describe('Targets that are tried. Default 2.'),
   verify: f
     .duration({ maxMs: 3_600_000 })
@@ -243,9 +249,21 @@ export const InventoryFile = f.strict({
     .strict({
       failoversPerRun: f.count(0, 100).optional().describe('Default 3.'),
       failoversPerHour: f.count(0, 100).optional().describe('Default 6.'),
+      restoresPerNode: f
+        .count(1, 100)
+        .optional()
+        .describe('Failovers to one node that are at their restore at the same time. Default 1.'),
+      restoresPerStorage: f
+        .count(1, 100)
+        .optional()
+        .describe('The same from one storage of backups. Default 2.'),
     })
     .optional()
     .describe('Of automatic failovers, over all clusters.'),
+  keepApart: z
+    .record(f.containerName, z.array(f.containerName).min(2).max(100))
+    .optional()
+    .describe('Groups by name; no two containers of a group are put on the same node.'),
   hooks: hooks.optional().describe('For all containers of all clusters, unless they have their own.'),
   containers: z
     .record(f.containerName, container)

@@ -26,7 +26,12 @@ export function resolveLimits(parts: readonly Part[], context: Context): Limits 
     }
     return first?.input.limits?.[key] ?? otherwise;
   };
-  return { failoversPerRun: pick('failoversPerRun', 3), failoversPerHour: pick('failoversPerHour', 6) };
+  return {
+    failoversPerRun: pick('failoversPerRun', 3),
+    failoversPerHour: pick('failoversPerHour', 6),
+    restoresPerNode: pick('restoresPerNode', 1),
+    restoresPerStorage: pick('restoresPerStorage', 2),
+  };
 }
 
 /** Finds the programs of hooks; each list once, so that a wrong default is one problem and not one per container. */

@@ -197,6 +197,8 @@ export interface Container {
     readonly acceptLoss: readonly string[];
     /** vmids of the copies, by epoch: epoch n takes the (n-1 modulo length)-th. */
     readonly vmids: readonly number[];
+    /** Which of its nodes that can take it: the first of its list, or the one with the most memory free. */
+    readonly placement: 'order' | 'spread';
     readonly maxAttempts: number;
     /** How long a started copy has until its probes pass. */
     readonly verifyMs: number;
@@ -209,6 +211,10 @@ export interface Container {
 export interface Limits {
   readonly failoversPerRun: number;
   readonly failoversPerHour: number;
+  /** Failovers to one node that may be at their restore at the same time. */
+  readonly restoresPerNode: number;
+  /** The same from one storage of backups. */
+  readonly restoresPerStorage: number;
 }
 
 export interface Inventory {
@@ -220,6 +226,8 @@ export interface Inventory {
   readonly clusters: Readonly<Record<string, Cluster>>;
   readonly containers: Readonly<Record<string, Container>>;
   readonly limits: Limits;
+  /** Groups of containers of which no two are put on the same node: names by group. */
+  readonly keepApart: Readonly<Record<string, readonly string[]>>;
   /** Sentences about things that are allowed but unwise (insecure TLS, a target that can't be used yet). */
   readonly warnings: readonly string[];
 }

@@ -40,7 +40,8 @@ export function guestFigures(world: World, node: string, vmid: number): GuestFig
     vmid,
     uptime,
     cpu: running ? 0.001 : 0,
-    mem: running ? MIB : 0,
+    // All that it may, as its node's own figure has it.
+    mem: (copy?.memoryMiB ?? 0) * MIB,
     maxmem: Number(values.get('memory') ?? '512') * MIB,
     disk: running ? Math.round((copy.disk?.content.usedMiB ?? 0) * MIB) : 0,
     maxdisk: Math.floor(size),

@@ -96,6 +96,7 @@ export function resourcesFrom(reply: z.infer<typeof ResourcesReply>): {
         lock: entry.lock ?? null,
         template: entry.template ?? false,
         memMax: entry.maxmem ?? null,
+        memUsed: entry.mem ?? null,
         diskUsed: entry.disk ?? null,
       });
   }

@@ -44,6 +44,7 @@ const ResourceGuest = z.looseObject({
   lock: z.string().optional(),
   template: flag.optional(),
   maxmem: number.optional(),
+  mem: number.optional(),
   disk: number.optional(),
 });
 const ResourceStorage = z.looseObject({

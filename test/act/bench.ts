@@ -119,6 +119,7 @@ export class ActBench {
       state: this.context.state.read(),
       now: this.clock.now(),
       busy: new Map(),
+      underWay: [],
       request: request === undefined ? undefined : { ...request, container: 'dns' },
     });
     if (decision === undefined) throw new Error('no decision');

@@ -29,6 +29,7 @@ test('a dead, fenced node: the action says everything that will be done', () => 
     sourceAlive: false,
     fence: [],
     retire: 'ha-guard',
+    takes: { memory: GIB, disks: { local: 8 * GIB }, backups: 'nas' },
   });
 });
 

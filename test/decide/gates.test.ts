@@ -47,7 +47,7 @@ const automatic: readonly (readonly [string, string, RegExp, (w: World) => World
     'the run’s limit is reached',
     'limits',
     /0 failovers in this run, the limit is 0/,
-    (w) => w.but(() => (w.limits = { failoversPerRun: 0, failoversPerHour: 6 })),
+    (w) => w.but(() => Object.assign(w.limits, { failoversPerRun: 0, failoversPerHour: 6 })),
   ],
   ['two of three nodes are down', 'nodes', /2 of 3 nodes are down/, (w) => w.dies('pve3')],
 ];
@@ -174,7 +174,7 @@ test('a cooldown that is over, and limits of an hour ago, hold nothing back', ()
 
 test('limits count what this run has decided already, and the first by priority go first', () => {
   const w = dueWorld();
-  w.limits = { failoversPerRun: 2, failoversPerHour: 6 };
+  Object.assign(w.limits, { failoversPerRun: 2, failoversPerHour: 6 });
   for (const [name, vmid, priority] of [
     ['web', 102, 1],
     ['db', 103, 2],

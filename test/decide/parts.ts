@@ -70,6 +70,7 @@ export function containerOf(patch: ContainerPatch = {}): Container {
       restoreVia: 'api',
       acceptLoss: [],
       vmids: Array.from({ length: 9 }, (_, index) => (index + 1) * 1_000_000 + vmid),
+      placement: 'order',
       maxAttempts: 2,
       verifyMs: 2 * MINUTE,
       restart: 1,

@@ -70,8 +70,8 @@ function boldness({ kind }: Decision): number {
 test('deciding is a pure function: frozen input, and the same bytes twice', () => {
   fc.assert(
     fc.property(facts, (f) => {
-      const { inventory, observation, state, now, busy } = build(f);
-      const input = deepFreeze(structuredClone({ inventory, observation, state, now, busy }));
+      const { inventory, observation, state, now, busy, underWay } = build(f);
+      const input = deepFreeze(structuredClone({ inventory, observation, state, now, busy, underWay }));
       const before = JSON.stringify(input);
       const once = JSON.stringify(decide(input));
       assert.equal(JSON.stringify(decide(input)), once);
@@ -193,7 +193,7 @@ test('no node gets more memory promised than it has free', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 1, maxLength: 8 }), (sizes) => {
       const w = world().dies('pve1').reads('pve1', 'off');
-      w.limits = { failoversPerRun: 99, failoversPerHour: 99 };
+      Object.assign(w.limits, { failoversPerRun: 99, failoversPerHour: 99 });
       for (const [index, size] of sizes.entries()) {
         const name = `c${index}`;
         w.has({ name, vmid: 110 + index })
@@ -223,7 +223,7 @@ test('no storage gets more disk promised than it has free, shared or not', () =>
       fc.boolean(),
       (sizes, shared) => {
         const w = world().dies('pve1').reads('pve1', 'off');
-        w.limits = { failoversPerRun: 99, failoversPerHour: 99 };
+        Object.assign(w.limits, { failoversPerRun: 99, failoversPerHour: 99 });
         for (const storage of w.view.storages) if (storage.storage === 'local') storage.shared = shared;
         for (const [index, size] of sizes.entries()) {
           const name = `c${index}`;

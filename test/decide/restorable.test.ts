@@ -73,7 +73,7 @@ const NOTHING: readonly (readonly [string, Row])[] = [
   ['trunks on an aware bridge', { ...net({ trunks: '2;4' }), ...bridge({ vlanAware: true }) }],
   ['an unknown processor', { archived: { arch: 'arm64' }, target: { machine: 'sparc' } }],
   ['no processor read', { archived: { arch: 'arm64' }, target: { machine: null } }],
-  ['memory unknown', { target: { memory: { total: null, used: 1 } } }],
+  ['memory unknown', { target: { memory: { total: null, used: 1, promised: 0 } } }],
 ];
 for (const [name, row] of NOTHING) test(`no issue: ${name}`, () => assert.deepEqual(issuesOf(row), []));
 
@@ -188,7 +188,7 @@ const ISSUES: readonly (readonly [string, Row, RegExp])[] = [
   ],
   [
     'too little memory',
-    { target: { memory: { total: 2 * GIB, used: 1.5 * GIB } } },
+    { target: { memory: { total: 2 * GIB, used: 1.5 * GIB, promised: 0 } } },
     /^blocks: it has 512 MiB of memory free, the container needs 1 GiB/,
   ],
   ['no storage', { failover: { restoreStorage: 'gone' } }, /^blocks: storage gone is not there/],

@@ -10,6 +10,7 @@ import type {
   NodeView,
   Observation,
 } from '../../lib/decide/model.ts';
+import type { UnderWay } from '../../lib/decide/under-way.ts';
 import type { Container, FenceConfig, Inventory, Limits } from '../../lib/inventory/types.ts';
 import { emptyContainerState, emptyState, type ContainerState, type State } from '../../lib/state/model.ts';
 import {
@@ -38,7 +39,9 @@ export class World {
   readonly containers: Record<string, Container> = {};
   readonly fences: Record<string, FenceConfig[]> = {};
   readonly busy = new Map<string, string>();
-  limits: Limits = { failoversPerRun: 3, failoversPerHour: 6 };
+  limits: Limits = { failoversPerRun: 3, failoversPerHour: 6, restoresPerNode: 1, restoresPerStorage: 2 };
+  keepApart: Record<string, string[]> = {};
+  readonly underWay: UnderWay[] = [];
   now = NOW;
 
   constructor(nodes: readonly string[]) {
@@ -266,13 +269,16 @@ export class World {
       },
       containers: this.containers,
       limits: this.limits,
+      keepApart: this.keepApart,
       warnings: [],
     };
   }
 
   decisions(request?: Request): Decision[] {
-    const { inventory, observation, state, now, busy } = this;
-    return decide(deepFreeze(structuredClone({ inventory, observation, state, now, busy, request })));
+    const { inventory, observation, state, now, busy, underWay } = this;
+    return decide(
+      deepFreeze(structuredClone({ inventory, observation, state, now, busy, underWay, request })),
+    );
   }
 
   /** The decision on one container. */

@@ -110,6 +110,7 @@ describe('what doctor foretells comes true', () => {
             state,
             now: observation.at,
             busy: new Map(),
+            underWay: [],
           }).filter((d) => d.container === 'ct1');
         });
         const foretold = diagnosis.consequences.find((c) => c.container === 'ct1' && c.event === event);

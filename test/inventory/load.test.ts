@@ -212,6 +212,7 @@ test('a full inventory is resolved', (t) => {
       restoreVia: 'api',
       acceptLoss: [],
       vmids: [1, 2, 3, 4, 5, 6, 7, 8, 9].map((k) => k * 1_000_000 + 101),
+      placement: 'order',
       maxAttempts: 2,
       verifyMs: 120_000,
       restart: 1,
@@ -221,7 +222,12 @@ test('a full inventory is resolved', (t) => {
       after: [],
     },
   });
-  assert.deepEqual(inventory.limits, { failoversPerRun: 1, failoversPerHour: 6 });
+  assert.deepEqual(inventory.limits, {
+    failoversPerRun: 1,
+    failoversPerHour: 6,
+    restoresPerNode: 1,
+    restoresPerStorage: 2,
+  });
   assert.deepEqual(inventory.files, [join(dir, 'home.yaml'), join(dir, 'lab.yml')]);
   assert.deepEqual(inventory.warnings, [
     'dns: failover to another cluster is not available yet: lab/pve9 is never chosen',
@@ -254,7 +260,12 @@ test('built-in < cluster defaults < file defaults < container', (t) => {
 test('no containers at all is a valid inventory', (t) => {
   const inventory = loadInventory(folder(t, { 'home.yaml': HEAD }));
   assert.deepEqual(inventory.containers, {});
-  assert.deepEqual(inventory.limits, { failoversPerRun: 3, failoversPerHour: 6 });
+  assert.deepEqual(inventory.limits, {
+    failoversPerRun: 3,
+    failoversPerHour: 6,
+    restoresPerNode: 1,
+    restoresPerStorage: 2,
+  });
 });
 
 test('observe needs no targets, off needs nothing but a vmid', (t) => {
@@ -347,4 +358,12 @@ test('a user with a password: the reference is resolved as a token’s is, and c
   assert.notEqual(inventory.digest, load(api('ops@ldap')).digest);
   const insecure = load(api('root@pam').replace('user:', 'tls: { insecure: true }, user:'));
   assert.match(insecure.warnings.join(), /anyone in between can take the secret/);
+});
+
+test('groups that are kept apart, of all files together', (t) => {
+  const dir = folder(t, {
+    'a.yaml': `${HEAD}keepApart: { dns: [a, b, a] }\ncontainers:\n${container('a', 101)}${container('b', 102)}`,
+    'b.yaml': `cluster: home\nkeepApart: { db: [a, c] }\ncontainers:\n${container('c', 103)}`,
+  });
+  assert.deepEqual(loadInventory(dir).keepApart, { dns: ['a', 'b'], db: ['a', 'c'] });
 });

@@ -445,3 +445,22 @@ test('a token, or a user with a password: exactly one of the two, and never a se
       '4:9  api.user  must be a user with its realm, without the name of a token  for example proxwarden@pve',
     ]);
 });
+
+test('groups that are kept apart: names that there are, one list each', (t) => {
+  const lines = linesIn(
+    folder(t, {
+      'a.yaml': `${HEAD}keepApart: { dns: [dns1, dsn2], one: [dns1] }\ncontainers:\n${container('dns1', 101)}${container('dns2', 102)}`,
+      'b.yaml': 'keepApart: { dns: [dns1, dns2] }\n',
+    }),
+  );
+  assert.match(
+    lines[0] ?? '',
+    /^9:26 {2}keepApart\.dns\[1\] {2}no container is called dsn2 {2}did you mean dns2\?/,
+  );
+  assert.match(lines[1] ?? '', /keepApart\.one /);
+  assert.match(
+    lines[2] ?? '',
+    /^1:14 {2}keepApart\.dns {2}is already given in .*a\.yaml:9 {2}one list per group/,
+  );
+  assert.equal(lines.length, 3);
+});

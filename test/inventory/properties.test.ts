@@ -252,6 +252,7 @@ const resolved: fc.Arbitrary<Container> = fc.record({
     restoreVia: fc.constantFrom('api', 'shell'),
     acceptLoss: fc.array(fc.constantFrom('mp0', 'lxc.mount.entry')),
     vmids: fc.array(int),
+    placement: fc.constantFrom('order', 'spread'),
     maxAttempts: int,
     verifyMs: int,
     restart: int,

@@ -116,7 +116,7 @@ test('rule 5, limited blast: at most N failovers in a run and in an hour', () =>
   assert.equal(failovers(), 3);
   w.state.failovers = [NOW - 1, NOW - 2, NOW - 3, NOW - 4];
   assert.equal(failovers(), 2);
-  w.limits = { failoversPerRun: 99, failoversPerHour: 99 };
+  Object.assign(w.limits, { failoversPerRun: 99, failoversPerHour: 99 });
   assert.equal(failovers(), 9);
 });
 

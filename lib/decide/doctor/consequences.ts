@@ -4,7 +4,7 @@
  * observation, until it goes on or nothing that a person can type helps. Pure.
  */
 import type { Container, Inventory } from '../../inventory/types.ts';
-import { decide, type Request } from '../decide.ts';
+import { decide, type DecideInput, type Request } from '../decide.ts';
 import type { Decision, FailoverAction, Gate } from '../model.ts';
 import type { Facts } from './facts.ts';
 import { nodeCutOff, nodeDead, runnerCutOff, serviceDead, whereabouts, type Supposed } from './suppose.ts';
@@ -40,7 +40,10 @@ export interface Consequence {
 /** By cluster and event, in the containers' order. Containers that are nowhere, or never acted on, are left out. */
 export function consequences(inventory: Inventory, facts: Facts, only?: ReadonlySet<string>): Consequence[] {
   // How many at once is another question, with a finding of its own: here each is asked about by itself.
-  const unlimited = { ...inventory, limits: { failoversPerRun: 1000, failoversPerHour: 1000 } };
+  const unlimited = {
+    ...inventory,
+    limits: { ...inventory.limits, failoversPerRun: 1000, failoversPerHour: 1000 },
+  };
   const where = whereabouts(inventory, facts);
   const found: Consequence[] = [];
   for (const cluster of Object.keys(facts.clusters)) {
@@ -80,6 +83,7 @@ function serviceOf(inventory: Inventory, facts: Facts, container: Container, nod
       node,
       [container],
       serviceDead(alone, facts, container, restarted),
+      inventory.containers,
     );
     if (found === undefined) throw new Error(`no decision on ${container.name}`);
     return found;
@@ -97,13 +101,16 @@ function ask(
   node: string,
   containers: readonly Container[],
   supposed: Supposed,
+  neighbours = inventory.containers,
 ): Consequence[] {
   const decisions = decide({
     inventory,
+    neighbours,
     observation: supposed.observation,
     state: supposed.state,
     now: facts.at,
     busy: new Map(),
+    underWay: [],
   });
   return containers.flatMap((container) => {
     const decision = decisions.find((d) => d.container === container.name);
@@ -131,7 +138,7 @@ function ask(
           stuck: null,
         } satisfies Consequence,
       ];
-    return [{ ...common, ...mend(inventory, facts, container, node, supposed, decision) }];
+    return [{ ...common, ...mend({ inventory, neighbours }, facts, container, node, supposed, decision) }];
   });
 }
 
@@ -139,7 +146,7 @@ type Mended = Pick<Consequence, 'outcome' | 'decision' | 'action' | 'twoCopies' 
 
 /** What a person types until it goes on: their word that the node is off, the failover by hand, a loss accepted. */
 function mend(
-  inventory: Inventory,
+  { inventory, neighbours }: Pick<DecideInput, 'inventory' | 'neighbours'>,
   facts: Facts,
   container: Container,
   node: string,
@@ -164,10 +171,12 @@ function mend(
     else break;
     const [next] = decide({
       inventory,
+      neighbours,
       observation,
       state: supposed.state,
       now: facts.at,
       busy: new Map(),
+      underWay: [],
       request,
     }).filter((d) => d.container === container.name);
     if (next === undefined) break;
