@@ -14,15 +14,16 @@ import { observeClosely } from './start-gate.ts';
 /** Where the container is now. Throws FailedError when it can't be backed up there. */
 async function placeOf(context: ActContext, container: Container): Promise<Incarnation> {
   const observation = await observeClosely(context, container, { backups: false });
-  const view = observation.clusters[container.cluster];
-  if (view?.via == null)
-    throw new FailedError(
-      `${container.name}: no quorate view of cluster ${container.cluster}: ${view?.problems.join('; ') ?? ''}`,
-    );
   const record = context.state.read().containers[container.name];
   const at = incarnationsOf(container, observation, record).current;
+  const cluster = at?.cluster ?? container.cluster;
+  const view = observation.clusters[cluster];
+  if (view?.via == null)
+    throw new FailedError(
+      `${container.name}: no quorate view of cluster ${cluster}: ${view?.problems.join('; ') ?? ''}`,
+    );
   if (at === null)
-    throw new FailedError(`${container.name}: vmid ${container.vmid} is not in cluster ${container.cluster}`);
+    throw new FailedError(`${container.name}: vmid ${container.vmid} is not in cluster ${cluster}`);
   if (view.nodes.find((n) => n.name === at.node)?.apiAnswers !== true)
     throw new FailedError(`${container.name} is on ${at.node}, which does not answer: it can't be backed up`);
   return at;
@@ -43,7 +44,12 @@ export async function describeBackup(context: ActContext, container: Container):
 export async function backUpNow(context: ActContext, container: Container): Promise<string> {
   const { runtime, teller } = context;
   const at = await placeOf(context, container);
-  const op = newOperation(context, container, { kind: 'backup', reason: 'a backup by hand', action: null });
+  const op = newOperation(context, container, {
+    kind: 'backup',
+    reason: 'a backup by hand',
+    action: null,
+    data: { inPlace: at },
+  });
   teller.tell({
     kind: 'operation-started',
     operation: op.id,

@@ -123,7 +123,7 @@ export async function finishCut(context: OperationContext): Promise<Outcome> {
   const cut = underWay(context);
   const notRepeated = `a cut ${op.kind} is not repeated`;
   if (cut === null) return { status: 'cancelled', text: notRepeated };
-  const cluster = op.data.target?.cluster ?? container.cluster;
+  const cluster = op.data.target?.cluster ?? op.data.inPlace?.cluster ?? container.cluster;
   const name = nameOf(cut.task);
   try {
     const task = await adoptTask(context, cut.record, cluster);

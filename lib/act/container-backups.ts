@@ -24,16 +24,17 @@ export interface ContainerBackups {
  * answers can list its backup storage.
  */
 export async function containerBackups(context: ActContext, container: Container): Promise<ContainerBackups> {
-  const { name, cluster, vmid } = container;
+  const { name, vmid } = container;
   const observation = await observeClosely(context, container, { backups: false });
+  const record = context.state.read().containers[name];
+  const { current, problems } = incarnationsOf(container, observation, record);
+  const cluster = current?.cluster ?? container.cluster;
   const view = observation.clusters[cluster];
   const api = context.apis.get(cluster);
   if (view === undefined || view.via === null || api === undefined)
     throw new InconclusiveError(
       [`${name}: there is no quorate view of cluster ${cluster}`, ...(view?.problems ?? [])].join('; '),
     );
-  const record = context.state.read().containers[name];
-  const { current, problems } = incarnationsOf(container, observation, record);
   if (current === null) throw new FailedError(`${name}: vmid ${vmid} is not in cluster ${cluster}`);
   const macs = knownMacs(container, current, observation, record);
   const vmids = new Set([vmid, current.vmid, ...container.failover.vmids]);

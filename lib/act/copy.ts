@@ -39,7 +39,7 @@ export function lineageOf(
     node: copy.node,
     vmid: copy.vmid,
     epoch: copy.epoch,
-    supersedes: incarnationKey(action.from),
+    supersedes: incarnationKey(action.from, copy.cluster),
     operation: op.id,
     source: op.data.volid ?? '',
     phase,
@@ -65,7 +65,7 @@ export async function restoreCopy(
   const api = await quorateApi(context, copy.cluster);
   const archived = await api.archivedConfig(copy.node, volid, { signal: context.signal });
   const description = composeDescription({
-    sentence: `copy of ${op.container} (was ${incarnationKey(action.from)}), restored by ${op.id} from ${volid}.`,
+    sentence: `copy of ${op.container} (was ${incarnationKey(action.from, copy.cluster)}), restored by ${op.id} from ${volid}.`,
     line: lineageOf(context, copy, action, 'restored'),
     previous: archived.description,
   });

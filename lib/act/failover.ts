@@ -28,8 +28,7 @@ export function firstSteps(action: FailoverAction): Step[] {
     { name: 'hooks before', run: (c) => runHooks(c, 'before', c.container.hooks.before) },
   ];
   // Before anything is stopped: without them the copy, and the source once stopped, would not be allowed to start.
-  if (action.from.epoch > 0)
-    steps.push({ name: 'guard superseded', run: (c) => guardSuperseded(c, action.from) });
+  if (action.from.epoch > 0) steps.push({ name: 'guard superseded', run: guardSuperseded });
   for (const place of action.fence)
     steps.push({ name: `fence ${place}`, run: (c) => fenceNode(c, c.container, ...splitPlace(place)) });
   if (action.sourceAlive)
@@ -228,10 +227,10 @@ const stopStarted = (c: OperationContext, r: Parameters<Step['run']>[1], copy: C
 async function retire(context: OperationContext, action: FailoverAction): Promise<string> {
   const { op, operations } = context;
   const { from } = action;
-  const api = await quorateApi(context, from.cluster);
-  operations.assertLease(op);
   if (action.retire === 'risk-accepted')
     return `CT ${from.vmid} may start when ${from.node} returns: the inventory accepts that`;
+  const api = await quorateApi(context, from.cluster);
+  operations.assertLease(op);
   if (action.retire === 'onboot-off') {
     await retireAlive(
       context,

@@ -19,8 +19,10 @@ export async function runHooks(
     PROXWARDEN_OPERATION: op.id,
     PROXWARDEN_CONTAINER: op.container,
     PROXWARDEN_CLUSTER: container.cluster,
+    PROXWARDEN_FROM_CLUSTER: op.action?.from.cluster ?? '',
     PROXWARDEN_FROM_NODE: op.action?.from.node ?? '',
     PROXWARDEN_FROM_VMID: String(op.action?.from.vmid ?? ''),
+    PROXWARDEN_TO_CLUSTER: op.data.target?.cluster ?? op.action?.target.cluster ?? '',
     PROXWARDEN_TO_NODE: op.data.target?.node ?? op.action?.target.node ?? '',
     // A later attempt may have taken the next vmid.
     PROXWARDEN_TO_VMID: String(op.data.live?.vmid ?? op.action?.vmid ?? ''),

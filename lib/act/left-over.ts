@@ -18,7 +18,7 @@ export function unfinished(
   pending: Incarnation,
   observation: Observation,
 ): Finding {
-  const key = incarnationKey(pending);
+  const key = incarnationKey(pending, container.cluster);
   const tell = (text: string): Finding => ({ container: container.name, text: `${key} ${text}`, act: null });
   const op = context.operations.list().operations.find((o) => o.id === pending.operation);
   if (op === undefined || op.status === 'running')
@@ -71,7 +71,7 @@ export function guardLeft(
   const entry = view?.ha.find((e) => e.sid === `ct:${current.vmid}` && e.group === guardGroup(current.node));
   const answers = view?.nodes.find((n) => n.name === current.node)?.apiAnswers === true;
   if (entry === undefined || !answers) return null;
-  const key = incarnationKey(current);
+  const key = incarnationKey(current, container.cluster);
   return {
     container: container.name,
     text: `${key} is current and guarded (${entry.sid}, ${entry.state}), which an earlier operation has left: the guard is removed`,

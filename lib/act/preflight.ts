@@ -4,6 +4,7 @@ import { wrongPlug } from '../decide/gates.ts';
 import { incarnationKey, incarnationsOf } from '../decide/incarnations.ts';
 import type { FailoverAction } from '../decide/model.ts';
 import { proofOf, requiredLevel } from '../decide/proof.ts';
+import { placeOf, samePlace } from '../decide/reach.ts';
 import { BlockedError } from '../errors.ts';
 import { busyContainers } from './busy.ts';
 import type { OperationContext } from './journal.ts';
@@ -40,7 +41,7 @@ export async function preflight(context: OperationContext, action: FailoverActio
   if (decision.kind === 'blocked') throw new BlockedError(decision.why);
   if (decision.kind !== 'failover' || decision.action === null)
     throw new Cancelled(`now a ${decision.kind} in place would do: ${decision.why}`);
-  const changed = difference(decision.action, action);
+  const changed = difference(decision.action, action, container.cluster);
   if (changed !== null) throw new BlockedError(`the world has changed since it was decided: ${changed}`);
   op.data.onboot ??= state.read().containers[container.name]?.identity?.onboot ?? null;
   return `still wanted: ${decision.verdict.reason}`;
@@ -56,9 +57,9 @@ function requestOf(action: FailoverAction, now: number): Request | undefined {
   return { container: action.container, mode: action.mode, to: action.target, backup };
 }
 
-function difference(now: FailoverAction, then: FailoverAction): string | null {
-  if (incarnationKey(now.from) !== incarnationKey(then.from))
-    return `it is ${incarnationKey(now.from)} now, not ${incarnationKey(then.from)}`;
+function difference(now: FailoverAction, then: FailoverAction, home: string): string | null {
+  const [is, was] = [incarnationKey(now.from, home), incarnationKey(then.from, home)];
+  if (is !== was) return `it is ${is} now, not ${was}`;
   if (now.vmid !== then.vmid) return `the copy would be CT ${now.vmid}, not ${then.vmid}`;
   if (now.sourceAlive !== then.sourceAlive)
     return now.sourceAlive ? `${now.from.node} answers again` : `${now.from.node} has fallen silent`;
@@ -66,8 +67,8 @@ function difference(now: FailoverAction, then: FailoverAction): string | null {
     return now.stopped === undefined ? `CT ${now.from.vmid} runs now` : `CT ${now.from.vmid} is stopped now`;
   if (now.volid !== then.volid)
     return `the backup would be ${now.volid ?? 'a fresh one'}, not ${then.volid ?? 'a fresh one'}`;
-  if (now.target.node !== then.target.node)
-    return `the target would be ${now.target.node}, not ${then.target.node}`;
+  const [to, before] = [placeOf(now.target, home), placeOf(then.target, home)];
+  if (to !== before) return `the target would be ${to}, not ${before}`;
   // A node that was to be fenced may be off by now: the failover before this one has seen to it.
   const more = now.fence.filter((node) => !then.fence.includes(node));
   if (more.length > 0) return `it would fence ${more.join(', ')}, too`;
@@ -82,7 +83,7 @@ export async function proveSource(context: OperationContext, action: FailoverAct
   const wrong = wrongPlug({ state: state.read(), observation, now });
   if (wrong !== null) throw new BlockedError(wrong);
   const seen = incarnationsOf(container, observation, state.read().containers[container.name]);
-  const others = [action.from, ...seen.superseded.filter((i) => i.vmid !== action.from.vmid)];
+  const others = [action.from, ...seen.superseded.filter((i) => !samePlace(i, action.from))];
   const required = requiredLevel(container.failover.proof);
   const said: string[] = [];
   for (const other of others) {
@@ -96,7 +97,7 @@ export async function proveSource(context: OperationContext, action: FailoverAct
     const alive =
       observation.clusters[other.cluster]?.nodes.find((n) => n.name === other.node)?.apiAnswers === true;
     const enough = proof.level >= (alive ? Math.min(required, 2) : required);
-    const text = `P${proof.level} that ${incarnationKey(other)} is not running: ${proof.rests.join('; ')}`;
+    const text = `P${proof.level} that ${incarnationKey(other, container.cluster)} is not running: ${proof.rests.join('; ')}`;
     if (!enough)
       throw new BlockedError(`${text}; P${required} is demanded`, { hint: proof.raise.join('; ') });
     said.push(text);

@@ -8,6 +8,7 @@ import { assess } from '../decide/decide.ts';
 import type { ClusterView, GuestDetail, Incarnation, Observation } from '../decide/model.ts';
 import { composeDescription, parseLineage } from '../decide/lineage.ts';
 import { driftOf, migratedCopies, type Migrated } from '../decide/migrated.ts';
+import { ownVmids } from '../decide/reach.ts';
 import { guardGroup } from '../decide/retire.ts';
 import { BlockedError, FailedError, LockedError, messageOf } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
@@ -78,7 +79,7 @@ function returned(
   const guard = view.ha.some((e) => e.sid === `ct:${old.vmid}` && e.group === guardGroup(old.node));
   const todo = whatToDo(detail, guard);
   if (todo.length === 0) return null;
-  const what = `the superseded ${incarnationKey(old)} is back on ${old.node} (${incarnationKey(current)} is current)`;
+  const what = `the superseded ${incarnationKey(old, container.cluster)} is back on ${old.node} (${incarnationKey(current, container.cluster)} is current)`;
   // The API can neither stop nor change what is locked, nor take the lock away.
   if (detail.lock !== null)
     return {
@@ -110,7 +111,7 @@ async function keepDown(
   old: Incarnation,
   current: Incarnation,
 ): Promise<boolean> {
-  return journalled(context, container, `keep ${incarnationKey(old)} down`, (op) => [
+  return journalled(context, container, `keep ${incarnationKey(old, container.cluster)} down`, (op) => [
     // A guard answers a stop with "OK" and lets the container run on (facts, section 9): it goes first.
     { name: 'remove guard before the stop', run: (c) => dropGuardIfRunning(c, old) },
     { name: 'stop original', run: (c, r: StepRecord) => stopSource(c, r, { from: old, hard: true }) },
@@ -139,7 +140,7 @@ async function markRetired(
     context,
     api,
     old,
-    `superseded by ${incarnationKey(current)} (${current.operation ?? 'another run'}); it must not be started.`,
+    `superseded by ${incarnationKey(current, old.cluster)} (${current.operation ?? 'another run'}); it must not be started.`,
   );
   return `CT ${old.vmid} on ${old.node} has onboot=0`;
 }
@@ -155,7 +156,8 @@ async function dropGuard(context: OperationContext, old: Incarnation): Promise<s
  * again first. Its phase is `live`, so nothing of ours ever destroys it.
  */
 function follow(context: ActContext, container: Container, moved: Migrated): Promise<boolean> {
-  const key = incarnationKey({ node: moved.to, vmid: moved.vmid, epoch: moved.line.epoch });
+  const { cluster, to: node, vmid } = moved;
+  const key = incarnationKey({ cluster, node, vmid, epoch: moved.line.epoch }, container.cluster);
   return journalled(context, container, `follow ${key}, which was migrated from ${moved.from}`, () => [
     {
       name: 'bring its line up to date',
@@ -185,11 +187,11 @@ function follow(context: ActContext, container: Container, moved: Migrated): Pro
 
 /** vmids of ours in a node's netstat without a config on that node: they run, and no list shows them (facts, 10). */
 function orphans(context: ActContext, view: ClusterView): Finding[] {
-  const ours = new Map(
-    Object.values(context.inventory.containers)
-      .filter((c) => c.cluster === view.cluster)
-      .flatMap((c) => [c.vmid, ...c.failover.vmids].map((vmid) => [vmid, c.name] as const)),
-  );
+  const ours = new Map<number, string>();
+  for (const container of Object.values(context.inventory.containers))
+    for (const vmid of ownVmids(container, view.cluster))
+      // Whose home it is has the better right to a vmid.
+      if (!ours.has(vmid) || container.cluster === view.cluster) ours.set(vmid, container.name);
   return view.nodes.flatMap((node) =>
     (node.netstat ?? []).flatMap((vmid) => {
       const name = ours.get(vmid);

@@ -110,22 +110,19 @@ export async function setGuard(
  * Throws FailedError when one can't be guarded. Theirs stay when the operation is undone; `reconcile` lifts them when
  * the node is back.
  */
-export async function guardSuperseded(
-  context: OperationContext,
-  from: Pick<Incarnation, 'cluster' | 'node' | 'vmid'>,
-): Promise<string> {
+export async function guardSuperseded(context: OperationContext): Promise<string> {
   const { container, op, operations, state } = context;
   const observation = await observeClosely(context, container);
-  const view = observation.clusters[from.cluster];
-  if (view === undefined) throw new FailedError(`cluster ${from.cluster} can't be seen`);
   const seen = incarnationsOf(container, observation, state.read().containers[container.name]);
   const said: string[] = [];
   for (const old of seen.superseded) {
+    const view = observation.clusters[old.cluster];
+    if (view === undefined) throw new FailedError(`cluster ${old.cluster} can't be seen`);
     if (view.nodes.find((n) => n.name === old.node)?.apiAnswers === true) continue;
     const { retire, gate, settled } = retirement(container, old, view, false);
     if (settled) continue;
     if (retire !== 'ha-guard') throw new BlockedError(gate.evidence, { hint: gate.flip ?? undefined });
-    const api = await quorateApi(context, from.cluster);
+    const api = await quorateApi(context, old.cluster);
     operations.assertLease(op);
     said.push(await setGuard(context, api, old, op.id));
   }

@@ -141,7 +141,7 @@ async function setPhase(
 ): Promise<void> {
   const { op } = context;
   const description = composeDescription({
-    sentence: `copy of ${op.container} (was ${incarnationKey(action.from)}), restored by ${op.id} from ${op.data.volid ?? '?'}.`,
+    sentence: `copy of ${op.container} (was ${incarnationKey(action.from, copy.cluster)}), restored by ${op.id} from ${op.data.volid ?? '?'}.`,
     line: lineageOf(context, copy, action, phase),
     previous,
   });

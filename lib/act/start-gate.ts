@@ -6,6 +6,7 @@ import { incarnationKey, incarnationsOf } from '../decide/incarnations.ts';
 import { FRESH_MS, isFresh, proofOf, requiredLevel } from '../decide/proof.ts';
 import { wrongPlug } from '../decide/gates.ts';
 import type { ClusterView, Incarnation, Observation } from '../decide/model.ts';
+import { clustersOf, samePlace, viewsOf } from '../decide/reach.ts';
 import { retirement } from '../decide/retire.ts';
 import { BlockedError, FailedError } from '../errors.ts';
 import type { Container, Inventory } from '../inventory/types.ts';
@@ -22,7 +23,7 @@ export interface StartGateInput {
   readonly from: Incarnation | null;
 }
 
-/** A fresh observation of one container, in full; with `neighbours` the probes of its whole cluster, too; without `backups` in a few calls. */
+/** A fresh observation of one container, in full; with `neighbours` the probes of all that share a cluster with it, too; without `backups` in a few calls. */
 export async function observeClosely(
   context: ActContext,
   container: Container,
@@ -34,10 +35,11 @@ export async function observeClosely(
     containers: { ...context.inventory.containers, [container.name]: container },
   };
   const focus = new Set([container.name]);
-  const cluster = Object.values(inventory.containers).filter(
-    (c) => c.cluster === container.cluster && c.mode !== 'off',
+  const clusters = clustersOf(container, state.read().containers[container.name]);
+  const near = Object.values(inventory.containers).filter(
+    (c) => c.mode !== 'off' && clustersOf(c, undefined).some((name) => clusters.includes(name)),
   );
-  const only = neighbours ? new Set([...cluster.map((c) => c.name), container.name]) : focus;
+  const only = neighbours ? new Set([...near.map((c) => c.name), container.name]) : focus;
   return observe({ inventory, state: state.read(), apis, runtime, signal, only, focus, backups });
 }
 
@@ -105,7 +107,6 @@ export async function restartGate(context: ActContext, container: Container, at:
             // Now the copy itself may answer at their addresses, so only its silence after the stop can count.
             otherProblems(
               { container, inventory: context.inventory, observation: { ...observation, probes: {} } },
-              view,
               other,
               now,
             ),
@@ -131,14 +132,16 @@ export function startProblems(
   if (view === undefined || view.via === null) return [`there is no quorate view of cluster ${copy.cluster}`];
   const seen = incarnationsOf(container, observation, state.containers[container.name]);
   const all = [...(seen.current === null ? [] : [seen.current]), ...seen.superseded, ...seen.pending];
-  const others = all.filter(
-    (i) => i.cluster !== copy.cluster || i.vmid !== copy.vmid || i.node !== copy.node,
-  );
+  const others = all.filter((i) => !samePlace(i, copy));
+  // The views that something rests on: that of the copy, and those where another one is or could be.
+  const views = viewsOf(container, observation, state.containers[container.name]);
   // The original may have left the lists (its config moved away): what the journal knows is looked at all the same.
-  if (from !== null && !others.some((i) => i.vmid === from.vmid && i.node === from.node)) others.push(from);
+  if (from !== null && !others.some((i) => samePlace(i, from))) others.push(from);
   return [
     // Also where no other copy has to be proven stopped: another runner may have made one since.
-    ...(isFresh(view.at, now) ? [] : [`the reads are ${Math.round((now - view.at) / 1000)} s old`]),
+    ...[...new Set([view, ...views])].flatMap(({ at }) =>
+      isFresh(at, now) ? [] : [`the reads are ${Math.round((now - at) / 1000)} s old`],
+    ),
     ...seen.problems,
     ...copyProblems(view, copy),
     ...view.ha
@@ -148,9 +151,9 @@ export function startProblems(
       ),
     ...others
       .filter((i) => i.epoch > copy.epoch && !isAttempt(i, state.containers[container.name]?.attempt))
-      .map((i) => `there is a later copy: ${incarnationKey(i)}`),
-    ...others.flatMap((other) => otherProblems(input, view, other, now)),
-    ...orphanProblems(view, others),
+      .map((i) => `there is a later copy: ${incarnationKey(i, container.cluster)}`),
+    ...others.flatMap((other) => otherProblems(input, other, now)),
+    ...views.flatMap((one) => orphanProblems(one, others)),
     ...(observation.probes[container.name] ?? [])
       .filter((p) => p.answered)
       .map((p) => `something answers at its address: ${p.probe} (${p.reason})`),
@@ -163,7 +166,8 @@ function isAttempt(one: Incarnation, attempt: Incarnation | null | undefined): b
   return (
     one.phase === 'restored' &&
     one.operation === attempt?.operation &&
-    incarnationKey(one) === incarnationKey(attempt)
+    one.epoch === attempt.epoch &&
+    samePlace(one, attempt)
   );
 }
 
@@ -187,11 +191,12 @@ function otherProblems(
     readonly inventory: Pick<Inventory, 'containers'>;
     readonly observation: Observation;
   },
-  view: ClusterView,
   other: Incarnation,
   now: number,
 ): string[] {
-  const key = incarnationKey(other);
+  const key = incarnationKey(other, container.cluster);
+  const view = observation.clusters[other.cluster];
+  if (view === undefined) return [`cluster ${other.cluster}, where ${key} is, has not been looked at`];
   const required = requiredLevel(container.failover.proof);
   const proof = proofOf({
     incarnation: other,
@@ -222,7 +227,9 @@ function otherProblems(
 function orphanProblems(view: ClusterView, others: readonly Incarnation[]): string[] {
   return view.nodes.flatMap((node) =>
     (node.netstat ?? [])
-      .filter((vmid) => others.some((o) => o.vmid === vmid && o.node !== node.name))
+      .filter((vmid) =>
+        others.some((o) => o.cluster === view.cluster && o.vmid === vmid && o.node !== node.name),
+      )
       .map(
         (vmid) => `netstat of ${node.name} shows CT ${vmid}, which has no config there: it runs as an orphan`,
       ),

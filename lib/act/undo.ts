@@ -157,11 +157,11 @@ async function answersAgain({ apis, signal }: OperationContext, { from }: Failov
 }
 
 async function undoGuard(context: OperationContext, action: FailoverAction, copy: Copy): Promise<string> {
-  const api = await quorateApi(context, action.from.cluster);
   // Another runner, which has found our guard and relies on it, is making or running the copy.
-  const there = await readCopy(context, api, copy);
+  const there = await readCopy(context, await quorateApi(context, copy.cluster), copy);
   if (there !== null && !isOurs(context, there, copy))
     return `the guard stays: CT ${copy.vmid} on ${there.node} is another's copy, and needs it`;
+  const api = await quorateApi(context, action.from.cluster);
   context.operations.assertLease(context.op);
   return (await removeGuard(context, api, action.from, context.op.id))
     ? 'our guard is removed'

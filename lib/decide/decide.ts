@@ -56,13 +56,14 @@ export function assess(inventory: Inventory, observation: Observation, state: St
     Object.keys(inventory.clusters).map((name) => [name, runHealth(inventory, observation, current, name)]),
   );
   return containers.map((container) => {
-    const run = runs.get(container.cluster) ?? runHealth(inventory, observation, current, container.cluster);
     const incarnations = found.get(container.name) ?? {
       current: null,
       superseded: [],
       pending: [],
       problems: [],
     };
+    const cluster = incarnations.current?.cluster ?? container.cluster;
+    const run = runs.get(cluster) ?? runHealth(inventory, observation, current, cluster);
     const stopped = state.containers[container.name]?.stoppedByHand ?? null;
     const verdict = verdictOf(container, observation, incarnations.current, run, stopped);
     return { container, incarnations, verdict };

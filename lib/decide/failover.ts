@@ -58,7 +58,7 @@ export interface FailoverOutcome {
 export function decideFailover(input: FailoverInput): FailoverOutcome {
   const { container, incarnations, observation } = input;
   const current = incarnations.current;
-  const view = observation.clusters[container.cluster];
+  const view = current === null ? undefined : observation.clusters[current.cluster];
   if (current === null || view === undefined)
     return nothing(
       fail(
@@ -74,9 +74,14 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
   const fence = new Set<string>();
   let retire: FailoverAction['retire'] = 'nothing-to-do';
   for (const other of [current, ...incarnations.superseded]) {
-    const alive = isAlive(view, other.node);
-    gates.push(proofGate(input, view, other, { alive, isSource: other === current, fence }));
-    const returning = retirement(container, other, view, alive);
+    const there = observation.clusters[other.cluster];
+    if (there === undefined) {
+      gates.push(unseenGate(container, other));
+      continue;
+    }
+    const alive = isAlive(there, other.node);
+    gates.push(proofGate(input, there, other, { alive, isSource: other === current, fence }));
+    const returning = retirement(container, other, there, alive);
     if (other === current || !returning.gate.ok) gates.push(returning.gate);
     if (other === current) retire = returning.retire;
   }
@@ -141,6 +146,14 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
   };
 }
 
+function unseenGate({ name, cluster: home }: Container, other: Incarnation): Gate {
+  return fail(
+    'proof',
+    `${incarnationKey(other, home)} can't be proven not to run: cluster ${other.cluster} has not been looked at`,
+    `name cluster ${other.cluster} in the inventory, or under nodes of ${name}`,
+  );
+}
+
 /** The current copy's config, as its node says: that of the backup that will be made of it. */
 function liveConfig(view: ClusterView, { node, vmid }: Incarnation): ArchivedConfig | null {
   return view.details.find((d) => d.node === node && d.vmid === vmid)?.config ?? null;
@@ -177,7 +190,7 @@ function targetGate({ failover }: Container, { targets, rejected, unsure }: Plac
 }
 
 function sentence(
-  { now }: Pick<FailoverInput, 'now'>,
+  { now, container: { cluster: home } }: Pick<FailoverInput, 'now' | 'container'>,
   {
     from,
     to,
@@ -201,7 +214,7 @@ function sentence(
       : `take the backup of ${formatDuration(Math.max(now - backup.at, 0))} ago`,
     `restore it on ${to} as CT ${vmid}${stopped === undefined ? '' : ', not started'}`,
   ];
-  return `${steps.join(', ')}, in place of ${incarnationKey(from)}`;
+  return `${steps.join(', ')}, in place of ${incarnationKey(from, home)}`;
 }
 
 function proofGate(
@@ -222,13 +235,14 @@ function proofGate(
     now,
   });
   const required = requiredLevel(container.failover.proof);
-  const name = `P${proof.level} that ${incarnationKey(other)} is not running: ${proof.rests.join('; ')}`;
+  const key = incarnationKey(other, container.cluster);
+  const name = `P${proof.level} that ${key} is not running: ${proof.rests.join('; ')}`;
   // On a living node its own word is all there is: `fenced` demands a fence of dead nodes.
   if (proof.level >= (how.alive ? Math.min(required, 2) : required)) return pass('proof', name);
   if (how.isSource && how.alive)
     return pass(
       'proof',
-      `${incarnationKey(other)} ${stoppedSource(input, view, other) === undefined ? 'will be stopped' : 'is stopped'}, and its node must say so (P2)`,
+      `${key} ${stoppedSource(input, view, other) === undefined ? 'will be stopped' : 'is stopped'}, and its node must say so (P2)`,
     );
   const where = `${other.cluster}/${other.node}`;
   // A person who asks for it may have mended the device.

@@ -80,13 +80,14 @@ function wayToAView(view: ClusterView | undefined): string {
 /** Gates that hold for a person's wish as well. */
 export function safetyGates(input: GateInput): Gate[] {
   const { container, observation, incarnations } = input;
-  const view = observation.clusters[container.cluster];
+  const cluster = incarnations.current?.cluster ?? container.cluster;
+  const view = observation.clusters[cluster];
   const gates: Gate[] = [];
   if (view === undefined || view.via === null || !view.quorate)
     gates.push(
       fail(
         'quorum',
-        [`there is no quorate view of cluster ${container.cluster}`, ...(view?.problems ?? [])].join('; '),
+        [`there is no quorate view of cluster ${cluster}`, ...(view?.problems ?? [])].join('; '),
         wayToAView(view),
       ),
     );
@@ -185,8 +186,9 @@ function limitGate({ inventory, state, now, decidedNow }: GateInput): Gate {
   );
 }
 
-function nodesGate({ container, observation }: GateInput): Gate {
-  const nodes = observation.clusters[container.cluster]?.nodes ?? [];
+function nodesGate({ container, observation, incarnations }: GateInput): Gate {
+  const cluster = incarnations.current?.cluster ?? container.cluster;
+  const nodes = observation.clusters[cluster]?.nodes ?? [];
   const down = nodes.filter((n) => !n.online).length;
   return down * 2 > nodes.length
     ? fail(

@@ -4,6 +4,7 @@ import type { ContainerState } from '../state/model.ts';
 import { isAtHome } from './lineage.ts';
 import { driftOf, migratedCopies } from './migrated.ts';
 import type { ClusterView, Incarnation, Observation } from './model.ts';
+import { copyVmids, samePlace, viewsOf } from './reach.ts';
 
 export interface Incarnations {
   /** The highest epoch whose start has been asked for; null: neither original nor copy is to be seen. */
@@ -16,17 +17,23 @@ export interface Incarnations {
   readonly problems: readonly string[];
 }
 
-/** Identifies an incarnation in tables and lines: `pve1/101@0`. */
-export function incarnationKey(i: Pick<Incarnation, 'node' | 'vmid' | 'epoch'>): string {
-  return `${i.node}/${i.vmid}@${i.epoch}`;
+/** Identifies an incarnation in tables and lines: `pve1/101@0`; seen from another cluster, `attic/pve1/101@0`. */
+export function incarnationKey(
+  i: Pick<Incarnation, 'node' | 'vmid' | 'epoch'> & { readonly cluster?: string },
+  seenFrom = i.cluster,
+): string {
+  const where = i.cluster === undefined || i.cluster === seenFrom ? '' : `${i.cluster}/`;
+  return `${where}${i.node}/${i.vmid}@${i.epoch}`;
 }
 
-/** The parts of an incarnation key, or null. */
-export function parseIncarnationKey(key: string): { node: string; vmid: number; epoch: number } | null {
-  const match = /^([^/@\s]+)\/(\d{3,9})@(\d{1,6})$/.exec(key);
-  const [, node, vmid, epoch] = match ?? [];
+/** The parts of an incarnation key, or null. `cluster` null: the one that it was written in. */
+export function parseIncarnationKey(
+  key: string,
+): { cluster: string | null; node: string; vmid: number; epoch: number } | null {
+  const match = /^(?:([^/@\s]+)\/)?([^/@\s]+)\/(\d{3,9})@(\d{1,6})$/.exec(key);
+  const [, cluster = null, node, vmid, epoch] = match ?? [];
   if (node === undefined || vmid === undefined || epoch === undefined) return null;
-  return { node, vmid: Number(vmid), epoch: Number(epoch) };
+  return { cluster, node, vmid: Number(vmid), epoch: Number(epoch) };
 }
 
 /**
@@ -57,7 +64,8 @@ export function incarnationsOf(
     }
   }
   const home = observation.clusters[container.cluster];
-  const drift = driftProblems(container, home, found);
+  const views = viewsOf(container, observation, cached);
+  const drift = driftProblems(container, observation, found);
   problems.push(...drift);
   const taken = found.some((i) => i.cluster === container.cluster && i.vmid === container.vmid);
   const original = home?.guests.find((guest) => guest.vmid === container.vmid && guest.type === 'lxc');
@@ -73,50 +81,60 @@ export function incarnationsOf(
       operation: null,
     });
   }
-  const known = cached?.current ?? null;
-  if (known !== null && known.epoch > 0 && !found.some((i) => i.epoch === known.epoch)) {
-    addUnread(known, observation.clusters[known.cluster], found, problems, container.name);
+  const cachedCurrent = cached?.current ?? null;
+  if (
+    cachedCurrent !== null &&
+    cachedCurrent.epoch > 0 &&
+    !found.some((i) => i.epoch === cachedCurrent.epoch)
+  ) {
+    addUnread(container, cachedCurrent, observation.clusters[cachedCurrent.cluster], found, problems);
   }
   // Its restore was cut short, so that it lacks its line, or its node is silent.
   const attempt = cached?.attempt ?? null;
   if (attempt !== null && isListed(attempt, observation) && !found.some((i) => i.epoch === attempt.epoch))
     found.push(attempt);
-  problems.push(...unreadProblems(container, home, found));
-  problems.push(...unlinedProblems(container, home, found, cached));
-  return arrange(found, problems, container.name);
+  const known = macsOf(container, observation, found, cached);
+  for (const view of views)
+    problems.push(
+      ...unreadProblems(container, view, observation, found),
+      ...unlinedProblems(container, view, found, known),
+    );
+  return arrange(container, found, problems);
 }
 
 /** The inventory and the lineage lines must speak of the same vmid, and nobody else's line may have taken it over. */
 function driftProblems(
   container: Container,
-  view: ClusterView | undefined,
+  observation: Observation,
   found: readonly Incarnation[],
 ): string[] {
-  if (view === undefined) return [];
-  const { name, failover } = container;
+  const { name, cluster: home, failover } = container;
   const problems: string[] = [];
-  const copies = found.filter((i) => i.cluster === view.cluster && i.epoch > 0);
-  const taken = found.some((i) => i.cluster === view.cluster && i.vmid === container.vmid);
+  const copies = found.filter((i) => i.epoch > 0);
+  const taken = found.some((i) => i.cluster === home && i.vmid === container.vmid);
   const originals = new Set<number>();
-  for (const { node, vmid, line } of view.lineages) {
-    if (!isAtHome(line, { cluster: view.cluster, node, vmid })) continue;
-    const before = parseIncarnationKey(line.supersedes);
-    if (line.container === name) {
-      if (before?.epoch === 0) originals.add(before.vmid);
-    } else if (before?.vmid === container.vmid && !taken)
-      problems.push(
-        `drift: CT ${container.vmid} has been taken over by ${line.container} (${node}/${vmid}, epoch ${line.epoch}); was ${line.container} renamed in the inventory?`,
-      );
-    else if (vmid === container.vmid || failover.vmids.includes(vmid))
-      problems.push(
-        `drift: CT ${vmid} on ${node}, which the inventory gives to ${name}, is ${line.container}, epoch ${line.epoch}; was ${line.container} renamed in the inventory?`,
-      );
-  }
+  for (const { cluster, lineages } of Object.values(observation.clusters))
+    for (const { node, vmid, line } of lineages) {
+      if (!isAtHome(line, { cluster, node, vmid })) continue;
+      const before = parseIncarnationKey(line.supersedes);
+      if (line.container === name) {
+        if (before?.epoch === 0) originals.add(before.vmid);
+      } else if (before?.vmid === container.vmid && (before.cluster ?? cluster) === home && !taken)
+        problems.push(
+          `drift: CT ${container.vmid} has been taken over by ${line.container} (${node}/${vmid}, epoch ${line.epoch}); was ${line.container} renamed in the inventory?`,
+        );
+      else if (cluster === home && (vmid === container.vmid || failover.vmids.includes(vmid)))
+        problems.push(
+          `drift: CT ${vmid} on ${node}, which the inventory gives to ${name}, is ${line.container}, epoch ${line.epoch}; was ${line.container} renamed in the inventory?`,
+        );
+    }
   const said = originals.size > 0 ? [...originals] : copies.map((i) => i.vmid);
   const ours =
     originals.size > 0
       ? originals.has(container.vmid)
-      : said.every((vmid) => vmid === container.vmid || failover.vmids.includes(vmid));
+      : copies.every(
+          ({ cluster, vmid }) => vmid === container.vmid || copyVmids(container, cluster).includes(vmid),
+        );
   if (copies.length > 0 && !ours)
     problems.push(
       `drift: the inventory says vmid ${container.vmid}, the lineage of ${name} says ${said.join(', ')}`,
@@ -130,31 +148,50 @@ function driftProblems(
  */
 function unreadProblems(
   container: Container,
-  view: ClusterView | undefined,
+  view: ClusterView,
+  observation: Observation,
   found: readonly Incarnation[],
 ): string[] {
-  if (view === undefined) return [];
-  const { vmids } = container.failover;
+  const { cluster } = view;
+  const vmids = copyVmids(container, cluster);
   const highest = Math.max(0, ...found.map((i) => i.epoch));
   const listed = [...view.guests.filter((g) => g.type === 'lxc'), ...view.unread];
+  const read = [...found.filter((i) => i.cluster === cluster), ...view.details];
   const unread = new Map(
     listed
       .filter((g) => vmids.includes(g.vmid))
-      .filter((g) => ![...found, ...view.details].some((i) => i.node === g.node && i.vmid === g.vmid))
+      .filter((g) => !read.some((i) => i.node === g.node && i.vmid === g.vmid))
       .map((g) => [`${g.node}/${g.vmid}`, g]),
   );
+  const superseded = supersededBy(container.name, observation);
   return [...unread.values()].flatMap(({ node, vmid }) => {
     const index = vmids.indexOf(vmid);
-    const superseded = view.lineages.some(({ line }) => {
-      const before = line.container === container.name ? parseIncarnationKey(line.supersedes) : null;
-      return before?.node === node && before.vmid === vmid;
-    });
+    const before = superseded.some((one) => samePlace(one, { cluster, node, vmid }));
+    const what = `CT ${vmid} on ${node}`;
+    // Elsewhere a vmid says nothing of its copy's epoch.
+    if (cluster !== container.cluster)
+      return before
+        ? []
+        : [
+            `${what} in cluster ${cluster} may be a later copy of ${container.name}, and its config can't be read`,
+          ];
     // Its epoch is at least index + 1; after one round through the list the next epoch takes its vmid again.
-    const older = index + 1 <= highest && (index !== highest % vmids.length || superseded);
-    return older
-      ? []
-      : [`CT ${vmid} on ${node} may be a later copy of ${container.name}, and its config can't be read`];
+    const older = index + 1 <= highest && (index !== highest % vmids.length || before);
+    return older ? [] : [`${what} may be a later copy of ${container.name}, and its config can't be read`];
   });
+}
+
+/** What the lines of a container's copies name as the ones that they have taken over from. */
+function supersededBy(
+  name: string,
+  observation: Observation,
+): { cluster: string; node: string; vmid: number }[] {
+  return Object.values(observation.clusters).flatMap(({ cluster: here, lineages }) =>
+    lineages.flatMap(({ line }) => {
+      const before = line.container === name ? parseIncarnationKey(line.supersedes) : null;
+      return before === null ? [] : [{ ...before, cluster: before.cluster ?? here }];
+    }),
+  );
 }
 
 /**
@@ -164,20 +201,18 @@ function unreadProblems(
  */
 function unlinedProblems(
   container: Container,
-  view: ClusterView | undefined,
+  view: ClusterView,
   found: readonly Incarnation[],
-  cached: ContainerState | undefined,
+  known: ReadonlySet<string>,
 ): string[] {
-  if (view === undefined) return [];
-  const at = (one: { node: string; vmid: number }) => (i: { node: string; vmid: number }) =>
-    i.node === one.node && i.vmid === one.vmid;
-  const original = view.details.find((d) => d.vmid === container.vmid && found.some(at(d)));
-  const known = new Set([...container.macs, ...(cached?.identity?.macs ?? []), ...(original?.macs ?? [])]);
+  const { cluster } = view;
+  const home = cluster === container.cluster;
+  const vmids = copyVmids(container, cluster);
   return view.details.flatMap((detail) => {
     const { node, vmid, lock, macs } = detail;
-    if (!container.failover.vmids.includes(vmid) || found.some(at(detail))) return [];
-    // Lines of other containers, and of copies that were migrated, have been told of as drift.
-    const line = view.lineages.find(at(detail))?.line;
+    if (!vmids.includes(vmid) || found.some((i) => samePlace(i, { cluster, node, vmid }))) return [];
+    // Lines of other containers, and of copies that were migrated, have been told of as drift; elsewhere they are no matter.
+    const line = view.lineages.find((l) => l.node === node && l.vmid === vmid)?.line;
     if (
       line !== undefined &&
       (line.container !== container.name || line.vmid === vmid) &&
@@ -186,25 +221,42 @@ function unlinedProblems(
       return [];
     if (lock === 'create')
       return [`CT ${vmid} is being made on ${node} right now, perhaps by another runner`];
-    if (known.size > 0 && !macs.some((mac) => known.has(mac))) return [];
+    // The original's own vmid is elsewhere anybody's: there only its MACs say that it is a copy.
+    if (known.size === 0 ? vmid === container.vmid : !macs.some((mac) => known.has(mac))) return [];
     return [
-      `CT ${vmid} on ${node} has a vmid that only copies of ${container.name} take, and its notes lack the line that says what it is`,
+      home
+        ? `CT ${vmid} on ${node} has a vmid that only copies of ${container.name} take, and its notes lack the line that says what it is`
+        : `CT ${vmid} on ${node} in cluster ${cluster} may be a copy of ${container.name}, and its notes lack the line that says what it is`,
     ];
   });
 }
 
+/** The addresses that only copies of the container have, as far as they are known. */
+function macsOf(
+  container: Container,
+  observation: Observation,
+  found: readonly Incarnation[],
+  cached: ContainerState | undefined,
+): ReadonlySet<string> {
+  const { cluster, vmid } = container;
+  const original = observation.clusters[cluster]?.details.find(
+    ({ node, vmid: at }) => at === vmid && found.some((i) => samePlace(i, { cluster, node, vmid })),
+  );
+  return new Set([...container.macs, ...(cached?.identity?.macs ?? []), ...(original?.macs ?? [])]);
+}
+
 /** A copy that we know of and whose config can't be read now: kept while its vmid is still listed on its node. */
 function addUnread(
+  { name, cluster }: Pick<Container, 'name' | 'cluster'>,
   known: Incarnation,
   view: ClusterView | undefined,
   found: Incarnation[],
   problems: string[],
-  name: string,
 ): void {
   if (view !== undefined && holds(view, known)) found.push(known);
   else if (view?.quorate === true)
     problems.push(
-      `the state knows ${name} as ${incarnationKey(known)}, and the cluster does not: if that copy was removed on purpose, forget it with \`proxwarden ack ${name}\``,
+      `the state knows ${name} as ${incarnationKey(known, cluster)}, and the cluster does not: if that copy was removed on purpose, forget it with \`proxwarden ack ${name}\``,
     );
 }
 
@@ -218,13 +270,17 @@ export function isListed(one: Incarnation, observation: Observation): boolean {
   return view !== undefined && holds(view, one);
 }
 
-function arrange(found: readonly Incarnation[], problems: string[], name: string): Incarnations {
+function arrange(
+  { name, cluster }: Pick<Container, 'name' | 'cluster'>,
+  found: readonly Incarnation[],
+  problems: string[],
+): Incarnations {
   const sorted = found.toSorted((a, b) => b.epoch - a.epoch);
   for (const [index, one] of sorted.entries()) {
     const next = sorted[index + 1];
     if (next !== undefined && next.epoch === one.epoch)
       problems.push(
-        `two copies of ${name} have the epoch ${one.epoch}: ${incarnationKey(one)} and ${incarnationKey(next)}`,
+        `two copies of ${name} have the epoch ${one.epoch}: ${incarnationKey(one, cluster)} and ${incarnationKey(next, cluster)}`,
       );
   }
   const current = sorted.find((i) => i.phase !== 'restored') ?? null;
@@ -237,8 +293,9 @@ function arrange(found: readonly Incarnation[], problems: string[], name: string
   };
 }
 
-/** The lowest epoch that the container's copy on `vmid` can have; null: no copy of it takes that vmid. */
-export function leastEpochOf(container: Container, vmid: number): number | null {
+/** The lowest epoch that the container's copy on a cluster's `vmid` can have; null: no copy of it takes that vmid. */
+export function leastEpochOf(container: Container, cluster: string, vmid: number): number | null {
+  if (cluster !== container.cluster) return copyVmids(container, cluster).includes(vmid) ? 1 : null;
   if (vmid === container.vmid) return 0;
   const index = container.failover.vmids.indexOf(vmid);
   return index === -1 ? null : index + 1;

@@ -21,12 +21,15 @@ export interface Migrated {
 
 /** All of them, of one container. */
 export function migratedCopies(container: Container, observation: Observation): Migrated[] {
+  const all = Object.values(observation.clusters)
+    .flatMap((view) => view.lineages)
+    .filter(({ line }) => line.container === container.name);
+  const newest = Math.max(...all.map(({ line }) => line.epoch));
   return Object.values(observation.clusters).flatMap((view) => {
     const lines = view.lineages.filter(({ line }) => line.container === container.name);
-    const newest = Math.max(...lines.map(({ line }) => line.epoch));
     return lines.flatMap(({ node: to, vmid, line }): Migrated[] => {
       if (line.cluster !== view.cluster || line.vmid !== vmid || line.node === to) return [];
-      const rivals = lines.filter((l) => l.line.epoch === line.epoch);
+      const rivals = all.filter((l) => l.line.epoch === line.epoch);
       const hindrance =
         line.phase !== 'live'
           ? 'it has never been started'

@@ -99,8 +99,8 @@ function failingOnLiveNodes(
   for (const container of Object.values(inventory.containers)) {
     // Only what was probed in this run can speak of the runner's network.
     if (container.mode === 'off' || observation.probes[container.name] === undefined) continue;
-    if (!counts(container.cluster)) continue;
     const at = current.get(container.name) ?? null;
+    if (!counts(at?.cluster ?? container.cluster)) continue;
     if (at !== null && knownOffline(observation, at.cluster, at.node)) continue;
     // A stopped container is explained by the cluster, so it says nothing about the runner's network.
     if (at !== null && isStopped(observation, at)) continue;
@@ -130,11 +130,12 @@ export function verdictOf(
   if (probes === undefined) return { kind: 'inconclusive', reason: 'it was not probed in this run' };
   if (probesPass(container, probes)) return { kind: 'healthy', reason: passReason(probes) };
   const failed = failReason(container, probes);
-  const view = observation.clusters[container.cluster];
+  const cluster = current?.cluster ?? container.cluster;
+  const view = observation.clusters[cluster];
   if (view === undefined || view.via === null)
     return {
       kind: 'inconclusive',
-      reason: `${failed}, but no quorate view of cluster ${container.cluster} can be had`,
+      reason: `${failed}, but no quorate view of cluster ${cluster} can be had`,
     };
   if (run.canariesLost)
     return {

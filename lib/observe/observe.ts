@@ -5,6 +5,7 @@ import type { Container, Inventory } from '../inventory/types.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { Runtime } from '../runtime.ts';
 import { emptyContainerState, type State } from '../state/model.ts';
+import { clustersOf, copyVmids, viewsOf } from '../decide/reach.ts';
 import { knownMacs } from '../decide/whose.ts';
 import { readStore } from './backups.ts';
 import { probeAll } from './prober.ts';
@@ -32,11 +33,13 @@ export interface ObserveInput {
 
 /** One observation. Cluster views, probes and canaries at the same time; then the details of what is in trouble. */
 export async function observe(input: ObserveInput): Promise<Observation> {
-  const { inventory, runtime, signal } = input;
+  const { inventory, state, runtime, signal } = input;
   const containers = Object.values(inventory.containers).filter(
     (c) => c.mode !== 'off' && (input.only?.has(c.name) ?? true),
   );
-  const clusters = new Set(containers.flatMap((c) => [c.cluster]));
+  const clusters = new Set(
+    lookedAt(input, containers).flatMap((c) => clustersOf(c, state.containers[c.name])),
+  );
   const deps = new Map<string, ViewDeps>();
   for (const name of clusters) {
     const cluster = inventory.clusters[name];
@@ -68,6 +71,11 @@ export async function observe(input: ObserveInput): Promise<Observation> {
   // An interrupted read looks like silence, and silence is evidence: nothing may rest on such a look.
   signal?.throwIfAborted();
   return observation;
+}
+
+/** Those whose clusters are looked at: of neighbours only the probes are of interest. */
+function lookedAt({ focus }: ObserveInput, containers: readonly Container[]): readonly Container[] {
+  return focus === undefined ? containers : containers.filter((c) => focus.has(c.name));
 }
 
 async function probe(input: ObserveInput, containers: readonly Container[], clusters: readonly string[]) {
@@ -114,9 +122,10 @@ function wantedOf({ inventory, state, runtime, focus }: ObserveInput, observatio
       identity.vmid !== incarnations.current?.vmid ||
       runtime.clock.now() - identity.readAt > IDENTITY_STALE_MS;
     // Whatever their tags: a copy that lost its tag is a copy.
-    for (const guest of observation.clusters[container.cluster]?.guests ?? [])
-      if (guest.type === 'lxc' && container.failover.vmids.includes(guest.vmid))
-        details.set(container.cluster, [...(details.get(container.cluster) ?? []), guest]);
+    for (const { cluster, guests } of viewsOf(container, observation, record))
+      for (const guest of guests)
+        if (guest.type === 'lxc' && copyVmids(container, cluster).includes(guest.vmid))
+          details.set(cluster, [...(details.get(cluster) ?? []), guest]);
     for (const one of all) {
       if (trouble || stale || one !== incarnations.current)
         details.set(one.cluster, [...(details.get(one.cluster) ?? []), one]);
@@ -142,7 +151,7 @@ async function deepen(
       await Promise.all([
         addDetails(view, details.get(name) ?? [], d),
         addFences(view, silentOf(view, troubled), input.state, d),
-        ...(due.some((c) => c.cluster === name)
+        ...(due.some((c) => clustersOf(c, input.state.containers[c.name]).includes(name))
           ? [addRights(view, d), addNodeFacts(view, targetsOf(due, name), d)]
           : []),
       ]);

@@ -35,7 +35,10 @@ export function statusRows(
         mode: container.mode,
         verdict: record?.verdict?.kind ?? 'unknown',
         failures: `${record?.failures ?? 0}/${container.failureThreshold}`,
-        where: record?.current == null ? `${container.cluster}/?` : incarnationKey(record.current),
+        where:
+          record?.current == null
+            ? `${container.cluster}/?`
+            : incarnationKey(record.current, container.cluster),
         latencyMs: slowest(probes),
         detail: detailOf(record, op, now),
       };

@@ -20,8 +20,8 @@ function of(w: World, name = 'dns') {
   );
   return {
     current: current === null ? null : incarnationKey(current),
-    superseded: superseded.map(incarnationKey),
-    pending: pending.map(incarnationKey),
+    superseded: superseded.map((i) => incarnationKey(i)),
+    pending: pending.map((i) => incarnationKey(i)),
     problems,
   };
 }
@@ -270,11 +270,23 @@ test('keys come back as they were written, and nothing else is one', () => {
       fc.integer({ min: 100, max: 999_999_999 }),
       fc.integer({ min: 0, max: 999_999 }),
       (node, vmid, epoch) => {
-        assert.deepEqual(parseIncarnationKey(incarnationKey({ node, vmid, epoch })), { node, vmid, epoch });
+        const key = incarnationKey({ node, vmid, epoch });
+        assert.deepEqual(parseIncarnationKey(key), { cluster: null, node, vmid, epoch });
+        const far = incarnationKey({ cluster: 'attic', node, vmid, epoch }, 'home');
+        assert.deepEqual(parseIncarnationKey(far), { cluster: 'attic', node, vmid, epoch });
       },
     ),
   );
-  for (const text of ['', 'pve1', 'pve1/101', 'pve1/x@0', 'pve1/101@', '/101@0', 'a/b/101@0', 'pve 1/101@0'])
+  for (const text of [
+    '',
+    'pve1',
+    'pve1/101',
+    'pve1/x@0',
+    'pve1/101@',
+    '/101@0',
+    'a/b/c/101@0',
+    'pve 1/101@0',
+  ])
     assert.equal(parseIncarnationKey(text), null, text);
 });
 
@@ -286,7 +298,7 @@ test('epochs take the vmids in turn', () => {
   );
   assert.throws(() => vmidOfEpoch(containerOf({ failover: { vmids: [] } }), 1), RangeError);
   assert.deepEqual(
-    [101, 901, 903, 904].map((vmid) => leastEpochOf(container, vmid)),
+    [101, 901, 903, 904].map((vmid) => leastEpochOf(container, 'home', vmid)),
     [0, 1, 3, null],
   );
 });

@@ -283,5 +283,11 @@ export function identityOf(): NonNullable<ContainerState['identity']> {
 export function at(key: string, patch: Partial<Incarnation> = {}): Incarnation {
   const parsed = parseIncarnationKey(key);
   if (parsed === null) throw new Error(`${key} is no incarnation key`);
-  return incarnationOf({ ...parsed, phase: parsed.epoch === 0 ? 'original' : 'live', ...patch });
+  const { cluster, ...place } = parsed;
+  return incarnationOf({
+    ...place,
+    ...(cluster === null ? {} : { cluster }),
+    phase: parsed.epoch === 0 ? 'original' : 'live',
+    ...patch,
+  });
 }

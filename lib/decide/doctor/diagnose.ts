@@ -165,7 +165,7 @@ function storageSummary({ view, facts }: ClusterLook, id: string): string {
 
 function containerSummary(cluster: ClusterLook, one: ClusterLook['containers'][number], now: number): string {
   const { container, at, choice, isProtected } = one;
-  const where = at === null ? 'not found' : incarnationKey(at);
+  const where = at === null ? 'not found' : incarnationKey(at, container.cluster);
   if (!isProtected) return `${where}, observed only`;
   const places = usable(one, cluster).map((t) => t.node);
   const backup = choice?.chosen ?? null;

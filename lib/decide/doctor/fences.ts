@@ -107,7 +107,7 @@ function bystanders({ name: cluster, config, view }: ClusterLook, { inventory }:
   return Object.entries(config.nodes).flatMap(([node, { fence }]) => {
     if (!fence.some((f) => f.driver !== 'manual')) return [];
     const here = view?.guests.filter((g) => g.node === node && !g.template) ?? [];
-    const mine = here.filter((g) => ours.some((c) => leastEpochOf(c, g.vmid) !== null));
+    const mine = here.filter((g) => ours.some((c) => leastEpochOf(c, cluster, g.vmid) !== null));
     const others = here.filter((g) => !mine.includes(g) && g.status === 'running');
     if (mine.length === 0 || others.length === 0) return [];
     return [

@@ -153,7 +153,7 @@ function candidates(cluster: ClusterLook, one: ContainerLook): Finding[] {
   const vmid = vmidOfEpoch(container, at.epoch + 1);
   const taken = view.guests.find((g) => g.vmid === vmid);
   const ours = view.lineages.some((l) => l.vmid === vmid && l.line.container === container.name);
-  if (taken !== undefined && !ours && leastEpochOf(container, vmid) !== null)
+  if (taken !== undefined && !ours && leastEpochOf(container, name, vmid) !== null)
     found.push(
       finding(
         'vmid-taken',
