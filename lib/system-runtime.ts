@@ -8,8 +8,7 @@ import type { Runtime } from './runtime.ts';
 const FALLBACK_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** The outside world as it is. undici, TLS and zx are loaded when the first request or probe needs them. */
-export function systemRuntime(): Runtime {
-  const env = process.env;
+export function systemRuntime(env: Runtime['env'] = process.env): Runtime {
   const path = env['PATH'];
   const deps = {
     clock: systemClock,

@@ -9,15 +9,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { labCertificate } from '../../lib/lab/certificate.ts';
 import type { WorldSpec } from '../../lib/lab/types.ts';
-import {
-  assertRefused,
-  assertUntouched,
-  keepSecret,
-  openStage,
-  proxwarden,
-  told,
-  type Ran,
-} from './stage.ts';
+import { inProcess, openInside } from './in-process.ts';
+import { assertRefused, assertUntouched, keepSecret, told, type Ran } from './stage.ts';
 import { tokenSecret } from '../secrets.ts';
 
 const ENDPOINTS = /(?: {4}- https:.*\n)+/;
@@ -32,13 +25,13 @@ async function listen(server: Server, t: { after(end: () => void): void }): Prom
 
 describe('the API', { concurrency: 2 }, () => {
   test('a wrong token: refused in words that name it, never its secret', async (t) => {
-    const stage = await openStage(t, { speed: 20 });
+    const stage = await openInside(t, { speed: 20 });
     const wrong = tokenSecret(1);
     keepSecret(wrong);
     const dir = stage.inventory('wrong', (yaml) => yaml);
     writeFileSync(join(dir, '.lab', 'token'), `proxwarden@pve!lab=${wrong}\n`);
     const run = (...words: string[]): Promise<Ran> =>
-      proxwarden([...words, '--inventory', dir, '--state', stage.state, '--log-level', 'debug']);
+      inProcess([...words, '--inventory', dir, '--state', stage.state, '--log-level', 'debug']);
     const says =
       /the API of cluster home refuses the token \(Authentication failed!\): check that proxwarden@pve!lab/g;
     for (const [words, code] of [
@@ -56,7 +49,7 @@ describe('the API', { concurrency: 2 }, () => {
   });
 
   test('an endpoint that refuses, that is no Proxmox VE, or has another certificate', async (t) => {
-    const stage = await openStage(t, { speed: 20 });
+    const stage = await openInside(t, { speed: 20 });
     const answer = (_: unknown, response: { end(text: string): void }): void =>
       response.end('<html>hello</html>');
     const plain = await listen(createHttp(answer), t);
@@ -82,7 +75,7 @@ describe('the API', { concurrency: 2 }, () => {
     ];
     for (const [name, edit, says] of cases) {
       const dir = stage.inventory(name, edit);
-      const check = await proxwarden([
+      const check = await inProcess([
         'check',
         '--inventory',
         dir,
@@ -92,7 +85,7 @@ describe('the API', { concurrency: 2 }, () => {
       assert.equal(check.code, 5, told(check));
       assert.match(check.stderr, says);
       for (const line of check.stderr.trimEnd().split('\n')) assert.match(line, /^warning: cluster home: /);
-      const backup = await proxwarden([
+      const backup = await inProcess([
         'backup',
         'dns',
         '--inventory',
@@ -155,7 +148,7 @@ describe('the API', { concurrency: 2 }, () => {
   ];
   for (const [path, privilege, code, says] of PRIVILEGES)
     test(`a token without ${privilege} on ${path}: it is named, and the original runs on`, async (t) => {
-      const stage = await openStage(t, { speed: 30, world: without(path, privilege) });
+      const stage = await openInside(t, { speed: 30, world: without(path, privilege) });
       const ran = await stage.run('failover', 'dns', '--planned');
       assert.equal(ran.code, code, told(ran));
       assert.match(ran.stderr, says, told(ran));

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { createServer as createTls } from 'node:tls';
 import { labCertificate } from '../../lib/lab/certificate.ts';
-import { assertUntouched, openStage, proxwarden, told } from './stage.ts';
+import { inProcess, openInside } from './in-process.ts';
+import { assertUntouched, told } from './stage.ts';
 
 const JSON_HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n';
 
@@ -58,7 +59,7 @@ async function listening(server: Server, sockets: Set<Socket>): Promise<number> 
 
 describe('bad endpoints among good ones', () => {
   test('check and check-and-failover are served by the good ones; check says one sentence of each bad one', async (t) => {
-    const stage = await openStage(t, { speed: 20 });
+    const stage = await openInside(t, { speed: 20 });
     const tls = await labCertificate(join(stage.dir, '.lab'), Date.now());
     const sockets = new Set<Socket>();
     const requests: string[] = [];
@@ -90,7 +91,7 @@ describe('bad endpoints among good ones', () => {
     const state = join(stage.folder, 'state-bad');
     for (const command of ['check', 'check-and-failover'] as const) {
       requests.length = 0;
-      const ran = await proxwarden([command, '--inventory', dir, '--state', state]);
+      const ran = await inProcess([command, '--inventory', dir, '--state', state]);
       assert.equal(ran.code, 0, told(ran));
       assert.match(ran.stdout, /4 of 4 containers healthy|healthy/, told(ran));
       const lines = ran.stderr.trimEnd().split('\n');

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { exampleInventory } from '../../lib/lab/example.ts';
-import { assertRefused, proxwarden } from './stage.ts';
+import { inProcess } from './in-process.ts';
+import { assertRefused } from './stage.ts';
 
 interface Place {
   readonly dir: string;
@@ -24,7 +25,7 @@ function inventory(t: TestContext, edit: (yaml: string) => string = (yaml) => ya
 }
 
 const refused = async (place: Place, words: readonly string[], code: number, says: RegExp): Promise<void> => {
-  const ran = await proxwarden([...words, '--inventory', place.dir, '--state', place.state]);
+  const ran = await inProcess([...words, '--inventory', place.dir, '--state', place.state]);
   assertRefused(ran, code, says);
   assert.ok(!existsSync(join(place.state, 'state.json')), 'the state is touched');
 };
@@ -69,7 +70,7 @@ test('inventory: all problems are told at once, each with its place', async (t) 
   const { dir, state } = inventory(t, (y) =>
     y.replace('10s', 'sixty').replace('maxAge: 24h', 'maxAge: 24 hours'),
   );
-  const ran = await proxwarden(['validate', '--inventory', dir, '--state', state]);
+  const ran = await inProcess(['validate', '--inventory', dir, '--state', state]);
   assert.equal(ran.code, 2);
   assert.match(ran.stderr, /:\d+:\d+ {2}defaults\.interval .*\n.*:\d+:\d+ {2}defaults\.backup\.maxAge .*\n$/);
 });
@@ -85,12 +86,12 @@ test('inventory: a folder that is missing, empty, or named in the environment', 
     2,
     /nowhere {2}the inventory folder holds no \*\.yaml file/,
   );
-  const ran = await proxwarden(['validate'], { env: { PROXWARDEN_INVENTORY: dir } });
+  const ran = await inProcess(['validate'], { env: { PROXWARDEN_INVENTORY: dir } });
   assert.deepEqual(
     [ran.code, ran.stdout],
     [0, '1 file, 1 cluster, 4 containers: 3 protected, 3 of them automatically\n'],
   );
-  const here = await proxwarden(['validate'], { cwd: tmpdir() });
+  const here = await inProcess(['validate'], { cwd: tmpdir() });
   assertRefused(here, 2, /\/inventory {2}the inventory folder does not exist/);
 });
 

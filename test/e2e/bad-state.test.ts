@@ -17,7 +17,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { assertRefused, openStage, proxwarden } from './stage.ts';
+import { inProcess, openInside } from './in-process.ts';
+import { assertRefused } from './stage.ts';
 import { tasksOf } from './tasks.ts';
 
 const root = process.getuid?.() === 0;
@@ -38,7 +39,7 @@ function mountTmpfs(t: TestContext, options: string): { dir: string } | { why: s
 
 describe('a state folder', { concurrency: 3 }, () => {
   test('a state file that is corrupt or of a newer version is refused and left as it is', async (t) => {
-    const stage = await openStage(t);
+    const stage = await openInside(t);
     const good = await stage.run('check-and-failover');
     assert.equal(good.code, 0, good.stderr);
     const file = join(stage.state, 'state.json');
@@ -67,7 +68,7 @@ describe('a state folder', { concurrency: 3 }, () => {
   });
 
   test('a journal that is corrupt keeps its container from being touched, and says so', async (t) => {
-    const stage = await openStage(t, { speed: 20 });
+    const stage = await openInside(t, { speed: 20 });
     assert.equal((await stage.run('check-and-failover')).code, 0);
     assert.equal((await stage.run('backup', 'web')).code, 0);
     const folder = join(stage.state, 'operations');
@@ -83,11 +84,11 @@ describe('a state folder', { concurrency: 3 }, () => {
   });
 
   test('a state folder that is a link, or that others can write, is refused', async (t) => {
-    const stage = await openStage(t);
+    const stage = await openInside(t);
     mkdirSync(stage.state, { mode: 0o700 });
     const link = join(stage.folder, 'link');
     symlinkSync(stage.state, link);
-    const linked = await proxwarden(['check', '--inventory', stage.dir, '--state', link]);
+    const linked = await inProcess(['check', '--inventory', stage.dir, '--state', link]);
     assertRefused(
       linked,
       2,
@@ -100,7 +101,7 @@ describe('a state folder', { concurrency: 3 }, () => {
   test('a state folder that is read-only: the run says so and touches nothing', async (t) => {
     const own = mountTmpfs(t, 'size=1m');
     if ('why' in own) return t.skip(own.why);
-    const stage = await openStage(t, { speed: 20, state: own.dir });
+    const stage = await openInside(t, { speed: 20, state: own.dir });
     assert.equal((await stage.run('check-and-failover')).code, 0);
     const before = readFileSync(join(stage.state, 'state.json'), 'utf8');
     if (root) spawnSync('mount', ['-o', 'remount,ro', stage.state]);
@@ -127,7 +128,7 @@ describe('a state folder', { concurrency: 3 }, () => {
     if (!root) return t.skip('only root can mount a small file system');
     const own = mountTmpfs(t, 'size=128k,nr_inodes=200');
     if ('why' in own) return t.skip(own.why);
-    const stage = await openStage(t, { speed: 20, state: own.dir });
+    const stage = await openInside(t, { speed: 20, state: own.dir });
     assert.equal((await stage.run('check-and-failover')).code, 0);
     const before = readFileSync(join(stage.state, 'state.json'), 'utf8');
     const filler = join(stage.state, 'filler');
@@ -161,14 +162,14 @@ describe('a state folder', { concurrency: 3 }, () => {
   });
 
   test("the lab's inventory keeps its state beside it, any other in ./state; --state and the environment win", async (t) => {
-    const stage = await openStage(t);
-    const beside = await proxwarden(['check', '--inventory', stage.dir], { cwd: stage.folder });
+    const stage = await openInside(t);
+    const beside = await inProcess(['check', '--inventory', stage.dir], { cwd: stage.folder });
     assert.equal(beside.code, 0, beside.stderr);
     assert.ok(existsSync(join(stage.dir, '.lab', 'state', 'state.json')));
-    const status = await proxwarden(['status', '--inventory', stage.dir], { cwd: stage.folder });
+    const status = await inProcess(['status', '--inventory', stage.dir], { cwd: stage.folder });
     assert.match(status.stdout, /^last run: never$/m);
     const named = join(stage.folder, 'named');
-    await proxwarden(['check', '--inventory', stage.dir], {
+    await inProcess(['check', '--inventory', stage.dir], {
       cwd: stage.folder,
       env: { PROXWARDEN_STATE: named },
     });
@@ -176,7 +177,7 @@ describe('a state folder', { concurrency: 3 }, () => {
     const real = stage.inventory('real', (yaml) => yaml.replaceAll('.lab/', 'secrets/'));
     cpSync(join(real, '.lab'), join(real, 'secrets'), { recursive: true });
     spawnSync('rm', ['-r', join(real, '.lab')]);
-    const ran = await proxwarden(['check', '--inventory', real], { cwd: stage.folder });
+    const ran = await inProcess(['check', '--inventory', real], { cwd: stage.folder });
     assert.equal(ran.code, 0, ran.stderr);
     assert.ok(existsSync(join(stage.folder, 'state', 'state.json')));
   });

@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
-import { assertRefused, assertUntouched, openStage, proxwarden, told, type Ran } from './stage.ts';
+import { inProcess, openInside } from './in-process.ts';
+import { assertRefused, assertUntouched, told, type Ran } from './stage.ts';
 import { tasksOf } from './tasks.ts';
 
 describe('storages, vmids and plans', { concurrency: 2 }, () => {
   test('an unknown node or storage: blocked before anything is stopped', async (t) => {
-    const stage = await openStage(t, { speed: 20 });
+    const stage = await openInside(t, { speed: 20 });
     const node = await stage.run('failover', 'web', '--planned', '--to', 'pve9');
     assert.equal(node.code, 4, told(node));
     assert.match(
@@ -20,7 +21,7 @@ describe('storages, vmids and plans', { concurrency: 2 }, () => {
     const restore = await stage.run('restore', 'web', '--to', 'pve9', '--vmid', '901');
     assertRefused(restore, 4, /web can't be restored: home\/pve9: there is no node pve9 in cluster home/);
     const run = async (dir: string, ...words: string[]): Promise<Ran> =>
-      proxwarden([...words, '--inventory', dir, '--state', stage.state]);
+      inProcess([...words, '--inventory', dir, '--state', stage.state]);
     const nowhere = stage.inventory('nowhere', (yaml) => yaml.replace('storage: nas', 'storage: nowhere'));
     const target = await run(nowhere, 'failover', 'web', '--planned');
     assert.equal(target.code, 4, told(target));
@@ -42,11 +43,11 @@ describe('storages, vmids and plans', { concurrency: 2 }, () => {
   });
 
   test('no backup, or none that is young enough: blocked, with the command that accepts the loss', async (t) => {
-    const stage = await openStage(t, { speed: 20 });
+    const stage = await openInside(t, { speed: 20 });
     assert.equal((await stage.run('check-and-failover')).code, 0);
     await stage.nodeDies('pve1');
     const run = (dir: string, ...words: string[]): Promise<Ran> =>
-      proxwarden(['failover', 'dns', '--inventory', dir, '--state', stage.state, ...words]);
+      inProcess(['failover', 'dns', '--inventory', dir, '--state', stage.state, ...words]);
     const strict = stage.inventory('strict', (yaml) => yaml.replace('maxAge: 24h', 'maxAge: 1h'));
     const old = await run(strict);
     assert.equal(old.code, 4, told(old));
@@ -72,7 +73,7 @@ describe('storages, vmids and plans', { concurrency: 2 }, () => {
   });
 
   test('the vmid of the copy is taken by a stranger: nothing is destroyed, and it is said what helps', async (t) => {
-    const stage = await openStage(t, {
+    const stage = await openInside(t, {
       speed: 20,
       world: (world) => ({
         ...world,
@@ -102,13 +103,13 @@ describe('storages, vmids and plans', { concurrency: 2 }, () => {
     const dir = stage.inventory('vmids', (yaml) =>
       yaml.replace('    priority: 1\n', '    priority: 1\n    failover: { vmids: [7101, 7102] }\n'),
     );
-    const out = await proxwarden(['failover', 'dns', '--inventory', dir, '--state', stage.state]);
+    const out = await inProcess(['failover', 'dns', '--inventory', dir, '--state', stage.state]);
     assert.equal(out.code, 0, told(out));
     assert.deepEqual(stage.running(), ['db', 'dns', 'stranger', 'wiki']);
   });
 
   test('a plan that is expired, stale, or from another inventory is refused, and nothing is done', async (t) => {
-    const stage = await openStage(t, { speed: 20 });
+    const stage = await openInside(t, { speed: 20 });
     assertRefused(await stage.run('decide'), 5, /there is no observation in .* yet; run `check` first/);
     assert.equal((await stage.run('check-and-failover')).code, 0);
     await stage.nodeDies('pve1');
@@ -118,7 +119,7 @@ describe('storages, vmids and plans', { concurrency: 2 }, () => {
     assert.equal(decided.code, 3, told(decided));
     const { plan: id } = z.looseObject({ plan: z.string() }).parse(JSON.parse(decided.stdout));
     const other = stage.inventory('other', (yaml) => yaml.replace('priority: 1', 'priority: 9'));
-    const foreign = await proxwarden([
+    const foreign = await inProcess([
       'failover',
       'dns',
       '--plan',

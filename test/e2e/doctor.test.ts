@@ -4,7 +4,8 @@ import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import * as z from 'zod';
-import { openStage, told } from './stage.ts';
+import { openInside } from './in-process.ts';
+import { told } from './stage.ts';
 
 const Report = z.object({
   counts: z.object({ fail: z.number(), warn: z.number(), note: z.number() }),
@@ -16,7 +17,7 @@ const Report = z.object({
 });
 
 test('doctor on the example, and with what goes wrong on a runner', async (t) => {
-  const stage = await openStage(t);
+  const stage = await openInside(t);
   const before = JSON.stringify(stage.lab.status().containers);
 
   const ran = await stage.run('doctor', '--json');

@@ -7,7 +7,8 @@ import { before, after, describe, test } from 'node:test';
 import { loadInventory } from '../../lib/inventory/load.ts';
 import { haveTerminal, talk } from './init-pty.ts';
 import { initStage, type InitStage } from './init-stage.ts';
-import { assertRefused, proxwarden, told } from './stage.ts';
+import { inProcess } from './in-process.ts';
+import { assertRefused, told } from './stage.ts';
 
 describe('init', { concurrency: 3 }, () => {
   let stage: InitStage;
@@ -47,7 +48,7 @@ describe('init', { concurrency: 3 }, () => {
       dir,
     ];
     const options = { cwd: stage.folder };
-    const ran = await proxwarden(words, options);
+    const ran = await inProcess(words, options);
     assert.equal(ran.code, 0, told(ran));
     assert.match(ran.stdout, /^wrote by-flags\/home\.yaml: 3 nodes, 7 containers \(2 off\), 2 left out\n/);
     assert.match(
@@ -57,16 +58,16 @@ describe('init', { concurrency: 3 }, () => {
     assert.deepEqual(readdirSync(dir), ['home.yaml']);
     const text = readFileSync(join(dir, 'home.yaml'), 'utf8');
 
-    const validated = await proxwarden(['validate', '--inventory', dir], options);
+    const validated = await inProcess(['validate', '--inventory', dir], options);
     assert.deepEqual([validated.code, validated.stderr], [0, ''], told(validated));
     const state = join(stage.folder, 'by-flags-state');
     const names = ['web', 'db', 'mqtt', 'web-108'];
-    const checked = await proxwarden(['check', ...names, '--inventory', dir, '--state', state], options);
+    const checked = await inProcess(['check', ...names, '--inventory', dir, '--state', state], options);
     assert.equal(checked.code, 0, told(checked));
     assert.equal(checked.stdout.match(/ healthy /g)?.length, 4, told(checked));
 
     assertRefused(
-      await proxwarden(words, options),
+      await inProcess(words, options),
       2,
       /by-flags\/home\.yaml has https:\S+ already, as cluster home/,
     );
@@ -74,7 +75,7 @@ describe('init', { concurrency: 3 }, () => {
   });
 
   test('without a terminal all missing flags are named at once', async () => {
-    const ran = await proxwarden(['init', '--output', folder('nothing')]);
+    const ran = await inProcess(['init', '--output', folder('nothing')]);
     assertRefused(ran, 2, /--endpoint .*; --token .*; --fingerprint SHA256, --ca FILE or --system-roots/);
   });
 

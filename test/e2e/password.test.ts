@@ -4,14 +4,15 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { password } from '../secrets.ts';
-import { assertUntouched, keepSecret, openStage, proxwarden, told } from './stage.ts';
+import { inProcess, openInside } from './in-process.ts';
+import { assertUntouched, keepSecret, told } from './stage.ts';
 
 const PASSWORD = password('e2e');
 const LOGIN = 'user: proxwarden@pve\n  password: file:home.password';
 
 test('a user with a password: checked, backed up, moved; a wrong one is said once and does nothing', async (t) => {
   keepSecret(PASSWORD);
-  const stage = await openStage(t, {
+  const stage = await openInside(t, {
     speed: 20,
     edit: (yaml) => yaml.replace('token: file:.lab/token', LOGIN),
     world: (example) => ({
@@ -35,7 +36,7 @@ test('a user with a password: checked, backed up, moved; a wrong one is said onc
     [['failover', 'dns', '--planned'], 4],
     [['backup', 'dns'], 1],
   ] as const) {
-    const ran = await proxwarden([...words, '--inventory', stage.dir, '--state', stage.state]);
+    const ran = await inProcess([...words, '--inventory', stage.dir, '--state', stage.state]);
     assert.equal(ran.code, code, told(ran));
     assert.equal(ran.stderr.match(says)?.length, 1, `once: ${told(ran)}`);
   }

@@ -30,7 +30,7 @@ import { tokenSecret } from '../secrets.ts';
 export const COMMAND = resolve(process.env['PROXWARDEN_BIN'] ?? 'dist/proxwarden.js');
 
 /** As node:test's TestContext, or what a suite's `before` gives. */
-interface Ends {
+export interface Ends {
   after(end: () => Promise<void> | void): void;
 }
 
@@ -101,7 +101,7 @@ export async function proxwarden(words: readonly string[], options: Options = {}
   return ran;
 }
 
-function assertClean(words: readonly string[], { stdout, stderr }: Ran): void {
+export function assertClean(words: readonly string[], { stdout, stderr }: Ran): void {
   const all = stdout + stderr;
   const said = `\`proxwarden ${words.join(' ')}\` printed:\n${all}`;
   for (const secret of secrets) assert.ok(!all.includes(secret), `a secret is in what ${said}`);
@@ -133,6 +133,8 @@ export interface Stage {
 }
 
 export interface StageOptions {
+  /** How a command is run. Default: as a process of its own. */
+  readonly command?: typeof proxwarden;
   readonly speed?: number;
   /** Changes the example's inventory. */
   readonly edit?: (yaml: string) => string;
@@ -166,7 +168,10 @@ export async function openStage(t: Ends, options: StageOptions = {}): Promise<St
     rmSync(folder, { recursive: true, force: true });
   });
   const runWith = (extra: Options, ...words: string[]): Promise<Ran> =>
-    proxwarden([...words, '--inventory', dir, '--state', state], { cwd: folder, ...extra });
+    (options.command ?? proxwarden)([...words, '--inventory', dir, '--state', state], {
+      cwd: folder,
+      ...extra,
+    });
   return {
     folder,
     dir,
