@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDuration } from '../../../lib/units.ts';
 import { expectation } from './expect.ts';
+import { crashOf, startOf, stopOf, wordOf } from './people.ts';
 import type { Answer } from './prober.ts';
 import type { Stage } from './stage.ts';
 
@@ -41,6 +42,10 @@ const sentences: readonly Sentence[] = [
   { pattern: /^stop (\d+) by hand$/, act: (s, vmid) => s.run(s.lab.stopByHand(Number(vmid))) },
   { pattern: /^destroy (\d+) by hand$/, act: destroy },
   { pattern: /^crash (\d+)$/, act: (s, vmid) => s.lab.crash(Number(vmid)) },
+  { pattern: /^crash of (\S+)$/, act: crashOf },
+  { pattern: /^stop of (\S+) by hand$/, act: (s, name) => s.run(stopOf(s, name)) },
+  { pattern: /^start of (\S+) by hand$/, act: (s, name) => s.run(startOf(s, name)) },
+  { pattern: /^word that (\S+) is off$/, act: wordOf },
   { pattern: /^back up (\d+) on (\S+)$/, act: backUp },
   {
     pattern: /^plug (\S+) (on|off)$/,
