@@ -33,6 +33,9 @@ export class DeadlineError extends Error {
   }
 }
 
+/** Why a deadline's timer is called off: one for all, since abort() without a reason makes an exception each time. */
+const IN_TIME = new Error('it was in time');
+
 /** The reason a signal was aborted with, as an Error. */
 export function abortReason(signal: AbortSignal | undefined): Error {
   const reason: unknown = signal?.reason;
@@ -66,7 +69,7 @@ export async function withDeadline<T>(
   try {
     return await Promise.race([work(controller.signal), aborted]);
   } finally {
-    timer.abort();
+    timer.abort(IN_TIME);
     signal?.removeEventListener('abort', outer);
   }
 }
