@@ -4,8 +4,8 @@
  */
 import { vmidOfEpoch } from '../decide/incarnations.ts';
 import type { FailoverAction } from '../decide/model.ts';
-import { guardGroup } from '../decide/retire.ts';
-import { BlockedError, FailedError, LockedError, messageOf } from '../errors.ts';
+import { guardGroup, guardRule } from '../decide/guard.ts';
+import { BlockedError, FailedError, LockedError, messageOf, ProxwardenError } from '../errors.ts';
 import type { Operation } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
 import { destroyCopy, isOurs, restoreCopy, type Copy } from './copy.ts';
@@ -17,7 +17,8 @@ import { setConfig } from './look.ts';
 import { backUpCopy, liftProtection, protectBackup, verifyCopy } from './after.ts';
 import { Cancelled, type Outcome } from './outcome.ts';
 import { preflight, proveSource } from './preflight.ts';
-import { guardSuperseded, RETIRED_TAG, retireAlive, setGuard } from './retire.ts';
+import { setGuard } from './guard.ts';
+import { guardSuperseded, RETIRED_TAG, retireAlive } from './retire.ts';
 import { backUpSource, stillStopped, stopSource } from './source.ts';
 import { causeOf, undo } from './undo.ts';
 
@@ -240,9 +241,19 @@ async function retire(context: OperationContext, action: FailoverAction): Promis
     );
     return `CT ${from.vmid} on ${from.node} has onboot=0`;
   }
-  op.data.guard = { sid: `ct:${from.vmid}`, group: guardGroup(from.node) };
+  const way = action.retire === 'risk-and-guard' ? 'rule' : 'group';
+  op.data.guard = {
+    sid: `ct:${from.vmid}`,
+    group: way === 'rule' ? guardRule(from) : guardGroup(from.node),
+  };
   operations.save(op);
-  return setGuard(context, api, from, op.id);
+  try {
+    return await setGuard(context, api, from, { operation: op.id, way });
+  } catch (error) {
+    if (way === 'group' || !(error instanceof ProxwardenError) || context.signal?.aborted === true)
+      throw error;
+    return `warning: CT ${from.vmid} may start when ${from.node} returns, which the inventory accepts; the guard, which would be set all the same, could not be (${messageOf(error)})`;
+  }
 }
 
 async function setOnboot(context: OperationContext, copy: Copy): Promise<string> {

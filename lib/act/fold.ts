@@ -32,7 +32,10 @@ export async function foldObservation(
       s.containers[container.name] = count ? fold(record, assessment.verdict, container, now) : record;
     }
     for (const view of Object.values(observation.clusters))
-      for (const node of view.nodes) if (node.online) s.lastSeenOnline[`${view.cluster}/${node.name}`] = now;
+      for (const node of view.nodes) {
+        if (node.online) s.lastSeenOnline[`${view.cluster}/${node.name}`] = now;
+        if (node.version !== undefined) s.nodeVersions[`${view.cluster}/${node.name}`] = node.version;
+      }
     if (count) {
       s.lastRunAt = now;
       const lost = assessments.length > 0 && assessments.every((a) => a.verdict.kind === 'inconclusive');

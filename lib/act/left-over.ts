@@ -2,14 +2,14 @@
 import { incarnationKey, type Incarnations } from '../decide/incarnations.ts';
 import { parseLineage } from '../decide/lineage.ts';
 import type { Incarnation, Observation } from '../decide/model.ts';
-import { guardGroup } from '../decide/retire.ts';
+import { ourGuard } from '../decide/guard.ts';
 import type { Container } from '../inventory/types.ts';
 import type { ActContext } from './context.ts';
 import { destroyCopy } from './copy.ts';
 import { quorateApi } from './journal.ts';
 import { journalled } from './journalled.ts';
+import { removeGuard } from './guard.ts';
 import type { Finding } from './reconcile.ts';
-import { removeGuard } from './retire.ts';
 
 /** A restored, never started copy: of an operation that has ended here it is taken away, of any other it is told. */
 export function unfinished(
@@ -68,13 +68,13 @@ export function guardLeft(
   // With a copy on its way another runner may rely on it.
   if (current === null || pending.length > 0 || problems.length > 0) return null;
   const view = observation.clusters[current.cluster];
-  const entry = view?.ha.find((e) => e.sid === `ct:${current.vmid}` && e.group === guardGroup(current.node));
+  const guard = view === undefined ? null : ourGuard(view, current);
   const answers = view?.nodes.find((n) => n.name === current.node)?.apiAnswers === true;
-  if (entry === undefined || !answers) return null;
+  if (guard === null || !answers) return null;
   const key = incarnationKey(current, container.cluster);
   return {
     container: container.name,
-    text: `${key} is current and guarded (${entry.sid}, ${entry.state}), which an earlier operation has left: the guard is removed`,
+    text: `${key} is current and guarded (${guard.entry === null ? `rule ${guard.rule?.rule ?? ''}` : `${guard.entry.sid}, ${guard.entry.state}`}), which an earlier operation has left: the guard is removed`,
     act: (context) =>
       journalled(context, container, `remove the guard of ${key}`, () => [
         {

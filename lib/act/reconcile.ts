@@ -7,18 +7,19 @@ import { incarnationKey, type Incarnations } from '../decide/incarnations.ts';
 import { assess } from '../decide/decide.ts';
 import type { ClusterView, GuestDetail, Incarnation, Observation } from '../decide/model.ts';
 import { composeDescription, parseLineage } from '../decide/lineage.ts';
+import { ourGuard } from '../decide/guard.ts';
 import { driftOf, migratedCopies, type Migrated } from '../decide/migrated.ts';
 import { ownVmids } from '../decide/reach.ts';
-import { guardGroup } from '../decide/retire.ts';
 import { BlockedError, FailedError, LockedError, messageOf } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
 import type { Operation, StepRecord } from '../state/model.ts';
 import type { ActContext } from './context.ts';
+import { removeGuard } from './guard.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
 import { journalled } from './journalled.ts';
 import { guardLeft, unfinished } from './left-over.ts';
 import { setConfig } from './look.ts';
-import { removeGuard, RETIRED_TAG, retireAlive } from './retire.ts';
+import { RETIRED_TAG, retireAlive } from './retire.ts';
 import { stopSource } from './source.ts';
 import { observeClosely } from './start-gate.ts';
 
@@ -76,7 +77,7 @@ function returned(
   if (view === undefined || detail === undefined || current === null) return null;
   // Two of one epoch: which one holds the newer data is a person's to say.
   if (old.epoch >= current.epoch) return null;
-  const guard = view.ha.some((e) => e.sid === `ct:${old.vmid}` && e.group === guardGroup(old.node));
+  const guard = ourGuard(view, old) !== null;
   const todo = whatToDo(detail, guard);
   if (todo.length === 0) return null;
   const what = `the superseded ${incarnationKey(old, container.cluster)} is back on ${old.node} (${incarnationKey(current, container.cluster)} is current)`;

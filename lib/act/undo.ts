@@ -5,11 +5,11 @@ import { requiredLevel } from '../decide/proof.ts';
 import { BlockedError, FailedError, messageOf, ProxwardenError, PveError } from '../errors.ts';
 import { emptyContainerState, type Operation, type StepRecord } from '../state/model.ts';
 import { liftProtection, serviceAnswers } from './after.ts';
+import { removeGuard } from './guard.ts';
 import { destroyCopy, isOurs, readCopy, type Copy } from './copy.ts';
 import { fenceNode } from './fence/fence.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
 import { Cancelled, NotYet, type Outcome } from './outcome.ts';
-import { removeGuard } from './retire.ts';
 import { startSourceAgain } from './source.ts';
 
 type Undoing = NonNullable<Operation['data']['undoing']>;

@@ -65,6 +65,8 @@ export const NodeView = z.object({
   bridges: z.array(Bridge).nullable(),
   /** Its processor, as `uname -m` says; null: as `bridges`. */
   machine: z.string().nullable(),
+  /** Its own Proxmox VE, `8.4.21`, and when it said so: a silent node's is remembered. Undefined: not known. */
+  version: z.object({ text: z.string(), readAt: z.number() }).optional(),
 });
 export type NodeView = z.infer<typeof NodeView>;
 
@@ -149,6 +151,18 @@ export type HaEntry = z.infer<typeof HaEntry>;
 export const HaGroup = z.object({ group: z.string(), nodes: z.array(z.string()), restricted: z.boolean() });
 export type HaGroup = z.infer<typeof HaGroup>;
 
+/** Of 9.x, where rules have taken the place of groups (schema; unmeasured). */
+export const HaRule = z.object({
+  rule: z.string(),
+  type: z.string(),
+  /** Of a node-affinity rule. */
+  nodes: z.array(z.string()),
+  resources: z.array(z.string()),
+  strict: z.boolean(),
+  disabled: z.boolean(),
+});
+export type HaRule = z.infer<typeof HaRule>;
+
 /** One endpoint's own `/cluster/status`. */
 export const EndpointView = z.object({
   endpoint: z.string(),
@@ -188,6 +202,8 @@ export const ClusterView = z.object({
   storages: z.array(StorageView),
   ha: z.array(HaEntry),
   haGroups: z.array(HaGroup),
+  /** Only read from 9.x. */
+  haRules: z.array(HaRule).default([]),
   /** Why the HA entries could not be read, so that their absence says nothing; undefined: they were. */
   haProblem: z.string().optional(),
   /** Whether the token may write HA entries (Sys.Console on `/`); null: not read. */
@@ -322,7 +338,14 @@ export const FailoverAction = z.object({
   /** Nodes (`cluster/node`) that will be powered off first; empty: the proof is there already. */
   fence: z.array(z.string()),
   /** How the original is kept from starting again. */
-  retire: z.enum(['onboot-off', 'ha-guard', 'risk-accepted', 'nothing-to-do']),
+  retire: z.enum([
+    'onboot-off',
+    'ha-guard',
+    'risk-accepted',
+    'risk-and-guard',
+    'onboot-known-off',
+    'nothing-to-do',
+  ]),
   /** A planned move of a stopped container: restored, not started. Who stopped it decides whether it may be started later. */
   stopped: z.enum(['by-hand', 'by-itself']).optional(),
   /** Counted for as long as it is under way. Journals of an earlier version lack it. */

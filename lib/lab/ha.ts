@@ -23,6 +23,18 @@ export interface HaGroup {
   readonly comment: string | undefined;
 }
 
+/** Of 9.x. */
+export interface HaRule {
+  readonly rule: string;
+  readonly type: string;
+  readonly nodes: readonly string[];
+  readonly resources: readonly string[];
+  readonly strict: boolean;
+  readonly disabled: boolean;
+  readonly affinity: string | undefined;
+  readonly comment: string | undefined;
+}
+
 /** Measured (facts, section 9), in milliseconds. */
 const TIMES = {
   /** From the entry (or the death, whichever is later) until the CRM "fences" and moves the config. */
@@ -37,6 +49,7 @@ const TIMES = {
 export class Ha {
   readonly resources = new Map<string, HaResource>();
   readonly groups = new Map<string, HaGroup>();
+  readonly rules = new Map<string, HaRule>();
   /** Entries have come, gone or changed. */
   onChange: () => void = () => undefined;
   readonly #world: World;
@@ -87,6 +100,25 @@ export class Ha {
     this.onChange();
   }
 
+  /** Takes an entry that has gone out of the rules that name it; a rule without any goes with it. */
+  purge(sid: string): void {
+    for (const rule of this.rules.values()) {
+      const resources = rule.resources.filter((one) => one !== sid);
+      if (resources.length === 0) this.rules.delete(rule.rule);
+      else this.rules.set(rule.rule, { ...rule, resources });
+    }
+  }
+
+  /** The nodes that an entry belongs to, and whether it may run nowhere else; null: no group and no rule says. */
+  #affinity(resource: HaResource): { readonly nodes: readonly string[]; readonly strict: boolean } | null {
+    const group = resource.group === undefined ? undefined : this.groups.get(resource.group);
+    if (group !== undefined) return { nodes: group.nodes, strict: group.restricted };
+    const rule = [...this.rules.values()].find(
+      (one) => one.type === 'node-affinity' && !one.disabled && one.resources.includes(resource.sid),
+    );
+    return rule ?? null;
+  }
+
   /** A node is gone or back: every entry is looked at again. */
   membershipChanged(): void {
     for (const resource of this.resources.values()) this.schedule(resource);
@@ -113,10 +145,17 @@ export class Ha {
     const viewer = nodes.all().find((node) => node.member && node.api && nodes.quorate(node.name));
     if (viewer === undefined || resource.state === 'ignored') return;
     const online = nodes.all().filter((node) => node.member && node.api);
-    const group = resource.group === undefined ? undefined : this.groups.get(resource.group);
-    const preferred = online.filter((node) => group?.nodes.includes(node.name) === true);
-    const target = preferred[0] ?? (group?.restricted === true ? undefined : online[0]);
-    if (target === undefined) return; // a restricted group whose nodes are all gone: it stays where it is
+    const belongs = this.#affinity(resource);
+    const preferred = online.filter((node) => belongs?.nodes.includes(node.name) === true);
+    const target = preferred[0] ?? (belongs?.strict === true ? undefined : online[0]);
+    // It may run only on nodes that are gone: it stays where it is, as long as that is said of it.
+    if (target === undefined) {
+      core.after(TIMES.act, () => {
+        const same = this.resources.get(resource.sid) === resource && cfs.find(resource.vmid) === owner;
+        if (same && !nodes.get(owner).member) this.#recover(resource, owner);
+      });
+      return;
+    }
     cfs.move(resource.vmid, owner, target.name);
     resource.inert = false;
     core.event(`HA: ${resource.sid} moved from ${owner} to ${target.name}, ${resource.state}`);

@@ -109,6 +109,12 @@ export const PARAMETERS: Readonly<Record<string, string>> = {
     restricted:bool type:enum(group)`,
   'GET /cluster/ha/groups/{group}': 'group!:pve-configid',
   'DELETE /cluster/ha/groups/{group}': 'group!:pve-configid',
+  'GET /cluster/ha/rules': 'resource:str type:enum(node-affinity|resource-affinity)',
+  'POST /cluster/ha/rules': `
+    affinity:enum(positive|negative) comment:str<4096 disable:bool nodes:pve-ha-node-list
+    resources!:pve-ha-resource-id-list rule!:pve-configid strict:bool
+    type!:enum(node-affinity|resource-affinity)`,
+  'DELETE /cluster/ha/rules/{rule}': 'rule!:pve-configid',
   'GET /cluster/ha/status/current': '',
   'GET /cluster/ha/status/manager_status': '',
   'GET /access/permissions': 'path:str userid:str',

@@ -182,6 +182,10 @@ function formatProblem(rule: Rule, value: string): string | null {
       return /^([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(value)
         ? null
         : 'value does not look like a valid DNS name';
+    case 'pve-ha-resource-id-list':
+      return splitList(value).every((one) => /^(ct|vm):[1-9]\d{2,8}$/.test(one))
+        ? null
+        : `unable to parse HA resource '${value}'`;
     case 'pve-ha-resource-or-vm-id':
       return /^((ct|vm):)?[1-9]\d{2,8}$/.test(value) ? null : `unable to parse HA resource '${value}'`;
     case 'props':

@@ -16,5 +16,7 @@ export interface Route {
   readonly endpoint: string;
   /** Privileges (one of them is enough) that Proxmox demands before it looks at the parameters. */
   readonly demands?: readonly [path: string, ...privileges: string[]];
+  /** Only from this major version of Proxmox VE on. Default: always. */
+  readonly since?: number;
   readonly answer: (call: Call) => unknown;
 }

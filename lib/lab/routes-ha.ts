@@ -3,9 +3,10 @@ import type { HaGroup, HaResource } from './ha.ts';
 import { ApiError } from './http.ts';
 import { splitList } from './params.ts';
 import type { Call, Route } from './route.ts';
+import { majorOf } from './routes-cluster.ts';
 
-const READ = ['/', 'Sys.Audit'] as const;
-const WRITE = ['/', 'Sys.Console'] as const;
+export const READ = ['/', 'Sys.Audit'] as const;
+export const WRITE = ['/', 'Sys.Console'] as const;
 
 export const haRoutes: readonly Route[] = [
   { endpoint: 'GET /cluster/ha/resources', demands: READ, answer: list },
@@ -16,7 +17,7 @@ export const haRoutes: readonly Route[] = [
   {
     endpoint: 'GET /cluster/ha/groups',
     demands: READ,
-    answer: ({ world }) => [...world.ha.groups.values()].map(groupEntry),
+    answer: listGroups,
   },
   { endpoint: 'POST /cluster/ha/groups', demands: WRITE, answer: createGroup },
   { endpoint: 'GET /cluster/ha/groups/{group}', demands: READ, answer: readGroup },
@@ -26,7 +27,7 @@ export const haRoutes: readonly Route[] = [
 ];
 
 /** pmxcfs blocks while membership changes; without quorum the lock can't be had, after nine seconds. */
-async function writable({ world, node }: Call, what: string, domain: string): Promise<void> {
+export async function writable({ world, node }: Call, what: string, domain: string): Promise<void> {
   await world.nodes.settled(node);
   if (world.nodes.quorate(node)) return;
   await world.core.sleep(9_000);
@@ -59,6 +60,7 @@ function list(call: Call): unknown {
 
 async function create(call: Call): Promise<unknown> {
   const { world, params } = call;
+  if (params.has('group')) refuseGroups(call, "invalid parameter 'group'");
   await writable(call, 'create resource', 'ha');
   const sid = sidOf(params.must('sid'));
   const state = params.text('state') ?? 'started';
@@ -87,6 +89,7 @@ function read(call: Call): unknown {
 
 async function update(call: Call): Promise<unknown> {
   const { world, params } = call;
+  if (params.has('group')) refuseGroups(call, "invalid parameter 'group'");
   await writable(call, 'update resource', 'ha');
   const resource = found(call);
   const group = params.text('group');
@@ -105,7 +108,23 @@ async function remove(call: Call): Promise<unknown> {
   if (!call.world.ha.resources.has(sid))
     throw new ApiError(500, `cannot delete service '${sid}', not HA managed!`);
   call.world.ha.remove(sid);
+  if (call.params.text('purge') !== '0') call.world.ha.purge(sid);
   return null;
+}
+
+/** 9.x has no groups any more, once all nodes run it (its source; unmeasured). */
+function refuseGroups({ world }: Call, what: string): void {
+  if (majorOf(world) >= 9) throw new ApiError(500, `${what}: ha groups have been migrated to rules`);
+}
+
+function listGroups(call: Call): unknown {
+  refuseGroups(call, 'cannot index groups');
+  return [...call.world.ha.groups.values()].map(groupEntry);
+}
+
+/** `pve2:1,pve3` without the priorities. */
+export function nodesOf(text: string): string[] {
+  return splitList(text).map((one) => one.split(':')[0] ?? one);
 }
 
 function groupEntry(group: HaGroup): Record<string, unknown> {
@@ -122,14 +141,14 @@ function groupEntry(group: HaGroup): Record<string, unknown> {
 
 async function createGroup(call: Call): Promise<unknown> {
   const { world, params } = call;
+  refuseGroups(call, 'cannot create group');
   await writable(call, 'create ha group', 'ha');
   const group = params.must('group');
   if (world.ha.groups.has(group))
     throw new ApiError(500, `create ha group failed: ha group ID '${group}' already defined`);
-  const nodes = splitList(params.must('nodes')).map((one) => one.split(':')[0] ?? one);
   world.ha.groups.set(group, {
     group,
-    nodes,
+    nodes: nodesOf(params.must('nodes')),
     restricted: params.flag('restricted'),
     nofailback: params.flag('nofailback'),
     comment: params.text('comment'),

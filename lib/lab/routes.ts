@@ -4,6 +4,7 @@ import type { Caller } from './auth.ts';
 import type { Route } from './route.ts';
 import { clusterRoutes, majorOf } from './routes-cluster.ts';
 import { haRoutes } from './routes-ha.ts';
+import { haRuleRoutes } from './routes-ha-rules.ts';
 import { inspectRoutes } from './routes-inspect.ts';
 import { lxcRoutes, netstatRoute } from './routes-lxc.ts';
 import { networkRoutes } from './routes-network.ts';
@@ -23,6 +24,7 @@ const ROUTES: readonly (Route & { method: string; segments: readonly string[] })
   ...storageRoutes,
   ...taskRoutes,
   ...haRoutes,
+  ...haRuleRoutes,
   ...inspectRoutes,
 ].map((route) => {
   const [method = '', path = ''] = route.endpoint.split(' ');
@@ -83,7 +85,7 @@ export async function carryOut(
 ): Promise<unknown> {
   const target = /^\/+nodes\/([^/]+)\/./.exec(request.path)?.[1];
   const matched = matchRoute(request.method, request.path);
-  if (matched === null) {
+  if (matched === null || (matched.route.since ?? 0) > majorOf(world)) {
     // Unknown paths below a node are known to be unknown only there.
     if (target !== undefined && world.nodes.find(target) !== undefined)
       await world.nodes.reach(arrival, target);

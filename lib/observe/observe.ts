@@ -10,11 +10,11 @@ import { knownMacs } from '../decide/whose.ts';
 import { readStore } from './backups.ts';
 import { probeAll } from './prober.ts';
 import { addFences } from './fences.ts';
-import { addDetails, addNodeFacts, addRights, clusterView, type ViewDeps } from './view.ts';
+import { addDetails, addNodeFacts, addRights, addVersions, clusterView, type ViewDeps } from './view.ts';
 
 /** A look that took longer than this (slow checks, plugs, archives) has the cluster read once more at its end. */
 const RENEW_AFTER_MS = 7_500;
-/** A container's MACs, addresses and onboot are read again after this time. */
+/** A container's MACs, addresses and onboot, and the nodes' versions, are read again after this time. */
 const IDENTITY_STALE_MS = 3_600_000;
 
 export interface ObserveInput {
@@ -151,6 +151,12 @@ async function deepen(
       await Promise.all([
         addDetails(view, details.get(name) ?? [], d),
         addFences(view, silentOf(view, troubled), input.state, d),
+        // What a guard is made with depends on it; where one may be needed now, it is asked for now.
+        addVersions(view, input.state.nodeVersions, d, {
+          staleMs: due.some((c) => clustersOf(c, input.state.containers[c.name]).includes(name))
+            ? 0
+            : IDENTITY_STALE_MS,
+        }),
         ...(due.some((c) => clustersOf(c, input.state.containers[c.name]).includes(name))
           ? [addRights(view, d), addNodeFacts(view, targetsOf(due, name), d)]
           : []),
@@ -197,10 +203,14 @@ async function renew(
       ]);
       const { fences, mayGuard, maySysModify } = before;
       const problems = [...new Set([...view.problems, ...before.problems])];
-      // Bridges and processor don't change meanwhile.
+      // Bridges, processor and version don't change meanwhile.
       const nodes = view.nodes.map((node) => {
-        const { bridges = null, machine = null } = before.nodes.find((n) => n.name === node.name) ?? {};
-        return { ...node, bridges, machine };
+        const {
+          bridges = null,
+          machine = null,
+          version,
+        } = before.nodes.find((n) => n.name === node.name) ?? {};
+        return { ...node, bridges, machine, version };
       });
       observation.clusters[before.cluster] = { ...view, nodes, fences, mayGuard, maySysModify, problems };
     }),

@@ -1,5 +1,6 @@
 /** One cluster as its own API shows it, in a number of calls that does not grow with its containers. Reads only. */
 import pLimit from 'p-limit';
+import { hasRules } from '../decide/guard.ts';
 import { parseLineage, TAG } from '../decide/lineage.ts';
 import type { ClusterView, EndpointView, GuestDetail, GuestView, NodeView } from '../decide/model.ts';
 import { messageOf, PveError } from '../errors.ts';
@@ -48,6 +49,7 @@ export async function clusterView(deps: ViewDeps): Promise<ClusterView> {
     storages: [],
     ha: [],
     haGroups: [],
+    haRules: [],
     mayGuard: null,
     maySysModify: null,
     mayNameDisks: null,
@@ -88,10 +90,11 @@ async function fullView(
   chosen: Awaited<ReturnType<PveApi['endpointView']>>,
 ): Promise<ClusterView> {
   const problems = [...empty.problems];
+  const asked = api.version({ signal });
   const [version, resources, ha, nodes] = await Promise.all([
-    api.version({ signal }),
+    asked,
     api.resources({ signal }),
-    haView(api, problems, signal),
+    haView(api, asked, problems, signal),
     Promise.all(chosen.nodes.map((node) => nodeView(api, node, signal))),
   ]);
   for (const node of nodes) {
@@ -112,6 +115,7 @@ async function fullView(
     storages: resources.storages,
     ha: ha.entries,
     haGroups: ha.groups,
+    haRules: ha.rules,
     ...(ha.problem === undefined ? {} : { haProblem: ha.problem }),
     lineages: tagged.lineages,
     unread: tagged.unread,
@@ -120,17 +124,23 @@ async function fullView(
   };
 }
 
-async function haView(api: PveApi, problems: string[], signal: AbortSignal | undefined) {
+async function haView(
+  api: PveApi,
+  asked: Promise<string>,
+  problems: string[],
+  signal: AbortSignal | undefined,
+) {
   try {
-    const entries = await api.haResources({ signal });
+    const [version, entries] = await Promise.all([asked, api.haResources({ signal })]);
     // Groups exist up to 8.x only; without entries that name one there is nothing to look up.
     const groups = entries.some((e) => e.group !== null) ? await api.haGroups({ signal }) : [];
-    return { entries, groups, problem: undefined };
+    const rules = hasRules(version) ? await api.haRules({ signal }) : [];
+    return { entries, groups, rules, problem: undefined };
   } catch (error) {
     if (!(error instanceof PveError)) throw error;
     const problem = `HA entries: ${messageOf(error)}`;
     problems.push(problem);
-    return { entries: [], groups: [], problem };
+    return { entries: [], groups: [], rules: [], problem };
   }
 }
 
@@ -244,6 +254,29 @@ export async function addRights(view: ClusterView, { api, signal }: ViewDeps): P
     if (!(error instanceof PveError)) throw error;
     view.problems.push(`privileges: ${messageOf(error)}`);
   }
+}
+
+/** What each node runs, as it says itself or, where it is silent or was asked not long ago, as it said last. */
+export async function addVersions(
+  view: ClusterView,
+  known: Readonly<Record<string, NonNullable<NodeView['version']>>>,
+  { api, runtime, signal }: ViewDeps,
+  { staleMs }: { staleMs: number },
+): Promise<void> {
+  const now = runtime.clock.now();
+  await Promise.all(
+    view.nodes.map(async (node) => {
+      node.version ??= known[`${view.cluster}/${node.name}`];
+      const age = node.version === undefined ? Infinity : Math.abs(now - node.version.readAt);
+      if (node.apiAnswers !== true || age <= staleMs) return;
+      try {
+        const text = await api.inspect.nodeVersion(node.name, { signal, timeoutMs: NODE_DEADLINE_MS });
+        node.version = { text, readAt: now };
+      } catch (error) {
+        if (!(error instanceof PveError)) throw error;
+      }
+    }),
+  );
 }
 
 /** What a copy would meet on nodes that may take one: their bridges and processor. Not learnt: nothing is made of it. */

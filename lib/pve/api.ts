@@ -8,6 +8,7 @@ import type {
   GuestView,
   HaEntry,
   HaGroup,
+  HaRule,
   StorageView,
 } from '../decide/model.ts';
 import type { Bridge } from '../decide/guest-config.ts';
@@ -61,6 +62,12 @@ export interface RestoreRequest {
   readonly mounts: Readonly<Record<string, string>> | null;
 }
 
+/** A disabled one always has a group: a plain one would have its container moved to a living node (facts, section 9). */
+export type NewHaResource = { readonly comment: string } & (
+  | { readonly state: 'disabled'; readonly group: string }
+  | { readonly state: 'ignored' }
+);
+
 /** All methods throw PveError. Reads rotate over the endpoints on network errors; writes go to `useEndpoint`'s choice. */
 export interface PveApi {
   readonly cluster: string;
@@ -99,11 +106,17 @@ export interface PveApi {
   haResources(options?: CallOptions): Promise<HaEntry[]>;
   haGroups(options?: CallOptions): Promise<HaGroup[]>;
   createHaGroup(group: string, nodes: string[], options?: CallOptions): Promise<void>;
-  createHaResource(
-    sid: string,
-    settings: { state: 'disabled'; group: string; comment: string },
+  /** 9.x only: an older one answers 501. */
+  haRules(options?: CallOptions): Promise<HaRule[]>;
+  /** Strict: the resources run on these nodes or not at all. 9.x only. */
+  createHaRule(
+    rule: string,
+    settings: { nodes: string[]; resources: string[]; comment: string },
     options?: CallOptions,
   ): Promise<void>;
+  deleteHaRule(rule: string, options?: CallOptions): Promise<void>;
+  createHaResource(sid: string, settings: NewHaResource, options?: CallOptions): Promise<void>;
+  setHaState(sid: string, state: 'ignored' | 'disabled', options?: CallOptions): Promise<void>;
   deleteHaResource(sid: string, options?: CallOptions): Promise<void>;
   deleteHaGroup(group: string, options?: CallOptions): Promise<void>;
 

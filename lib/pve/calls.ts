@@ -154,12 +154,28 @@ export function createHaResourceCall(sid: string, settings: Parameters<PveApi['c
   return {
     method: 'POST',
     path: '/cluster/ha/resources',
-    params: { sid, state: settings.state, group: settings.group, comment: settings.comment },
+    params: {
+      sid,
+      state: settings.state,
+      group: settings.state === 'disabled' ? settings.group : undefined,
+      comment: settings.comment,
+    },
     what: `creation of the HA entry ${sid}`,
     node: null,
   };
 }
 
+export function setHaStateCall(sid: string, state: Parameters<PveApi['setHaState']>[1]): Call {
+  return {
+    method: 'PUT',
+    path: path('cluster', 'ha', 'resources', sid),
+    params: { state },
+    what: `change of the HA entry ${sid} to ${state}`,
+    node: null,
+  };
+}
+
+/** On 9.x it takes the entry out of the rules that name it, too (`purge`, its default). */
 export function deleteHaResourceCall(sid: string): Call {
   return {
     method: 'DELETE',
@@ -174,6 +190,33 @@ export function deleteHaGroupCall(group: string): Call {
     method: 'DELETE',
     path: path('cluster', 'ha', 'groups', group),
     what: `removal of HA group ${group}`,
+    node: null,
+  };
+}
+
+/** `strict`: as `restricted` of a group. */
+export function createHaRuleCall(rule: string, settings: Parameters<PveApi['createHaRule']>[1]): Call {
+  return {
+    method: 'POST',
+    path: '/cluster/ha/rules',
+    params: {
+      rule,
+      type: 'node-affinity',
+      nodes: settings.nodes.join(','),
+      resources: settings.resources.join(','),
+      strict: true,
+      comment: settings.comment,
+    },
+    what: `creation of HA rule ${rule}`,
+    node: null,
+  };
+}
+
+export function deleteHaRuleCall(rule: string): Call {
+  return {
+    method: 'DELETE',
+    path: path('cluster', 'ha', 'rules', rule),
+    what: `removal of HA rule ${rule}`,
     node: null,
   };
 }

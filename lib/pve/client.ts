@@ -9,6 +9,7 @@ import * as calls from './calls.ts';
 import { get, path } from './calls.ts';
 import { bridgesFrom, endpointViewFrom, failedEndpointView, resourcesFrom } from './cluster.ts';
 import { isNetworkFailure, isPeerFailure, RequestError } from './failure.ts';
+import { haMethods } from './ha.ts';
 import { archivedFrom, guestDetailFrom, lastPowerTask, startUnderWay, taskEntries } from './guest.ts';
 import { configFacts, configFromReply } from './parse.ts';
 import { createInspection } from './inspect.ts';
@@ -230,32 +231,7 @@ export function createPveClient(options: PveClientOptions): PveApi {
       );
     },
 
-    async haResources(callOptions) {
-      const reply = await read(
-        get('reading the HA entries', null, '/cluster/ha/resources'),
-        schemas.HaResourcesReply,
-        callOptions,
-      );
-      return reply.map(({ sid, state, group, comment }) => ({ sid, state, group: group ?? null, comment }));
-    },
-    async haGroups(callOptions) {
-      const reply = await read(
-        get('reading the HA groups', null, '/cluster/ha/groups'),
-        schemas.HaGroupsReply,
-        callOptions,
-      );
-      return reply.map(({ group, nodes, restricted }) => ({
-        group,
-        // `pve2:1,pve3`: the priorities don't matter here.
-        nodes: nodes.split(',').flatMap((node) => node.split(':')[0]?.trim() || []),
-        restricted,
-      }));
-    },
-    createHaGroup: (group, nodes, callOptions) => done(calls.createHaGroupCall(group, nodes), callOptions),
-    createHaResource: (sid, settings, callOptions) =>
-      done(calls.createHaResourceCall(sid, settings), callOptions),
-    deleteHaResource: (sid, callOptions) => done(calls.deleteHaResourceCall(sid), callOptions),
-    deleteHaGroup: (group, callOptions) => done(calls.deleteHaGroupCall(group), callOptions),
+    ...haMethods(rotation),
 
     async archivedConfig(node, volid, callOptions) {
       const call = get(

@@ -109,6 +109,17 @@ export const HaResourcesReply = z.array(
 export const HaGroupsReply = z.array(
   z.looseObject({ group: z.string(), nodes: z.string().default(''), restricted: flag.default(false) }),
 );
+/** Of 9.1's schema only the name and the type are certain; the rest is from PVE's source (unmeasured). */
+export const HaRulesReply = z.array(
+  z.looseObject({
+    rule: z.string(),
+    type: z.string().default(''),
+    nodes: z.string().default(''),
+    resources: z.string().default(''),
+    strict: flag.default(false),
+    disable: flag.default(false),
+  }),
+);
 
 export const ContentReply = z.array(
   z.looseObject({

@@ -49,6 +49,8 @@ export const State = z.object({
   fenceConfirmed: z.record(z.string(), z.object({ at: z.number(), by: z.string() })),
   /** By `cluster/node`: when a node was last seen online. */
   lastSeenOnline: z.record(z.string(), z.number()),
+  /** By `cluster/node`: its Proxmox VE, and when it said so. A dead node can't be asked any more. */
+  nodeVersions: z.record(z.string(), z.object({ text: z.string(), readAt: z.number() })).default({}),
   /** When a fence was last used, and which nodes were online right before. */
   fenced: z.record(
     z.string(),
@@ -74,6 +76,7 @@ export function emptyState(): State {
     containers: {},
     fenceConfirmed: {},
     lastSeenOnline: {},
+    nodeVersions: {},
     fenced: {},
     failovers: [],
     told: {},

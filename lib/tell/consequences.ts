@@ -110,7 +110,10 @@ function actionText(action: FailoverAction | null, now: number): string {
   const off = nodes.length === 0 ? '' : `${nodes.join(' and ')} is powered off, `;
   if (sourceAlive) return `stopped, backed up and moved to ${target.node} with that backup`;
   const age = backupAt === null ? '' : `of ${formatDuration(Math.max(now - backupAt, 0))} ago `;
-  const risk = retire === 'risk-accepted' ? '; the original may start when its node returns' : '';
+  const risk =
+    retire === 'risk-accepted' || retire === 'risk-and-guard'
+      ? '; the original may start when its node returns'
+      : '';
   return `${off}the backup ${age}is restored on ${target.node}${risk}`;
 }
 

@@ -67,7 +67,7 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
         failure: ok ? null : 'network',
       });
     },
-    version: () => Promise.resolve('8.4.1'),
+    version: () => Promise.resolve(fake.version),
     async resources() {
       fake.settle();
       return {
@@ -140,7 +140,32 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
     },
     async createHaResource(sid, settings) {
       fake.write(`create ha ${sid}`);
-      fake.ha.push({ sid, ...settings });
+      fake.ha.push({ sid, group: null, ...settings });
+    },
+    haRules: async () => structuredClone(fake.rules),
+    async createHaRule(rule, { nodes: bound, resources }) {
+      fake.write(`create rule ${rule}`);
+      if (!fake.ha.some((e) => resources.includes(e.sid))) refused('cannot use unmanaged resource(s)');
+      const type = 'node-affinity';
+      fake.rules.push({
+        rule,
+        type,
+        nodes: [...bound],
+        resources: [...resources],
+        strict: true,
+        disabled: false,
+      });
+    },
+    async deleteHaRule(rule) {
+      fake.write(`delete rule ${rule}`);
+      const index = fake.rules.findIndex((r) => r.rule === rule);
+      if (index >= 0) fake.rules.splice(index, 1);
+    },
+    async setHaState(sid, state) {
+      fake.write(`set ha ${sid} ${state}`);
+      const entry = fake.ha.find((e) => e.sid === sid);
+      if (entry === undefined) refused(`no such resource '${sid}'`);
+      Object.assign(entry, { state });
     },
     async deleteHaResource(sid) {
       fake.write(`delete ha ${sid}`);

@@ -1,6 +1,13 @@
 /** A small Proxmox VE cluster in memory: guests, tasks, HA entries and backups, with the truth about what runs. */
 import type { Clock } from '../../lib/clock.ts';
-import type { BackupView, GuestDetail, HaEntry, HaGroup, ProbeResult } from '../../lib/decide/model.ts';
+import type {
+  BackupView,
+  GuestDetail,
+  HaEntry,
+  HaGroup,
+  HaRule,
+  ProbeResult,
+} from '../../lib/decide/model.ts';
 import { PveError } from '../../lib/errors.ts';
 import { MAC, probeOf } from '../decide/parts.ts';
 
@@ -47,6 +54,8 @@ export class FakePve {
   readonly guests = new Map<number, FakeGuest>();
   readonly ha: HaEntry[] = [];
   readonly groups: HaGroup[] = [];
+  readonly rules: HaRule[] = [];
+  version = '8.4.1';
   readonly backups: BackupView[] = [];
   readonly tasks: FakeTask[] = [];
   /** Every write that was asked for, in order. */

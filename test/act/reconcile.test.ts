@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findings, reconcile, type Finding } from '../../lib/act/reconcile.ts';
-import { RETIRED_TAG, setGuard } from '../../lib/act/retire.ts';
+import { setGuard } from '../../lib/act/guard.ts';
+import { RETIRED_TAG } from '../../lib/act/retire.ts';
 import { formatLineage, TAG } from '../../lib/decide/lineage.ts';
 import type { Lineage } from '../../lib/decide/model.ts';
 import { observe } from '../../lib/observe/observe.ts';
@@ -56,7 +57,9 @@ test('a guard is taken away before the stop, which it would make void', async (t
   const bench = returned(t, true, true);
   const api = bench.context.apis.get('home');
   assert.ok(api !== undefined);
-  await bench.run(setGuard(bench.context, api, { node: 'pve1', vmid: 101 }, 'op-1'));
+  await bench.run(
+    setGuard(bench.context, api, { node: 'pve1', vmid: 101 }, { operation: 'op-1', way: 'group' }),
+  );
   await settle(bench);
   assert.deepEqual(bench.pve.running(), ['pve2/1000101']);
   assert.deepEqual([bench.pve.ha, bench.pve.groups], [[], []]);
@@ -66,7 +69,9 @@ test('a stopped original gets onboot=0, and only then loses its guard', async (t
   const bench = returned(t, false, true);
   const api = bench.context.apis.get('home');
   assert.ok(api !== undefined);
-  await bench.run(setGuard(bench.context, api, { node: 'pve1', vmid: 101 }, 'op-1'));
+  await bench.run(
+    setGuard(bench.context, api, { node: 'pve1', vmid: 101 }, { operation: 'op-1', way: 'group' }),
+  );
   bench.pve.writes.length = 0;
   await settle(bench);
   assert.deepEqual(bench.pve.writes, [

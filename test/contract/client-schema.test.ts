@@ -56,7 +56,19 @@ const DRIVES: {
   createHaResource: [
     (api) =>
       api.createHaResource('ct:101', { state: 'disabled', group: 'pw-guard-pve3', comment: 'by ProxWarden' }),
+    (api) => api.createHaResource('ct:101', { state: 'ignored', comment: 'by ProxWarden' }),
   ],
+  haRules: [(api) => api.haRules()],
+  createHaRule: [
+    (api) =>
+      api.createHaRule('pw-guard-pve3-101', {
+        nodes: ['pve3', 'pve2'],
+        resources: ['ct:101', 'ct:102'],
+        comment: 'by ProxWarden',
+      }),
+  ],
+  deleteHaRule: [(api) => api.deleteHaRule('pw-guard-pve3-101')],
+  setHaState: [(api) => api.setHaState('ct:101', 'disabled'), (api) => api.setHaState('ct:101', 'ignored')],
   deleteHaResource: [(api) => api.deleteHaResource('ct:101')],
   deleteHaGroup: [(api) => api.deleteHaGroup('pw-guard-pve3')],
   backups: [(api) => api.backups('pve1', 'nas'), (api) => api.backups('pve1', 'nas', { vmid: 101 })],
@@ -131,7 +143,10 @@ async function listener(sent: Sent[]): Promise<TestServer> {
     if (url.endsWith('/cluster/backup')) return json(response, [{ id: 'nightly' }]);
     if (url.endsWith('/status/current')) return json(response, { status: 'stopped' });
     if (/\/(config|nodes\/pve2\/status)$/.test(url) && request.method === 'GET') return json(response, {});
-    if (request.method === 'GET' && /\/(tasks|resources|groups|content|netstat|network)(\?|$)/.test(url))
+    if (
+      request.method === 'GET' &&
+      /\/(tasks|resources|groups|rules|content|netstat|network)(\?|$)/.test(url)
+    )
       return json(response, []);
     return json(response, UPID);
   });

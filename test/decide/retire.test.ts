@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { guardInPlace, guardMeasured, retirement } from '../../lib/decide/retire.ts';
+import { guardInPlace, guardMeasured } from '../../lib/decide/guard.ts';
+import { retirement } from '../../lib/decide/retire.ts';
 import { incarnationOf } from './parts.ts';
 import { world, type World } from './world.ts';
 
@@ -12,8 +13,18 @@ interface Expected {
 const GUARD: Expected = { retire: 'ha-guard', ok: true, settled: false };
 const REFUSED: Expected = { retire: 'nothing-to-do', ok: false, settled: false };
 const ACCEPTED: Expected = { retire: 'risk-accepted', ok: true, settled: true };
+const BELT: Expected = { retire: 'risk-and-guard', ok: true, settled: true };
 
 const dead = (): World => world().dies('pve1');
+/** The nodes' own versions, in order. */
+const upgrading = (...versions: readonly string[]): World =>
+  dead().but((w) =>
+    w.view.nodes.forEach((node, index) => {
+      const text = versions[index];
+      if (text !== undefined) node.version = { text, readAt: 0 };
+    }),
+  );
+const nine = (): World => dead().but((w) => void (w.view.version = '9.0.3'));
 const entry = { sid: 'ct:101', state: 'disabled', group: 'ours', comment: '' };
 
 const obstacles: readonly (readonly [string, RegExp, World])[] = [
@@ -25,11 +36,26 @@ const obstacles: readonly (readonly [string, RegExp, World])[] = [
   ],
   ['HA could not be read', /HA entries: 403/, dead().but((w) => void (w.view.haProblem = 'HA entries: 403'))],
   [
-    'Proxmox VE 9',
+    'Proxmox VE 9, where the token may not',
     /has not been measured on Proxmox VE 9\.0\.3/,
-    dead().but((w) => void (w.view.version = '9.0.3')),
+    nine().but((w) => void (w.view.mayGuard = false)),
   ],
-  ['an unknown version', /\(unknown version\)/, dead().but((w) => void (w.view.version = null))],
+  [
+    'Proxmox VE 9, with an entry that isn’t ours',
+    /has not been measured on Proxmox VE 9\.0\.3/,
+    nine().but((w) => w.view.ha.push({ ...entry, group: null })),
+  ],
+  [
+    'an upgrade under way',
+    /a cluster that runs Proxmox VE 8\.4\.1 and 9\.0\.3 side by side/,
+    upgrading('8.4.1', '8.4.1', '9.0.3'),
+  ],
+  [
+    'the dead node had been upgraded already',
+    /8\.4\.1 and 9\.0\.3 side by side/,
+    upgrading('9.0.3', '8.4.1', '8.4.1'),
+  ],
+  ['an unknown version', /an unknown Proxmox VE/, dead().but((w) => void (w.view.version = null))],
   ['a stand-alone node', /no HA manager elsewhere/, dead().but((w) => void (w.view.standalone = true))],
   [
     'an entry that isn’t ours',
@@ -54,6 +80,33 @@ function check(w: World, expected: Expected, evidence: RegExp, alive = false): v
 test('a dead original gets the guard where that is possible', () => check(dead(), GUARD, /will keep CT 101/));
 test('where it is possible, accepting the risk does not replace it', () =>
   check(dead().entry('dns', { failover: { returnRisk: 'accepted' } }), GUARD, /will keep/));
+test('on 9.x the guard counts as absent; with the risk accepted it is set all the same', () => {
+  const accepted = (w: World): World => w.entry('dns', { failover: { returnRisk: 'accepted' } });
+  check(nine(), REFUSED, /has not been measured on Proxmox VE 9\.0\.3/);
+  check(accepted(nine()), BELT, /returnRisk: accepted\. The guard is set all the same/);
+  const half = { ...entry, state: 'ignored', group: null, comment: 'ProxWarden guard, op-1: …' };
+  check(accepted(nine().but((w) => w.view.ha.push(half))), BELT, /set all the same/);
+});
+test('a guard of a group counts as absent once one node runs 9.x', () => {
+  const w = upgrading('8.4.1', '8.4.1', '9.0.3').guard('pve1', 101);
+  assert.equal(guardInPlace(w.view, 'pve1', 101), false);
+  check(w, REFUSED, /side by side/);
+});
+test('a rule in place is no proof: it has not been measured', () => {
+  const w = nine().but((one) => {
+    one.view.ha.push({ sid: 'ct:101', state: 'disabled', group: null, comment: 'ProxWarden guard, op-1' });
+    one.view.haRules.push({
+      rule: 'pw-guard-pve1-101',
+      type: 'node-affinity',
+      nodes: ['pve1'],
+      resources: ['ct:101'],
+      strict: true,
+      disabled: false,
+    });
+  });
+  assert.equal(guardInPlace(w.view, 'pve1', 101), false);
+  check(w, REFUSED, /has not been measured/);
+});
 test('a guard in place settles it', () =>
   check(dead().guard('pve1', 101), { retire: 'ha-guard', ok: true, settled: true }, /in place/));
 test('a living original gets onboot=0', () =>

@@ -86,6 +86,7 @@ export class World {
       ]),
       ha: [],
       haGroups: [],
+      haRules: [],
       mayGuard: true,
       maySysModify: null,
       mayNameDisks: null,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Bench, list, record } from './world.ts';
+import { Bench, list, record, WORLD } from './world.ts';
 
 async function configNode(bench: Bench, vmid: number): Promise<unknown> {
   const guests = list(await bench.data('pve2', 'GET', '/cluster/resources', { type: 'vm' }));
@@ -102,4 +102,61 @@ test('a running container that is enrolled as stopped is stopped; an ignored ent
   bench.lab.revive('pve2');
   await bench.clock.advance(60_000);
   assert.ok(bench.runs().includes('pve2/102'));
+});
+
+test('9.x: rules in place of groups; the entry first, and a strict rule keeps the config on its dead node', async () => {
+  const bench = new Bench({ world: { ...WORLD, version: '9.1.2' } });
+  const rule = { rule: 'r1', type: 'node-affinity', nodes: 'pve1', resources: 'ct:101', strict: 1 };
+  bench.lab.kill('pve1');
+  await bench.clock.advance(20_000);
+  const refused = async (path: string, form?: Record<string, string | number>): Promise<string> =>
+    (await bench.call('pve2', form === undefined ? 'GET' : 'POST', path, form)).statusText;
+  assert.match(await refused('/cluster/ha/groups'), /^cannot index groups: ha groups have been migrated/);
+  assert.match(await refused('/cluster/ha/groups', { group: 'g1', nodes: 'pve1' }), /have been migrated/);
+  assert.match(await refused('/cluster/ha/resources', { sid: 'ct:101', group: 'g1' }), /migrated to rules/);
+  assert.match(await refused('/cluster/ha/rules', rule), /cannot use unmanaged resource\(s\) ct:101\./);
+  await bench.data('pve2', 'POST', '/cluster/ha/resources', { sid: 'ct:101', state: 'ignored' });
+  assert.match(
+    await refused('/cluster/ha/rules', { ...rule, nodes: 'pve9' }),
+    /non-existant node\(s\) pve9\./,
+  );
+  await bench.data('pve2', 'POST', '/cluster/ha/rules', rule);
+  assert.match(await refused('/cluster/ha/rules', rule), /HA rule 'r1' already defined/);
+  await bench.data('pve2', 'PUT', '/cluster/ha/resources/ct:101', { state: 'disabled' });
+  await bench.clock.advance(200_000);
+  assert.equal(await configNode(bench, 101), 'pve1');
+  // Without its rule it is a plain one.
+  await bench.data('pve2', 'DELETE', '/cluster/ha/rules/r1');
+  await bench.data('pve2', 'DELETE', '/cluster/ha/rules/r1');
+  await bench.clock.advance(20_000);
+  assert.equal(await configNode(bench, 101), 'pve2');
+});
+
+test('9.x: an entry that is deleted is taken out of the rules, unless purge=0', async () => {
+  const bench = new Bench({ world: { ...WORLD, version: '9.1.2' } });
+  const rules = async (): Promise<unknown[]> =>
+    list(await bench.data('pve2', 'GET', '/cluster/ha/rules')).map((one) => one['rule']);
+  for (const [form, left] of [
+    [{}, []],
+    [{ purge: 0 }, ['r1']],
+  ] as const) {
+    await bench.data('pve2', 'POST', '/cluster/ha/resources', { sid: 'ct:101', state: 'ignored' });
+    await bench.data('pve2', 'POST', '/cluster/ha/rules', {
+      rule: 'r1',
+      type: 'node-affinity',
+      nodes: 'pve1:2,pve2',
+      resources: 'ct:101',
+    });
+    await bench.data('pve2', 'DELETE', '/cluster/ha/resources/ct:101', form);
+    assert.deepEqual(await rules(), left);
+  }
+});
+
+test('8.4 knows no rules', async () => {
+  const bench = new Bench();
+  const answer = await bench.call('pve2', 'GET', '/cluster/ha/rules');
+  assert.deepEqual(
+    [answer.status, answer.statusText],
+    [501, "Method 'GET /cluster/ha/rules' not implemented"],
+  );
 });

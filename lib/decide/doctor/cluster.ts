@@ -1,6 +1,6 @@
 /** Each cluster as a whole: quorum, votes, versions, clocks, nodes. Pure. */
 import { formatDuration } from '../../units.ts';
-import { guardMeasured } from '../retire.ts';
+import { guardMeasured } from '../guard.ts';
 import type { Finding, Subject } from './facts.ts';
 import { byNode, finding, listed, type ClusterLook, type Look } from './look.ts';
 import { deviceVotes, quorateWithout } from './suppose.ts';

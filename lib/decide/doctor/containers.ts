@@ -1,6 +1,6 @@
 /** Each container: is it there, does it answer, could it be acted on, would its original stay down. Pure. */
 import { formatDuration } from '../../units.ts';
-import { guardObstacle } from '../retire.ts';
+import { guardAsBelt, guardObstacle } from '../guard.ts';
 import { probesPass } from '../verdict.ts';
 import type { HaEntry } from '../model.ts';
 import type { Finding, Subject } from './facts.ts';
@@ -205,7 +205,7 @@ function returns(cluster: ClusterLook, { container, at, detail }: ContainerLook,
       'onboot-unguarded',
       accepted ? 'note' : 'fail',
       about,
-      `its original ${detail?.onboot === true ? 'starts (onboot=1)' : 'could start'} when a dead node returns, and that can't be prevented: ${obstacle}${accepted ? '; the inventory accepts that (returnRisk: accepted)' : ', so a failover from a dead node is blocked'}`,
+      `its original ${detail?.onboot === true ? 'starts (onboot=1)' : 'could start'} when a dead node returns, and that can't be prevented: ${obstacle}${accepted ? `; the inventory accepts that (returnRisk: accepted)${guardAsBelt(view, at) ? ', and the guard is set all the same' : ''}` : ', so a failover from a dead node is blocked'}`,
       accepted
         ? `when ${at.node} has died, unplug its network before you power it on`
         : view.mayGuard === false

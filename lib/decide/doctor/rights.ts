@@ -1,7 +1,7 @@
 /** The token: is it accepted, until when, and does it hold what a failover needs, path by path. Pure. */
 import { formatDuration } from '../../units.ts';
 import { vmidOfEpoch } from '../incarnations.ts';
-import { guardMeasured } from '../retire.ts';
+import { guardWay } from '../guard.ts';
 import type { Finding, Subject } from './facts.ts';
 import { finding, listed, type ClusterLook, type Look } from './look.ts';
 import { restoreStorages } from './places.ts';
@@ -165,7 +165,7 @@ export function needs(cluster: ClusterLook): Need[] {
   if (
     view !== null &&
     !view.standalone &&
-    guardMeasured(view.version) &&
+    guardWay(view) === 'group' &&
     guarded.some((c) => c.container.failover.returnRisk === 'refused')
   )
     found.push(

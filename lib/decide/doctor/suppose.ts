@@ -187,6 +187,7 @@ function blind(view: ClusterView, why: string, isGone: (endpoint: string) => boo
     storages: [],
     ha: [],
     haGroups: [],
+    haRules: [],
     mayGuard: null,
     lineages: [],
     unread: [],

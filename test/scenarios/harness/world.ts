@@ -25,7 +25,11 @@ const Service = z
 
 const Node = z.union([
   z.string().transform((name) => ({ name, memoryMiB: ALL_MEMORY_MIB })),
-  z.strictObject({ name: z.string(), memoryMiB: z.number() }),
+  z.strictObject({
+    name: z.string(),
+    memoryMiB: z.number().default(ALL_MEMORY_MIB),
+    version: z.string().optional(),
+  }),
 ]);
 
 const Container = z.strictObject({
@@ -111,7 +115,11 @@ export function worldOf(file: WorldFile): WorldSpec {
   return {
     cluster: file.cluster,
     ...(file.version === undefined ? {} : { version: file.version }),
-    nodes: file.nodes.map((node, index) => ({ ...node, ip: ipOfNode(index) })),
+    nodes: file.nodes.map((node, index) => {
+      const version = 'version' in node ? node.version : undefined;
+      const { name, memoryMiB } = node;
+      return { name, memoryMiB, ip: ipOfNode(index), ...(version === undefined ? {} : { version }) };
+    }),
     storages,
     containers: fleet(file).map(({ name, serves, ...one }) => ({
       ...one,
