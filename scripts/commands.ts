@@ -22,6 +22,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: 'move one container to another node by backup and restore, by hand',
     load: async () => (await import('./failover.ts')).failover,
   },
+  failback: {
+    usage: 'failback <name>',
+    describe: 'move a container back to its home node: stopped, backed up, restored; nothing is lost',
+    load: async () => (await import('./failback.ts')).failback,
+  },
   backup: {
     usage: 'backup [action] [names..]',
     describe: 'back containers up now; list, prune, protect, unprotect backups',

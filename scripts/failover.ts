@@ -1,21 +1,16 @@
-import { assertDone, begin, carryOut } from '../lib/act/operate.ts';
-import type { Outcome } from '../lib/act/outcome.ts';
-import { observeClosely } from '../lib/act/start-gate.ts';
+import { decideRequest } from '../lib/act/by-request.ts';
 import { busyContainers } from '../lib/act/busy.ts';
-import { foldObservation } from '../lib/act/fold.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
-import { show } from '../lib/cli/say.ts';
+import { finish, move, refuseBusy } from '../lib/cli/move.ts';
 import { takeOverWhenFree } from '../lib/cli/handover.ts';
 import { containerNamed, openSession, type Session } from '../lib/cli/session.ts';
 import { decide, type Request } from '../lib/decide/decide.ts';
 import type { Decision } from '../lib/decide/model.ts';
 import { sameAction } from '../lib/decide/plan.ts';
 import { observe } from '../lib/observe/observe.ts';
-import { BlockedError, EXIT, InputError, LockedError } from '../lib/errors.ts';
-import type { Operation } from '../lib/state/model.ts';
+import { BlockedError, InputError } from '../lib/errors.ts';
 import { loadPlan } from '../lib/state/plans.ts';
-import { explainDecision } from '../lib/tell/format.ts';
 import { parseDuration } from '../lib/units.ts';
 
 export const failover = defineCommand({
@@ -65,48 +60,19 @@ export const failover = defineCommand({
           throw new InputError(`${op.id} is an operation of ${op.container}, not of ${container.name}`);
         if (op.status !== 'running') throw new InputError(`${op.id} has ended: ${op.status}`);
         await takeOverWhenFree(session, op);
-        const outcome = await carryOut(session, op);
-        await session.teller.end();
-        assertDone(op, outcome);
-        invocation.io.out(resultText(op, outcome, args.json));
-        return EXIT.ok;
+        return await finish(session, op, args.json);
       }
-      const { busy } = busyContainers(session);
-      const inHand = busy.get(container.name);
-      if (inHand !== undefined)
-        throw new LockedError(`${container.name}: operation ${inHand} is in hand`, {
-          hint: `\`proxwarden status ${container.name}\``,
-        });
+      refuseBusy(session, container);
       const decision =
         args.plan === undefined
-          ? await decideNow(session, requestOf(args, container.cluster))
+          ? await decideRequest(session, container, requestOf(args, container.cluster))
           : await fromPlan(session, args.plan, container.name);
-      const text = explainDecision(decision).join('\n');
-      if (args.dryRun || decision.kind === 'blocked') {
-        if (args.json) invocation.io.out(JSON.stringify(decision, null, 2));
-        else show(invocation.io, text);
-      }
-      if (decision.kind === 'blocked')
-        throw new BlockedError(`${container.name} is not failed over: ${decision.why}`, {
-          hint: decision.gates.find((g) => !g.ok)?.flip ?? undefined,
-        });
-      if (args.dryRun) return EXIT.unhealthy;
-      session.teller.tell({ kind: 'note', level: 'info', container: null, text });
-      const op = await begin(session, { container, decision });
-      const outcome = await carryOut(session, op);
-      await session.teller.end();
-      assertDone(op, outcome);
-      invocation.io.out(resultText(op, outcome, args.json));
-      return EXIT.ok;
+      return await move(session, { container, decision }, args);
     } finally {
       await session.close();
     }
   },
 });
-
-function resultText(op: Operation, outcome: Outcome, json: boolean): string {
-  return json ? JSON.stringify({ operation: op.id, ...outcome }, null, 2) : outcome.text;
-}
 
 interface Wish {
   readonly name: string;
@@ -140,23 +106,6 @@ function ageOf(text: string): number {
     if (!(error instanceof InputError)) throw error;
     throw new InputError(`--accept-data-loss ${text} ${error.message}`, { hint: error.hint });
   }
-}
-
-async function decideNow(session: Session, request: Request): Promise<Decision> {
-  const { inventory, runtime } = session;
-  const observation = await observeClosely(session, containerNamed(inventory, request.container));
-  const folded = await foldObservation(session, observation, { count: false });
-  const [decision] = decide({
-    inventory,
-    observation,
-    state: folded,
-    now: runtime.clock.now(),
-    busy: new Map(),
-    underWay: busyContainers(session).underWay,
-    request,
-  });
-  if (decision === undefined) throw new InputError(`${request.container} is mode: off`);
-  return decision;
 }
 
 /** The plan's decision on this container, if a fresh look leads to the very same; else BlockedError. */

@@ -172,6 +172,9 @@ const container = f.strict({
     .max(50)
     .optional()
     .describe('What must answer. Required for modes protect and observe.'),
+  home: f.nodeName
+    .optional()
+    .describe('The node that `failback` moves it to. Default: that of its original.'),
   macs: z
     .array(mac)
     .max(32)

@@ -169,6 +169,8 @@ export interface Container {
   readonly intervalMs: number;
   readonly failureThreshold: number;
   readonly recoveryThreshold: number;
+  /** The node that it goes home to; null: its original's. */
+  readonly home: string | null;
   /** MAC addresses that identify its backups; empty: those that were last seen in its config. */
   readonly macs: readonly string[];
   readonly backup: {

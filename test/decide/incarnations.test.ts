@@ -9,6 +9,7 @@ import {
   vmidOfEpoch,
 } from '../../lib/decide/incarnations.ts';
 import { TAG } from '../../lib/decide/lineage.ts';
+import { emptyContainerState } from '../../lib/state/model.ts';
 import { at, containerOf, guestOf, incarnationOf, lineOf } from './parts.ts';
 import { world, type World } from './world.ts';
 
@@ -317,4 +318,21 @@ test('the cached original never stands in for anything', () => {
     x.record('dns', { current: incarnationOf() });
   });
   assert.equal(of(w).current, null);
+});
+
+test('a copy that an operation could not take away counts as pending as long as its cluster lists it', () => {
+  const attempt = incarnationOf({ node: 'pve3', vmid: 1_000_101, epoch: 1, phase: 'restored' });
+  const left = world().but((w) => {
+    w.view.guests = [...w.view.guests, guestOf('pve3', 1_000_101, { status: 'unknown' })];
+  });
+  assert.match(of(left).problems.join(), /CT 1000101 on pve3 may be a later copy/);
+  const state = (w: World) => ({ ...emptyContainerState(), ...w.state.containers['dns'], attempt });
+  const known = incarnationsOf(left.container('dns'), left.observation, state(left));
+  assert.deepEqual(
+    { pending: known.pending, problems: known.problems, current: known.current?.epoch },
+    { pending: [attempt], problems: [], current: 0 },
+  );
+  const gone = world();
+  const after = incarnationsOf(gone.container('dns'), gone.observation, state(gone));
+  assert.deepEqual(after.pending, []);
 });

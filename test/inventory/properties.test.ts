@@ -230,6 +230,7 @@ const resolved: fc.Arbitrary<Container> = fc.record({
   intervalMs: int,
   failureThreshold: int,
   recoveryThreshold: int,
+  home: fc.option(fc.string(), { nil: null }),
   macs: fc.array(fc.string()),
   backup: fc.record({
     storage: name,

@@ -23,6 +23,8 @@ interface Story {
   readonly cut: string;
   /** Where web may run in the end. */
   readonly ends: readonly string[];
+  /** Where it runs when the command dies before its operation is in the journal; default pve1. */
+  readonly unbegun?: readonly string[];
   /** Where its copies are in the end, running or not. */
   readonly moved?: readonly string[];
   /** It ends in hands off, as it would without a kill. */
@@ -63,6 +65,20 @@ const stories: readonly Story[] = [
       [START, 1],
       [STOP, 1],
       [DUMP, 2],
+    ],
+  },
+  {
+    name: 'a way home',
+    folder: 'node-dies',
+    before: ['cron', 'run failover web --planned --to pve3', 'cron'],
+    cut: 'run failback web',
+    unbegun: ['pve3'],
+    ends: ['pve1'],
+    atMost: [
+      [RESTORE, 2],
+      [START, 2],
+      [STOP, 2],
+      [DUMP, 4],
     ],
   },
   {
@@ -151,12 +167,13 @@ async function tell(story: Story, doom: Doom): Promise<z.infer<typeof Made>> {
   };
   try {
     for (const text of story.before) await step(text);
+    const earlier = stage.lastOperation();
     stage.doom = doom;
     await step(story.cut);
     const made = { writes: stage.lastRunner?.writes ?? 0, calls: stage.lastRunner?.calls ?? 0 };
     const killed = stage.exit === null;
     assert.equal(killed, doom.writesLeft !== undefined || doom.callsLeft !== undefined);
-    const begun = stage.lastOperation() !== null;
+    const begun = stage.lastOperation() !== earlier;
     await step('cron 2');
     assertEnd(stage, story, begun);
     await step('expect 0 protected backups');
@@ -177,7 +194,8 @@ async function tell(story: Story, doom: Doom): Promise<z.infer<typeof Made>> {
 /** `begun`: a person's command that dies before its operation is in the journal has simply not been given. */
 function assertEnd(stage: Stage, story: Story, begun: boolean): void {
   const running = stage.lab.running().filter((copy) => copy.hostname === 'web');
-  const ends = begun || story.cut === 'cron' || story.moved !== undefined ? story.ends : ['pve1'];
+  const ends =
+    begun || story.cut === 'cron' || story.moved !== undefined ? story.ends : (story.unbegun ?? ['pve1']);
   if (begun && story.moved !== undefined) {
     const copies = stage.lab.status().containers.filter((c) => c.hostname === 'web');
     assert.deepEqual(
