@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { copyProofs } from '../lib/decide/copies.ts';
 import { handsOff, tick, tickExitCode } from '../lib/act/tick.ts';
 import { defineCommand, type Invocation } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag, narrowFlags } from '../lib/cli/options.ts';
@@ -6,7 +7,7 @@ import { show, warn } from '../lib/cli/say.ts';
 import { inventoryDir, narrow, openSession, stateDir, type CommonArgs } from '../lib/cli/session.ts';
 import { HANDOVER_VARIABLE } from '../lib/cli/handover.ts';
 import type { Operation } from '../lib/state/model.ts';
-import { explainDecision } from '../lib/tell/format.ts';
+import { explainCopies, explainDecision } from '../lib/tell/format.ts';
 import { statusRows } from '../lib/tell/status-table.ts';
 
 export const checkAndFailover = defineCommand({
@@ -22,7 +23,7 @@ export const checkAndFailover = defineCommand({
       .option('explain', {
         type: 'boolean',
         default: false,
-        describe: 'show every gate of what is not healthy',
+        describe: 'of what is not healthy: show every gate, and how sure it is that its copies do not run',
       })
       .example('$0 check-and-failover', 'one run; a failover that is due is carried out before it returns')
       .example('* * * * * proxwarden check-and-failover', 'in a crontab'),
@@ -57,9 +58,17 @@ export const checkAndFailover = defineCommand({
           ),
         );
       else {
-        if (args.explain)
-          for (const d of result.decisions)
-            if (d.kind !== 'none') for (const line of explainDecision(d)) show(invocation.io, line);
+        if (args.explain) {
+          const { inventory } = session;
+          const { observation, state } = result;
+          const copies = copyProofs({ inventory, observation, state, now: observation.at });
+          for (const d of result.decisions.filter(({ kind }) => kind !== 'none')) {
+            // What was done since has changed the copies, and its steps have told how each was proven.
+            const done = result.outcomes.some((o) => o.container === d.container);
+            const proofs = done ? [] : (copies.get(d.container) ?? []);
+            for (const line of [...explainDecision(d), ...explainCopies(proofs)]) show(invocation.io, line);
+          }
+        }
         const healthy = rows.filter((r) => r.verdict === 'healthy').length;
         invocation.io.out(
           `${healthy} of ${rows.length} containers healthy${

@@ -4,6 +4,7 @@ import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, narrowFlags } from '../lib/cli/options.ts';
 import { show, warn } from '../lib/cli/say.ts';
 import { narrow, openInventory, stateDir } from '../lib/cli/session.ts';
+import { copyProofs } from '../lib/decide/copies.ts';
 import { decide } from '../lib/decide/decide.ts';
 import { makePlan, planActs } from '../lib/decide/plan.ts';
 import { EXIT, InconclusiveError } from '../lib/errors.ts';
@@ -11,7 +12,7 @@ import { readObservation } from '../lib/state/observation.ts';
 import { openOperations } from '../lib/state/operations.ts';
 import { savePlan } from '../lib/state/plans.ts';
 import { openState } from '../lib/state/store.ts';
-import { explainDecision } from '../lib/tell/format.ts';
+import { explainCopies, explainDecision } from '../lib/tell/format.ts';
 
 export const decideCommand = defineCommand({
   usage: 'decide [names..]',
@@ -21,7 +22,8 @@ export const decideCommand = defineCommand({
       .option('explain', {
         type: 'boolean',
         default: false,
-        describe: 'show every gate with its evidence, and what would flip it',
+        describe:
+          'show every gate with its evidence and what would flip it, and for every copy how sure it is that it does not run',
       })
       .example('$0 check && $0 decide --explain', 'decide on what was just seen')
       .example('$0 failover dns --plan 0123456789ab', 'execute exactly the plan that was printed'),
@@ -58,9 +60,14 @@ export const decideCommand = defineCommand({
         ),
       );
     else {
-      for (const decision of decisions)
-        for (const line of args.explain ? explainDecision(decision) : explainDecision(decision).slice(0, 1))
+      const copies = copyProofs({ inventory, observation, state: state.read(), now: observation.at });
+      for (const decision of decisions) {
+        const lines = explainDecision(decision);
+        for (const line of args.explain
+          ? [...lines, ...explainCopies(copies.get(decision.container) ?? [])]
+          : lines.slice(0, 1))
           show(io, line);
+      }
       if (acts) show(io, `plan ${plan.id}, holds for 30 min: \`proxwarden failover NAME --plan ${plan.id}\``);
     }
     const unseen = viewProblems(observation);

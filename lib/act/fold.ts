@@ -2,6 +2,7 @@
 import { assess, type Assessment } from '../decide/decide.ts';
 import { fold } from '../decide/counts.ts';
 import { isListed } from '../decide/incarnations.ts';
+import { noteSights } from '../decide/silence.ts';
 import type { Observation } from '../decide/model.ts';
 import { emptyContainerState, type ContainerState, type State } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
@@ -31,11 +32,11 @@ export async function foldObservation(
       );
       s.containers[container.name] = count ? fold(record, assessment.verdict, container, now) : record;
     }
-    for (const view of Object.values(observation.clusters))
-      for (const node of view.nodes) {
-        if (node.online) s.lastSeenOnline[`${view.cluster}/${node.name}`] = now;
+    for (const view of Object.values(observation.clusters)) {
+      noteSights(s, view, inventory, now);
+      for (const node of view.nodes)
         if (node.version !== undefined) s.nodeVersions[`${view.cluster}/${node.name}`] = node.version;
-      }
+    }
     if (count) {
       s.lastRunAt = now;
       const lost = assessments.length > 0 && assessments.every((a) => a.verdict.kind === 'inconclusive');

@@ -36,7 +36,8 @@ export async function preflight(context: OperationContext, action: FailoverActio
     // It was chosen with the others of its run in view, of which some may not have begun yet.
     target: action.target,
   });
-  if (decision === undefined || decision.kind === 'none' || decision.kind === 'wait')
+  if (decision?.kind === 'wait') throw new Cancelled(`not to be done now: ${decision.why}`);
+  if (decision === undefined || decision.kind === 'none')
     throw new Cancelled(`not needed any more: ${decision?.why ?? 'it is not in the inventory'}`);
   if (decision.kind === 'blocked') throw new BlockedError(decision.why);
   if (decision.kind !== 'failover' || decision.action === null)
@@ -92,6 +93,7 @@ export async function proveSource(context: OperationContext, action: FailoverAct
       observation,
       probes: observation.probes[container.name] ?? [],
       inventory,
+      state: state.read(),
       now,
     });
     const alive =

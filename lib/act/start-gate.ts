@@ -8,10 +8,12 @@ import { wrongPlug } from '../decide/gates.ts';
 import type { ClusterView, Incarnation, Observation } from '../decide/model.ts';
 import { clustersOf, samePlace, viewsOf } from '../decide/reach.ts';
 import { retirement } from '../decide/retire.ts';
+import { noteSights } from '../decide/silence.ts';
 import { BlockedError, FailedError } from '../errors.ts';
 import type { Container, Inventory } from '../inventory/types.ts';
 import { observe } from '../observe/observe.ts';
 import type { PveApi } from '../pve/api.ts';
+import type { State } from '../state/model.ts';
 import type { ActContext } from './context.ts';
 import type { OperationContext } from './journal.ts';
 
@@ -40,7 +42,13 @@ export async function observeClosely(
     (c) => c.mode !== 'off' && clustersOf(c, undefined).some((name) => clusters.includes(name)),
   );
   const only = neighbours ? new Set([...near.map((c) => c.name), container.name]) : focus;
-  return observe({ inventory, state: state.read(), apis, runtime, signal, only, focus, backups });
+  const seen = await observe({ inventory, state: state.read(), apis, runtime, signal, only, focus, backups });
+  // The cluster's word alone counts after a while of silence: an operation outlasts the runs that have watched it.
+  if (container.failover.proof === 'offline-accepted')
+    await state.update((s) => {
+      for (const view of Object.values(seen.clusters)) noteSights(s, view, inventory, runtime.clock.now());
+    });
+  return seen;
 }
 
 /**
@@ -106,7 +114,12 @@ export async function restartGate(context: ActContext, container: Container, at:
           ...[...seen.superseded, ...seen.pending].flatMap((other) =>
             // Now the copy itself may answer at their addresses, so only its silence after the stop can count.
             otherProblems(
-              { container, inventory: context.inventory, observation: { ...observation, probes: {} } },
+              {
+                container,
+                inventory: context.inventory,
+                observation: { ...observation, probes: {} },
+                state: context.state.read(),
+              },
               other,
               now,
             ),
@@ -121,10 +134,10 @@ export async function restartGate(context: ActContext, container: Container, at:
 /** Everything that forbids the start. Pure; empty: it may be asked for. */
 export function startProblems(
   input: StartGateInput & {
-    readonly inventory: Pick<Inventory, 'containers'>;
+    readonly inventory: Pick<Inventory, 'containers' | 'clusters'>;
     readonly observation: Observation;
     readonly now: number;
-    readonly state: Parameters<typeof wrongPlug>[0]['state'];
+    readonly state: State;
   },
 ): string[] {
   const { container, copy, from, observation, now, state } = input;
@@ -186,10 +199,12 @@ function otherProblems(
     container,
     inventory,
     observation,
+    state,
   }: {
     readonly container: Container;
-    readonly inventory: Pick<Inventory, 'containers'>;
+    readonly inventory: Pick<Inventory, 'containers' | 'clusters'>;
     readonly observation: Observation;
+    readonly state: State;
   },
   other: Incarnation,
   now: number,
@@ -203,6 +218,7 @@ function otherProblems(
     observation,
     probes: observation.probes[container.name] ?? [],
     inventory,
+    state,
     now,
   });
   const problems: string[] = [];

@@ -232,6 +232,7 @@ function proofGate(
     observation,
     probes: how.isSource ? probes : [],
     inventory: input.inventory,
+    state: input.state,
     now,
   });
   const required = requiredLevel(container.failover.proof);

@@ -20,6 +20,8 @@ export function fenceable(
     return `no quorate view says that ${name} is offline, so it is not powered off`;
   if (node.apiAnswers !== false || view.endpoints.some((e) => e.ok && e.node === name))
     return `the API of ${name} answers, so it is not powered off`;
+  if (node.pingAnswers === true)
+    return `${name} answers a ping (${node.ip ?? 'its own address'}), so it is not powered off`;
   const alive = guestThatAnswers({ inventory, observation }, view, name);
   if (alive !== null)
     return `${alive.container} on ${name} answers (${alive.probe}), so ${name} is not powered off`;

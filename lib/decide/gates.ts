@@ -2,6 +2,7 @@
 import type { Container, Inventory } from '../inventory/types.ts';
 import type { ContainerState, State } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
+import { disagreement } from './agreement.ts';
 import type { Incarnations } from './incarnations.ts';
 import type { ClusterView, Gate, Observation } from './model.ts';
 
@@ -83,6 +84,7 @@ export function safetyGates(input: GateInput): Gate[] {
   const cluster = incarnations.current?.cluster ?? container.cluster;
   const view = observation.clusters[cluster];
   const gates: Gate[] = [];
+  const split = view === undefined ? null : disagreement(view, incarnations.current?.node);
   if (view === undefined || view.via === null || !view.quorate)
     gates.push(
       fail(
@@ -91,6 +93,8 @@ export function safetyGates(input: GateInput): Gate[] {
         wayToAView(view),
       ),
     );
+  else if (split !== null)
+    gates.push(fail('quorum', split, 'let the nodes agree: compare `pvecm status` on each of them'));
   else gates.push(pass('quorum', view.standalone ? 'stand-alone node' : `quorate, seen through ${view.via}`));
   gates.push(
     incarnations.problems.length === 0

@@ -56,6 +56,10 @@ export const NodeView = z.object({
   online: z.boolean(),
   /** Whether the node's own API answered just now, directly or proxied; null: not asked. */
   apiAnswers: z.boolean().nullable(),
+  /** Its own address, as the cluster knows it; null or undefined: not said. */
+  ip: z.string().nullish(),
+  /** Whether that address answers a ping; null or undefined: not asked (only of offline nodes), or not to be asked. */
+  pingAnswers: z.boolean().nullish(),
   memTotal: z.number().nullable(),
   memUsed: z.number().nullable(),
   uptimeSeconds: z.number().nullable(),
@@ -293,6 +297,8 @@ export type Verdict = z.infer<typeof Verdict>;
 
 export type ProofLevel = 0 | 1 | 2 | 3;
 export interface Proof {
+  /** The row of the truth table (proof.ts) that decided. */
+  readonly row: string;
   readonly level: ProofLevel;
   /** What it rests on. */
   readonly rests: readonly string[];

@@ -1,39 +1,184 @@
+/** How sure we are that one copy is not running: a truth table over the evidence. Pure. */
+import type { RequiredProof } from '../inventory/types.ts';
+import { formatDuration } from '../units.ts';
+import { evidenceOf, FRESH_MS, isFresh, type Evidence, type ProofInput } from './evidence.ts';
+import type { Proof, ProofLevel } from './model.ts';
+
+export { FRESH_MS, isFresh };
+
 /**
- * How sure we are that one copy is not running. Pure: a function of evidence.
- *
- * | level | rests on |
- * | --- | --- |
- * | P0 | nothing, or something at its addresses answers while its node is believed dead |
- * | P1 | node offline in a quorate view of two other votes or more; its API and its guests are silent (not: unasked); not stand-alone |
- * | P2 | read from its node itself: stopped, no interface of the vmid in netstat, onboot=0, HA doesn't want it started |
- * | P3 | a fence driver has read back "off" (or a person has confirmed it, for a limited time) since the node fell silent |
+ * Corosync misses a node after some eight seconds (facts, section 6), and a switch that restarts makes it miss one that
+ * is well: its word alone counts only when the node has been silent for so long, as this runner's own runs have seen it.
  */
-import type { Inventory, RequiredProof } from '../inventory/types.ts';
-import { guestThatAnswers } from './life.ts';
-import type {
-  ClusterView,
-  FenceStatus,
-  GuestDetail,
-  Incarnation,
-  NodeView,
-  Observation,
-  ProbeResult,
-  Proof,
-  ProofLevel,
-} from './model.ts';
+export const SILENT_LONG_MS = 60_000;
 
-/** A read that is older than this proves nothing at the moment of a start. */
-export const FRESH_MS = 10_000;
-
-export interface ProofInput {
-  readonly incarnation: Pick<Incarnation, 'cluster' | 'node' | 'vmid'>;
-  readonly observation: Observation;
-  /** Probes of the container's addresses, as fresh as the observation. */
-  readonly probes: readonly ProbeResult[];
-  /** Whose containers' probes in the observation may be signs of life of the node. */
-  readonly inventory: Pick<Inventory, 'containers'>;
-  readonly now: number;
+interface Row {
+  readonly row: string;
+  readonly level: ProofLevel;
+  readonly when: (e: Evidence) => boolean;
+  readonly rests: (e: Evidence) => string[];
+  readonly raise: (e: Evidence) => string[];
 }
+
+/**
+ * The truth table. The first row that fits decides; each has a test. P0 proves nothing. P1: the node is offline in a
+ * quorate view of two other votes or more, and all of it is silent. P2: read from its living node, the copy is stopped
+ * for good. P3: a fence driver has read back "off", or a person has confirmed it, since the node fell silent.
+ */
+export const TRUTH_TABLE: readonly Row[] = [
+  {
+    row: 'its cluster was not observed',
+    level: 0,
+    when: (e) => e.ageMs === null,
+    rests: () => ['its cluster has not been observed'],
+    raise: () => ['reach the cluster'],
+  },
+  {
+    row: 'the reads are not fresh',
+    level: 0,
+    when: (e) => e.ageMs !== null && Math.abs(e.ageMs) > FRESH_MS,
+    rests: (e) => [`the reads are ${Math.round((e.ageMs ?? 0) / 1000)} s old`],
+    raise: () => ['observe again'],
+  },
+  {
+    row: 'the views disagree',
+    level: 0,
+    when: (e) => e.disagreement !== null,
+    rests: (e) => [e.disagreement ?? ''],
+    raise: () => ['let the nodes agree: compare `pvecm status` on each of them'],
+  },
+  {
+    row: 'alive: its node says that it is stopped for good',
+    level: 2,
+    when: (e) => e.alive && e.missing.length === 0,
+    rests: (e) => [
+      `${e.node} itself says: CT ${e.vmid} is stopped, has no interface in netstat, onboot=0, and HA doesn't want it started`,
+    ],
+    raise: () => [],
+  },
+  {
+    row: 'alive, and its node does not say that',
+    level: 0,
+    when: (e) => e.alive,
+    rests: (e) => [`node ${e.node} is alive`, ...e.missing],
+    raise: (e) => [`stop CT ${e.vmid} on ${e.node} and set onboot=0`],
+  },
+  {
+    row: 'silent, but one of its addresses answers',
+    level: 0,
+    when: (e) => e.answering !== null,
+    rests: ({ node, answering }) => [
+      `node ${node} is believed dead, but something answers: ${answering?.probe ?? ''} (${answering?.reason ?? ''})`,
+    ],
+    raise: ({ answering }) => [`find out what answers at ${answering?.probe ?? ''}`],
+  },
+  {
+    // A person's word doesn't help either: perhaps somebody has powered it on since.
+    row: "silent, but the node's own address answers a ping",
+    level: 0,
+    when: (e) => e.ping === true,
+    rests: (e) => [`node ${e.node} is believed dead, but ${e.address ?? 'its address'} answers a ping`],
+    raise: (e) => [`power ${e.node} off by hand: ${e.address ?? 'its address'} must fall silent`],
+  },
+  {
+    // Only somebody who has been there knows better than a guest that answers.
+    row: 'silent, but another container on it answers, and nobody has been there',
+    level: 0,
+    when: (e) => e.neighbour !== null && e.off?.driver !== 'manual',
+    rests: ({ node, neighbour }) => [
+      `node ${node} is believed dead, but ${neighbour?.container ?? ''} on it answers (${neighbour?.probe ?? ''})`,
+    ],
+    raise: (e) => [
+      `find out what answers at ${e.neighbour?.probe ?? ''}, or look and say \`proxwarden fence confirm ${e.cluster}/${e.node}\``,
+    ],
+  },
+  {
+    row: 'silent, and read back as off',
+    level: 3,
+    when: (e) => e.off !== null,
+    rests: ({ node, off }) => [
+      `node ${node} is silent, and ${off?.driver ?? ''} says off (${off?.detail ?? ''})`,
+    ],
+    raise: () => [],
+  },
+  {
+    row: 'silent, stand-alone',
+    level: 0,
+    when: (e) => e.standalone,
+    rests: (e) => [`stand-alone node ${e.node} is silent, which proves nothing`],
+    raise: powerOff,
+  },
+  {
+    row: 'silent, and there is no quorum',
+    level: 0,
+    when: (e) => !e.quorate,
+    rests: () => ['there is no quorate view'],
+    raise: () => ['restore quorum'],
+  },
+  {
+    row: 'silent, and in no list of nodes',
+    level: 0,
+    when: (e) => !e.listed,
+    rests: (e) => [`node ${e.node} is not in the cluster's list`],
+    raise: powerOff,
+  },
+  {
+    row: 'offline, but its API was not asked',
+    level: 0,
+    when: (e) => !e.apiAsked,
+    rests: (e) => [`whether the API of ${e.node} answers has not been asked`],
+    raise: powerOff,
+  },
+  {
+    row: 'offline, but fewer than two others say so',
+    level: 0,
+    when: (e) => e.others < 2,
+    rests: (e) => [`node ${e.node} is offline, but only ${e.others} other vote says so`],
+    raise: powerOff,
+  },
+  {
+    row: 'offline, but none of its addresses could be asked',
+    level: 0,
+    when: (e) => e.unasked !== null,
+    rests: (e) => [
+      `node ${e.node} is offline, but none of its guest's addresses could be asked: ${e.unasked?.reason ?? ''}`,
+    ],
+    raise: (e) => [...powerOff(e), 'give a check that goes to its IP address'],
+  },
+  {
+    row: 'offline and silent, but the canaries are silent, too',
+    level: 0,
+    when: (e) => e.canaries !== null,
+    rests: ({ node, canaries }) => [
+      `node ${node} is offline, but only ${canaries?.count ?? 0} of ${canaries?.total ?? 0} canaries answer: what is silent for this runner may be well`,
+    ],
+    raise: (e) => [...powerOff(e), "mend the runner's own network"],
+  },
+  {
+    row: 'offline and silent, but not watched for long enough',
+    level: 0,
+    when: (e) => e.silentMs === null || e.silentMs < SILENT_LONG_MS,
+    rests: ({ node, silentMs }) => [
+      silentMs === null
+        ? `node ${node} is offline, but for how long has not been watched`
+        : `node ${node} is offline, but it has been silent for ${formatDuration(Math.floor(silentMs / 1000) * 1000)} only`,
+    ],
+    raise: (e) => [
+      ...powerOff(e),
+      `look again: the cluster's word alone counts after ${formatDuration(SILENT_LONG_MS)} of runs`,
+    ],
+  },
+  {
+    row: 'offline and silent',
+    level: 1,
+    when: () => true,
+    rests: ({ node, others, ping, address, on }) => [
+      `node ${node} is offline in a quorate view of ${others} other nodes; its API and its guests are silent${ping === false ? `, and so is ${address ?? 'its address'}` : ''}`,
+      ...(on === null ? [] : [`${on.driver} says that it has power (${on.detail})`]),
+    ],
+    raise: powerOff,
+  },
+];
 
 /** The lowest level that the inventory's word accepts. */
 export function requiredLevel(required: RequiredProof): ProofLevel {
@@ -49,139 +194,15 @@ export function requiredLevel(required: RequiredProof): ProofLevel {
 
 /** The proof that `incarnation` is not running, by reads no older than ten seconds. */
 export function proofOf(input: ProofInput): Proof {
-  const { incarnation, observation, now } = input;
-  const view = observation.clusters[incarnation.cluster];
-  if (view === undefined) return none('its cluster has not been observed', 'reach the cluster');
-  if (!isFresh(view.at, now))
-    return none(`the reads are ${Math.round((now - view.at) / 1000)} s old`, 'observe again');
-  const node = view.nodes.find((n) => n.name === incarnation.node);
-  if (believedAlive(view, node, incarnation.node)) return aliveProof(input, view);
-  const answering = input.probes.find((p) => p.answered);
-  if (answering !== undefined)
-    return none(
-      `node ${incarnation.node} is believed dead, but something answers: ${answering.probe} (${answering.reason})`,
-      `find out what answers at ${answering.probe}`,
-    );
-  const neighbour = guestThatAnswers(input, view, incarnation.node);
-  // Only somebody who has been there knows better than a guest that answers.
-  if (neighbour !== null && !wordOf(view, incarnation.node))
-    return none(
-      `node ${incarnation.node} is believed dead, but ${neighbour.container} on it answers (${neighbour.probe})`,
-      `find out what answers at ${neighbour.probe}, or look and say \`proxwarden fence confirm ${view.cluster}/${incarnation.node}\``,
-    );
-  return deadProof(view, input);
+  const evidence = evidenceOf(input);
+  const found = TRUTH_TABLE.find((row) => row.when(evidence));
+  if (found === undefined) throw new Error('no row of the truth table fits');
+  const { row, level, rests, raise } = found;
+  return { row, level, rests: rests(evidence), raise: raise(evidence) };
 }
 
-/** A read from the future was made before the clock was set back: how old it is can't be said. */
-export function isFresh(at: number, now: number): boolean {
-  return Math.abs(now - at) <= FRESH_MS;
-}
-
-/** A node counts as alive while anything of it answers: its own API, an endpoint that is it, or corosync. */
-function believedAlive(view: ClusterView, node: NodeView | undefined, name: string): boolean {
-  if (view.endpoints.some((e) => e.ok && e.node === name)) return true;
-  if (node?.apiAnswers === true) return true;
-  return !view.standalone && node?.online === true;
-}
-
-function aliveProof({ incarnation, now }: ProofInput, view: ClusterView): Proof {
-  const { node: name, vmid } = incarnation;
-  const node = view.nodes.find((n) => n.name === name);
-  const detail = view.details.find((d) => d.node === name && d.vmid === vmid);
-  const missing = missingForStopped(view, node, detail, vmid, now);
-  if (missing.length === 0)
-    return {
-      level: 2,
-      rests: [
-        `${name} itself says: CT ${vmid} is stopped, has no interface in netstat, onboot=0, and HA doesn't want it started`,
-      ],
-      raise: [],
-    };
-  return {
-    level: 0,
-    rests: [`node ${name} is alive`, ...missing],
-    raise: [`stop CT ${vmid} on ${name} and set onboot=0`],
-  };
-}
-
-function missingForStopped(
-  view: ClusterView,
-  node: NodeView | undefined,
-  detail: GuestDetail | undefined,
-  vmid: number,
-  now: number,
-): string[] {
-  const missing: string[] = [];
-  if (detail === undefined) missing.push(`the state of CT ${vmid} could not be read from its node`);
-  else {
-    if (!isFresh(detail.readAt, now))
-      missing.push(`the state of CT ${vmid} was read ${Math.round((now - detail.readAt) / 1000)} s ago`);
-    if (detail.status !== 'stopped')
-      missing.push(`CT ${vmid} is ${detail.status ?? 'of unknown state'} there`);
-    if (detail.starting !== undefined) missing.push(`a ${detail.starting} of CT ${vmid} is under way there`);
-    if (detail.onboot) missing.push(`CT ${vmid} has onboot=1`);
-  }
-  if (node?.netstat == null) missing.push('its netstat could not be read');
-  else if (node.netstat.includes(vmid)) missing.push(`netstat there shows an interface of CT ${vmid}`);
-  if (view.haProblem !== undefined) missing.push(`what HA wants is not known (${view.haProblem})`);
-  const ha = view.ha.find((entry) => entry.sid === `ct:${vmid}`);
-  if (ha !== undefined && ha.state !== 'disabled' && ha.state !== 'stopped' && ha.state !== 'ignored')
-    missing.push(`the HA manager wants ct:${vmid} ${ha.state}`);
-  return missing;
-}
-
-function deadProof(view: ClusterView, { incarnation, probes, now }: ProofInput): Proof {
-  const name = incarnation.node;
-  const fence = offRead(view, name, now);
-  if (fence !== null)
-    return {
-      level: 3,
-      rests: [`node ${name} is silent, and ${fence.driver} says off (${fence.detail})`],
-      raise: [],
-    };
-  const raise = [
-    `power ${name} off with a fence driver, or look and say \`proxwarden fence confirm ${view.cluster}/${name}\``,
+function powerOff({ cluster, node }: Evidence): string[] {
+  return [
+    `power ${node} off with a fence driver, or look and say \`proxwarden fence confirm ${cluster}/${node}\``,
   ];
-  if (view.standalone)
-    return { level: 0, rests: [`stand-alone node ${name} is silent, which proves nothing`], raise };
-  const node = view.nodes.find((n) => n.name === name);
-  const others = view.nodes.filter((n) => n.name !== name && n.online).length;
-  if (!view.quorate) return { level: 0, rests: ['there is no quorate view'], raise: ['restore quorum'] };
-  if (node === undefined) return { level: 0, rests: [`node ${name} is not in the cluster's list`], raise };
-  if (node.apiAnswers === null)
-    return { level: 0, rests: [`whether the API of ${name} answers has not been asked`], raise };
-  if (others < 2)
-    return { level: 0, rests: [`node ${name} is offline, but only ${others} other vote says so`], raise };
-  const unasked = probes.find((p) => p.unknown === true);
-  if (unasked !== undefined && probes.every((p) => p.unknown === true))
-    return {
-      level: 0,
-      rests: [`node ${name} is offline, but none of its guest's addresses could be asked: ${unasked.reason}`],
-      raise: [...raise, 'give a check that goes to its IP address'],
-    };
-  return {
-    level: 1,
-    rests: [
-      `node ${name} is offline in a quorate view of ${others} other nodes; its API and its guests are silent`,
-    ],
-    raise,
-  };
-}
-
-/** A fence that reads "off", fresh. A person's word carries its own limit, checked where it is read. */
-function offRead(view: ClusterView, node: string, now: number): FenceStatus | null {
-  return (
-    view.fences.find(
-      (f) => f.node === node && f.power === 'off' && (f.driver === 'manual' || isFresh(f.at, now)),
-    ) ?? null
-  );
-}
-
-/** Whether a person has said that the node is off. */
-function wordOf(view: ClusterView, node: string): boolean {
-  return view.fences.some((f) => f.node === node && f.driver === 'manual' && f.power === 'off');
-}
-
-function none(rest: string, raise: string): Proof {
-  return { level: 0, rests: [rest], raise: [raise] };
 }

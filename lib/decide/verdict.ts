@@ -1,5 +1,6 @@
 /** What one run says of one container. Pure. Rule 3: never from one observer's trouble. */
 import type { Container, Inventory } from '../inventory/types.ts';
+import { disagreement } from './agreement.ts';
 import type { Incarnation, Observation, ProbeResult, Verdict } from './model.ts';
 
 /** What the whole run says about the runner's own network, as far as it concerns one cluster. */
@@ -13,7 +14,7 @@ export interface RunHealth {
 }
 
 /** So many of so many: canaries that answer, containers that fail. */
-interface Share {
+export interface Share {
   readonly count: number;
   readonly total: number;
 }
@@ -50,28 +51,41 @@ export function runHealth(
   current: ReadonlyMap<string, Incarnation | null>,
   cluster: string,
 ): RunHealth {
-  const seen = (name: string): boolean => name === cluster || observation.clusters[name]?.via != null;
-  const canaries = [
-    answering(canariesOf(inventory, observation, seen, cluster)),
-    answering(canariesOf(inventory, observation, (name) => name === cluster, cluster)),
-  ];
-  const lost = canaries.find(({ count, total }) => total > 0 && count * 2 < total);
+  const seen = seenWith(observation, cluster);
+  const lost = lostCanaries(inventory, observation, cluster);
   const failing = [seen, (name: string) => name === cluster].map((counts) =>
     failingOnLiveNodes(inventory, observation, current, counts),
   );
   const mass = failing.find(({ count, total }) => count >= 2 && count * 2 > total);
   const none = { count: 0, total: 0 };
   return {
-    canariesLost: lost !== undefined,
-    canaries: lost ?? canaries[0] ?? none,
+    canariesLost: lost !== null,
+    canaries: lost ?? answering(canariesOf(inventory, observation, seen, cluster)),
     massFailure: mass !== undefined,
     onLiveNodes: mass ?? failing[0] ?? none,
   };
 }
 
+/** Those that answer, when too few do: of all clusters that are seen, or of this one alone. Null: enough answer. */
+export function lostCanaries(
+  inventory: Pick<Inventory, 'clusters'>,
+  observation: Observation,
+  cluster: string,
+): Share | null {
+  const shares = [seenWith(observation, cluster), (name: string) => name === cluster].map((counts) =>
+    answering(canariesOf(inventory, observation, counts, cluster)),
+  );
+  return shares.find(({ count, total }) => total > 0 && count * 2 < total) ?? null;
+}
+
+/** The clusters that can be seen, and this one. */
+function seenWith(observation: Observation, cluster: string): (name: string) => boolean {
+  return (name) => name === cluster || observation.clusters[name]?.via != null;
+}
+
 /** Those of the clusters that count. A cluster without canaries of its own rests on everybody's. */
 function canariesOf(
-  inventory: Inventory,
+  inventory: Pick<Inventory, 'clusters'>,
   observation: Observation,
   counts: (cluster: string) => boolean,
   cluster: string,
@@ -137,6 +151,8 @@ export function verdictOf(
       kind: 'inconclusive',
       reason: `${failed}, but no quorate view of cluster ${cluster} can be had`,
     };
+  const disagree = disagreement(view, current?.node);
+  if (disagree !== null) return { kind: 'inconclusive', reason: `${failed}, but ${disagree}` };
   if (run.canariesLost)
     return {
       kind: 'inconclusive',

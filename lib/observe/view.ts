@@ -7,6 +7,7 @@ import { messageOf, PveError } from '../errors.ts';
 import type { Cluster } from '../inventory/types.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { Runtime } from '../runtime.ts';
+import { pingNode } from './node-ping.ts';
 
 /** Parallel requests to one cluster beside the constant ones. */
 const CONCURRENCY = 8;
@@ -85,7 +86,7 @@ function endpointProblems(endpoints: readonly EndpointView[]): string[] {
 }
 
 async function fullView(
-  { api, signal }: ViewDeps,
+  { api, runtime, signal }: ViewDeps,
   empty: ClusterView,
   chosen: Awaited<ReturnType<PveApi['endpointView']>>,
 ): Promise<ClusterView> {
@@ -95,7 +96,7 @@ async function fullView(
     asked,
     api.resources({ signal }),
     haView(api, asked, problems, signal),
-    Promise.all(chosen.nodes.map((node) => nodeView(api, node, signal))),
+    Promise.all(chosen.nodes.map((node) => nodeView({ api, runtime, signal }, node))),
   ]);
   for (const node of nodes) {
     const resource = resources.nodes.find((r) => r.name === node.name);
@@ -144,16 +145,17 @@ async function haView(
   }
 }
 
-/** Whether a node's own API answers, and which containers have an interface on it. */
+/** Whether a node's own API answers, and which containers have an interface on it; of an offline one, whether it pings. */
 async function nodeView(
-  api: PveApi,
-  node: { name: string; online: boolean },
-  signal: AbortSignal | undefined,
+  { api, runtime, signal }: Omit<ViewDeps, 'cluster'>,
+  node: { name: string; online: boolean; ip: string | null },
 ): Promise<NodeView> {
   const view: NodeView = {
     name: node.name,
     online: node.online,
     apiAnswers: null,
+    ip: node.ip,
+    pingAnswers: null,
     memTotal: null,
     memUsed: null,
     uptimeSeconds: null,
@@ -162,7 +164,13 @@ async function nodeView(
     machine: null,
   };
   const options = { signal, timeoutMs: NODE_DEADLINE_MS };
-  if (!node.online) return { ...view, apiAnswers: await api.nodeAnswers(node.name, options) };
+  if (!node.online) {
+    const [apiAnswers, pingAnswers] = await Promise.all([
+      api.nodeAnswers(node.name, options),
+      pingNode(runtime, node.ip, signal),
+    ]);
+    return { ...view, apiAnswers, pingAnswers };
+  }
   try {
     return { ...view, netstat: await api.netstat(node.name, options), apiAnswers: true };
   } catch (error) {

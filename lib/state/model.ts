@@ -51,6 +51,8 @@ export const State = z.object({
   lastSeenOnline: z.record(z.string(), z.number()),
   /** By `cluster/node`: its Proxmox VE, and when it said so. A dead node can't be asked any more. */
   nodeVersions: z.record(z.string(), z.object({ text: z.string(), readAt: z.number() })).default({}),
+  /** By `cluster/node`: since when every run has found it silent, and when the last one did. */
+  silent: z.record(z.string(), z.object({ since: z.number(), at: z.number() })).default({}),
   /** When a fence was last used, and which nodes were online right before. */
   fenced: z.record(
     z.string(),
@@ -77,6 +79,7 @@ export function emptyState(): State {
     fenceConfirmed: {},
     lastSeenOnline: {},
     nodeVersions: {},
+    silent: {},
     fenced: {},
     failovers: [],
     told: {},

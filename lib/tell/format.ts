@@ -1,5 +1,6 @@
 /** One line of text per event. Golden logs are made of these lines. */
 import type { Decision } from '../decide/model.ts';
+import type { CopyProof } from '../decide/copies.ts';
 import type { Event } from './events.ts';
 
 type Formatters = { readonly [K in Event['kind']]: (event: Extract<Event, { kind: K }>) => string | null };
@@ -57,4 +58,18 @@ export function explainDecision(decision: Decision): string[] {
   }
   for (const { what, why } of decision.rejected) lines.push(`  not   ${what}: ${why}`);
   return lines;
+}
+
+/** How sure it is that the copies of a container do not run, for `--explain`: level, what it rests on, what would raise it. */
+export function explainCopies(copies: readonly CopyProof[]): string[] {
+  return copies.flatMap(({ copy, proof, required, enough, wanted }) => {
+    const raise = proof.raise.length === 0 ? '' : `; to raise it: ${proof.raise.join('; ')}`;
+    const use = enough ? 'enough' : 'not enough';
+    return [
+      `  P${proof.level}    ${copy}: ${proof.rests.join('; ')}`,
+      wanted
+        ? '        the copy that is to run, and does'
+        : `        ${use} to start another copy (failover.proof: ${required})${raise}`,
+    ];
+  });
 }

@@ -165,7 +165,7 @@ test('an original that has left the lists is looked at all the same, as the jour
     w.view.guests = w.view.guests.filter((g) => g.vmid !== 101);
     w.view.details = w.view.details.filter((d) => d.vmid !== 101);
   });
-  assert.match(problems(gone).join('; '), /pve1\/101@0 is not running .*could not be read/);
+  assert.match(problems(gone).join('; '), /pve1\/101@0 is not running .*was not read/);
   gone.node('pve3').netstat?.push(101);
   assert.match(problems(gone).join('; '), /netstat of pve3 shows CT 101/);
 });

@@ -86,6 +86,8 @@ export function nodeOf(name: string, patch: Partial<NodeView> = {}): NodeView {
     name,
     online: true,
     apiAnswers: true,
+    ip: `10.0.0.1${name.slice(-1)}`,
+    pingAnswers: null,
     memTotal: 16 * GIB,
     memUsed: 4 * GIB,
     uptimeSeconds: 86_400,

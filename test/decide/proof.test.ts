@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FRESH_MS, proofOf, requiredLevel } from '../../lib/decide/proof.ts';
+import { copyProofs } from '../../lib/decide/copies.ts';
+import { explainCopies } from '../../lib/tell/format.ts';
+import { FRESH_MS, proofOf, requiredLevel, SILENT_LONG_MS, TRUTH_TABLE } from '../../lib/decide/proof.ts';
 import type { ProbeResult, Proof, ProofLevel } from '../../lib/decide/model.ts';
 import { HOUR, NOW, probeOf } from './parts.ts';
 import { world, World, type World as Worldly } from './world.ts';
@@ -11,6 +13,7 @@ function proof(w: Worldly, probes?: readonly ProbeResult[]): Proof {
     observation: w.observation,
     probes: probes ?? w.observation.probes['dns'] ?? [],
     inventory: w.inventory,
+    state: w.state,
     now: w.now,
   });
 }
@@ -20,13 +23,25 @@ const dead = (): World => world().dies('pve1');
 const fenced = (): World => dead().reads('pve1', 'off');
 /** Its node is believed dead, but `web` (102), which is on it, too, answers. */
 const neighbour = (): World => world().has({ name: 'web', vmid: 102 }).dies('pve1').answers('web', 'ok');
+/** pve3 has lost pve2, or never knew it. */
+const split = (w: World): World =>
+  w.but(() => void Object.assign(w.view.endpoints[2] ?? {}, { online: ['pve3'] }));
+const pinged = (w: World): World => w.but(() => void (w.node('pve1').pingAnswers = true));
+/** Dead, and silent for so long at the last look. */
+const silent = (ms: number, at = NOW): World =>
+  dead().but((w) => void (w.state.silent = { 'home/pve1': { since: at - ms, at } }));
 const haStarted = { sid: 'ct:101', state: 'started', group: null, comment: '' };
 
 const rows: readonly (readonly [string, ProofLevel, RegExp, World])[] = [
   // P2: its living node says so; one row per missing piece.
   ['its node says stopped, no interface, onboot=0, no HA', 2, /pve1 itself says/, stopped()],
   ['it runs', 0, /CT 101 is running there/, world()],
-  ['its state was not read', 0, /could not be read/, stopped().but((w) => void (w.view.details = []))],
+  [
+    'its state was not read',
+    0,
+    /not read from its node; the cluster's list calls it stopped/,
+    stopped().but((w) => void (w.view.details = [])),
+  ],
   ['its state is not known', 0, /of unknown state/, stopped().changeDetail('pve1', 101, { status: null })],
   [
     'it is being started',
@@ -93,17 +108,43 @@ const rows: readonly (readonly [string, ProofLevel, RegExp, World])[] = [
     /is alive/,
     fenced().but((w) => void (w.node('pve1').online = true)),
   ],
+  // Views that disagree prove nothing, whatever else is known.
   [
     'its API answers, corosync has lost it',
     0,
-    /is alive/,
+    /disagree: the others say that pve1 is offline, and its own API answers/,
     fenced().but((w) => void (w.node('pve1').apiAnswers = true)),
   ],
   [
     'an endpoint that is this node answers, without quorum',
     0,
-    /is alive/,
+    /disagree: the others say that pve1 is offline, and its own API answers/,
     fenced().but((w) => void Object.assign(w.view.endpoints[0] ?? {}, { ok: true })),
+  ],
+  [
+    'its own API says that it is stopped, corosync has lost it',
+    0,
+    /disagree/,
+    stopped().but((w) => void (w.node('pve1').online = false)),
+  ],
+  [
+    'two quorate views differ: a dead one',
+    0,
+    /disagree: .*pve2.* sees pve2, pve3, .*pve3.* sees pve3/,
+    split(fenced()),
+  ],
+  ['two quorate views differ: a living one', 0, /disagree/, split(stopped())],
+  [
+    'a view without quorum differs, as it has to',
+    2,
+    /itself says/,
+    split(stopped()).but((w) => void Object.assign(w.view.endpoints[2] ?? {}, { quorate: false })),
+  ],
+  [
+    'a view that was not had differs',
+    2,
+    /itself says/,
+    split(stopped()).but((w) => void Object.assign(w.view.endpoints[2] ?? {}, { ok: false })),
   ],
   // P1: offline, in a quorate view of two others, silent.
   [
@@ -140,6 +181,51 @@ const rows: readonly (readonly [string, ProofLevel, RegExp, World])[] = [
     /its guests are silent/,
     neighbour().copy({ container: 'web', vmid: 1_000_102, supersedes: 'pve1/102@0' }),
   ],
+  // The machine's own address.
+  ['its address answers a ping', 0, /10\.0\.0\.11 answers a ping/, pinged(dead())],
+  ['its address answers a ping, and the fence says off', 0, /answers a ping/, pinged(fenced())],
+  [
+    'its address answers a ping, and a person has been there',
+    0,
+    /answers a ping/,
+    pinged(dead().reads('pve1', 'off', 'manual', NOW - HOUR)),
+  ],
+  ['its address is as silent', 1, /its API and its guests are silent, and so is 10\.0\.0\.11/, dead()],
+  [
+    'its address was not pinged',
+    1,
+    /its guests are silent$/,
+    dead().but((w) => void (w.node('pve1').pingAnswers = null)),
+  ],
+  // How long it has been silent, and whether this runner can tell.
+  ['it was seen a moment ago', 0, /silent for 59 s only/, silent(SILENT_LONG_MS - 1000)],
+  ['it has been silent for long enough', 1, /offline in a quorate view/, silent(SILENT_LONG_MS)],
+  [
+    'nobody has watched',
+    0,
+    /for how long has not been watched/,
+    dead().but((w) => void (w.state.silent = {})),
+  ],
+  ['the last look was too long ago', 0, /has not been watched/, silent(HOUR, NOW - HOUR)],
+  [
+    'the last look is of the future, the clock was set back',
+    0,
+    /has not been watched/,
+    silent(HOUR, NOW + HOUR),
+  ],
+  ['a fence needs no watching', 3, /says off/, fenced().but((w) => void (w.state.silent = {}))],
+  [
+    'fewer than half of the canaries answer',
+    0,
+    /only 0 of 2 canaries answer/,
+    dead().but((w) => w.observation.canaries.splice(0, 2, probeOf('silent'), probeOf('silent'))),
+  ],
+  [
+    'a fence needs no canaries',
+    3,
+    /says off/,
+    fenced().but((w) => w.observation.canaries.splice(0, 2, probeOf('silent'), probeOf('silent'))),
+  ],
   ['only one other vote', 0, /only 1 other vote/, dead().dies('pve3')],
   ['the view is not quorate', 0, /no quorate view/, dead().but((w) => void (w.view.quorate = false))],
   [
@@ -159,7 +245,7 @@ const rows: readonly (readonly [string, ProofLevel, RegExp, World])[] = [
     fenced().but((w) => void (w.view.standalone = true)),
   ],
   ['a fence says off, but something answers', 0, /something answers/, fenced().answers('dns', 'ok')],
-  ['the fence says on', 1, /offline/, dead().reads('pve1', 'on')],
+  ['the fence says on', 1, /offline .*; http says that it has power/, dead().reads('pve1', 'on')],
   ['the fence says nothing', 1, /offline/, dead().reads('pve1', 'unknown')],
   ['another node’s fence says off', 1, /offline/, dead().reads('pve2', 'off')],
   ['the fence was read too long ago', 1, /offline/, dead().reads('pve1', 'off', 'http', NOW - FRESH_MS - 1)],
@@ -176,6 +262,14 @@ for (const [what, level, rests, w] of rows)
     assert.equal(found.raise.length === 0, level >= 2, 'what would raise it is said below P2');
   });
 
+test('every row of the truth table decides at least one of these', () => {
+  const decided = new Set(rows.map(([, , , w]) => proof(w).row));
+  assert.deepEqual(
+    TRUTH_TABLE.map(({ row }) => row).filter((row) => !decided.has(row)),
+    [],
+  );
+});
+
 test('a stand-alone node that corosync would call online is dead when it is silent', () => {
   const w = dead().but((x) => {
     x.view.standalone = true;
@@ -191,4 +285,26 @@ test('an answering address speaks only against a node that is believed dead', ()
 
 test('the inventory’s words and their levels', () => {
   assert.deepEqual((['fenced', 'stopped', 'offline-accepted'] as const).map(requiredLevel), [3, 2, 1]);
+});
+
+test('--explain says for every copy its level, and what would raise one that is good enough, too', () => {
+  const w = dead()
+    .copy()
+    .entry('dns', { failover: { proof: 'offline-accepted' } })
+    .answers('dns', 'ok');
+  const { inventory, observation, state, now } = w;
+  const copies = copyProofs({ inventory, observation, state, now }).get('dns') ?? [];
+  assert.deepEqual(
+    copies.map(({ copy, proof: { level }, enough, wanted }) => [copy, level, enough, wanted]),
+    [
+      ['pve2/1000101@1', 0, false, true],
+      ['pve1/101@0', 1, true, false],
+    ],
+  );
+  const lines = explainCopies(copies);
+  assert.match(lines[1] ?? '', /the copy that is to run, and does/);
+  assert.match(
+    lines[3] ?? '',
+    /enough to start .*offline-accepted\); to raise it: power pve1 off with a fence/,
+  );
 });

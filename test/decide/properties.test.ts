@@ -136,6 +136,7 @@ test('an answering address never lets a dead node be proven dead, by whatever ev
         observation: w.observation,
         probes: w.observation.probes['dns'] ?? [],
         inventory: w.inventory,
+        state: w.state,
         now: w.now,
       });
       assert.equal(proof.level, 0);
@@ -167,6 +168,7 @@ test('a failover that is decided has proven every copy, or fences it, or stops i
           observation: w.observation,
           probes: [],
           inventory: w.inventory,
+          state: w.state,
           now: w.now,
         });
         assert.ok(proven >= level || action.fence.includes('home/pve1'));

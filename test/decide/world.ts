@@ -165,7 +165,10 @@ export class World {
 
   /** The node is off: offline for the others, its API gone, its guests as the others last saw them. */
   dies(name: string): this {
-    Object.assign(this.node(name), { online: false, apiAnswers: false, netstat: null });
+    Object.assign(this.node(name), { online: false, apiAnswers: false, netstat: null, pingAnswers: false });
+    this.state.silent[`home/${name}`] = { since: NOW - 3 * MINUTE, at: NOW };
+    for (const endpoint of this.view.endpoints)
+      endpoint.online = endpoint.online.filter((node) => node !== name);
     for (const endpoint of this.view.endpoints)
       if (endpoint.node === name) Object.assign(endpoint, { ok: false, error: 'no answer', quorate: false });
     this.view.details = this.view.details.filter((d) => d.node !== name);

@@ -122,6 +122,7 @@ export function healthy(now: number): Patient {
       runnerCut: false,
       outside: new Set(['10.0.0.1:53', '10.0.0.9:8007', '10.0.0.7:22']),
       forced: new Map(),
+      nodes: new Map(),
     },
     state: { ...emptyState(), lastRunAt: now - 30_000 },
     runner: { addresses: ['10.0.0.5'], macs: ['02:00:00:00:00:05'], stateDir: '/state', stateProblem: null },

@@ -59,6 +59,8 @@ test('rule 1, never two: a dead original that would start by itself later forbid
     const bench = stoppedOriginal(t, { failover: { proof: 'offline-accepted' } });
     const context = restored(bench);
     bench.pve.kill('pve1');
+    await bench.look();
+    await bench.clock.advance(MINUTE);
     if (guarded) {
       bench.pve.ha.push({ sid: 'ct:101', state: 'disabled', group: 'pw-guard-pve1', comment: '' });
       bench.pve.groups.push({ group: 'pw-guard-pve1', nodes: ['pve1'], restricted: true });

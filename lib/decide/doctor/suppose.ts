@@ -6,6 +6,7 @@ import type { Container, Inventory, ProbeSpec } from '../../inventory/types.ts';
 import { emptyContainerState, type State } from '../../state/model.ts';
 import { assess } from '../decide.ts';
 import type { ClusterView, Incarnation, NodeView, Observation, ProbeResult } from '../model.ts';
+import { SILENT_LONG_MS } from '../proof.ts';
 import type { ClusterFacts, Facts } from './facts.ts';
 
 export interface Supposed {
@@ -33,7 +34,10 @@ export function nodeDead(inventory: Inventory, facts: Facts, cluster: string, no
   if (view !== undefined)
     observation.clusters[cluster] = withoutNode(view, node, facts.clusters[cluster], facts.at);
   dropLocalBackups(observation, facts.observation, cluster);
-  return { observation, state: ripe(inventory, facts, lost) };
+  const state = ripe(inventory, facts, lost);
+  // The runs that have counted it out have seen nothing of the node either.
+  state.silent[`${cluster}/${node}`] = { since: facts.at - SILENT_LONG_MS, at: facts.at };
+  return { observation, state };
 }
 
 /** Its corosync link is cut, it runs on, and the runner still reaches it and its services. */

@@ -16,6 +16,8 @@ export interface Network {
   readonly outside: Set<string>;
   /** `host:port` that a step has decided on, whatever the lab says. */
   readonly forced: Map<string, Answer>;
+  /** The nodes' own addresses: they answer a ping. */
+  readonly nodes: ReadonlyMap<string, string>;
 }
 
 const LATENCY_MS = 3;
@@ -58,6 +60,8 @@ function meet(spec: ProbeSpec, lab: LabControl, network: Network): Answer {
   const reachable = new Set(
     lab.status().nodes.flatMap((node) => (node.power === 'on' && node.network === 'up' ? [node.name] : [])),
   );
+  const node = network.nodes.get(host);
+  if (node !== undefined) return spec.kind === 'ping' && reachable.has(node) ? 'ok' : 'nothing';
   // A copy that runs has a kernel that refuses where no service listens; without one the address is dead.
   const copy = lab
     .running()

@@ -73,11 +73,10 @@ export class Stage {
     if (this.#scenario !== null && existsSync(join(this.#scenario, 'hooks')))
       cpSync(join(this.#scenario, 'hooks'), join(this.folder, 'inventory', 'hooks'), { recursive: true });
     this.inventory(options.inventory);
-    this.network = { runnerCut: false, outside: new Set(world.outside), forced: new Map() };
-    this.lab = new StagedLab(
-      { clock: this.clock, world: worldOf(world), randomHex: countingHex(1) },
-      this.network,
-    );
+    const spec = worldOf(world);
+    const nodes = new Map(spec.nodes.map(({ ip, name }) => [ip, name]));
+    this.network = { runnerCut: false, outside: new Set(world.outside), forced: new Map(), nodes };
+    this.lab = new StagedLab({ clock: this.clock, world: spec, randomHex: countingHex(1) }, this.network);
     this.log = new Log(this.folder);
     this.rules = new Rules({ lab: this.lab, network: this.network, clock: this.clock }, (runner) =>
       this.stateOf(runner.name),
