@@ -57,6 +57,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: 'a person has looked after an error: let ProxWarden act on it again',
     load: async () => (await import('./ack.ts')).ack,
   },
+  forget: {
+    usage: 'forget <name>',
+    describe: 'no longer follow a container that has left the inventory after a failover',
+    load: async () => (await import('./forget.ts')).forgetCommand,
+  },
   init: {
     usage: 'init',
     describe: 'write an inventory from a live cluster; asks, or takes flags; changes nothing there',

@@ -1,14 +1,14 @@
 import { busyContainers } from '../lib/act/busy.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, narrowFlags } from '../lib/cli/options.ts';
-import { warn } from '../lib/cli/say.ts';
+import { show, warn } from '../lib/cli/say.ts';
 import { narrow, openInventory, stateDir } from '../lib/cli/session.ts';
 import { EXIT, InconclusiveError } from '../lib/errors.ts';
 import type { Observation } from '../lib/decide/model.ts';
 import { readObservation } from '../lib/state/observation.ts';
 import { openOperations } from '../lib/state/operations.ts';
 import { openState } from '../lib/state/store.ts';
-import { statusRows, statusTable } from '../lib/tell/status-table.ts';
+import { leftInventory, statusRows, statusTable } from '../lib/tell/status-table.ts';
 import { formatDuration } from '../lib/units.ts';
 
 export const status = defineCommand({
@@ -28,6 +28,7 @@ export const status = defineCommand({
     const rows = statusRows(inventory, state, lastSeen(dir, now), cut, now).filter(
       (r) => only?.has(r.container) ?? true,
     );
+    const left = only === undefined ? leftInventory(inventory, state) : [];
     const ended = operations
       .list()
       .operations.filter((o) => o.status !== 'running' && (only?.has(o.container) ?? true))
@@ -38,6 +39,7 @@ export const status = defineCommand({
           {
             lastRunAt: state.lastRunAt,
             containers: rows,
+            leftInventory: left,
             operations: [...ended, ...cut].map(
               ({ id, kind, container, status: s, createdAt, endedAt, reason }) => ({
                 id,
@@ -61,11 +63,12 @@ export const status = defineCommand({
       io.out(
         `last run: ${state.lastRunAt === null ? 'never' : `${formatDuration(now - state.lastRunAt)} ago`}`,
       );
+      for (const { text } of left) show(io, text);
       for (const op of ended) io.out(`${op.id}  ${op.kind} ${op.container}: ${op.status}`);
       warn(io, problems);
     }
     if (problems.length > 0) return EXIT.failed;
-    if (rows.some((r) => r.detail.startsWith('HANDS OFF'))) return EXIT.blocked;
+    if (left.length > 0 || rows.some((r) => r.detail.startsWith('HANDS OFF'))) return EXIT.blocked;
     return rows.some((r) => r.verdict === 'unhealthy') ? EXIT.unhealthy : EXIT.ok;
   },
 });

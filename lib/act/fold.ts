@@ -1,9 +1,11 @@
 /** What one observation means for the state: counts, caches, and the transitions that are told. */
 import { assess, type Assessment } from '../decide/decide.ts';
+import { followedOf, goneOf } from '../decide/followed.ts';
 import { fold } from '../decide/counts.ts';
 import { isListed } from '../decide/incarnations.ts';
 import { noteSights } from '../decide/silence.ts';
 import type { Observation } from '../decide/model.ts';
+import type { Inventory } from '../inventory/types.ts';
 import { emptyContainerState, type ContainerState, type State } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
 import type { ActContext } from './context.ts';
@@ -32,6 +34,7 @@ export async function foldObservation(
       );
       s.containers[container.name] = count ? fold(record, assessment.verdict, container, now) : record;
     }
+    follow(s, context.inventory, observation, assessments);
     for (const view of Object.values(observation.clusters)) {
       noteSights(s, view, inventory, now);
       for (const node of view.nodes)
@@ -98,6 +101,26 @@ function remember(
           readAt: detail.readAt,
         };
   return { ...record, current, identity };
+}
+
+/** Entries of what has been failed over are kept, so that they are known when the inventory names them no more. */
+function follow(
+  state: State,
+  inventory: Inventory,
+  observation: Observation,
+  assessments: readonly Assessment[],
+): void {
+  for (const { container, incarnations } of assessments) {
+    // It is named: what a person has said of an earlier one of that name is over.
+    delete state.forgotten[container.name];
+    if ((incarnations.current?.epoch ?? 0) > 0) state.followed[container.name] = container;
+  }
+  for (const { container } of followedOf(inventory, observation, state))
+    state.followed[container.name] ??= container;
+  for (const gone of goneOf(inventory, observation, state)) {
+    delete state.followed[gone];
+    delete state.containers[gone];
+  }
 }
 
 /** One that was not taken away is remembered until its cluster lists it no more. */

@@ -5,6 +5,7 @@
  */
 import { incarnationKey, type Incarnations } from '../decide/incarnations.ts';
 import { assess } from '../decide/decide.ts';
+import { currentStatus, followedOf, isCertain, type Followed } from '../decide/followed.ts';
 import type { ClusterView, GuestDetail, Incarnation, Observation } from '../decide/model.ts';
 import { composeDescription, parseLineage } from '../decide/lineage.ts';
 import { ourGuard } from '../decide/guard.ts';
@@ -12,7 +13,7 @@ import { driftOf, migratedCopies, type Migrated } from '../decide/migrated.ts';
 import { ownVmids } from '../decide/reach.ts';
 import { BlockedError, FailedError, LockedError, messageOf } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
-import type { Operation, StepRecord } from '../state/model.ts';
+import type { Operation, State, StepRecord } from '../state/model.ts';
 import type { ActContext } from './context.ts';
 import { removeGuard } from './guard.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
@@ -38,7 +39,11 @@ export function findings(
 ): Finding[] {
   const found: Finding[] = [];
   for (const { container, incarnations } of assess(context.inventory, observation, context.state.read())) {
-    if (container.mode !== 'protect') continue;
+    if (container.mode !== 'protect') {
+      // It never acts; two copies at once are worth a line in each run all the same.
+      found.push(...told(container, incarnations, observation));
+      continue;
+    }
     const op = busy.get(container.name);
     // An operation looks after the original by itself until its copy is live. The rest of it may take long.
     if (op !== undefined && incarnations.current?.operation !== op) continue;
@@ -62,8 +67,77 @@ export function findings(
     for (const problem of incarnations.problems)
       if (!followed.has(problem)) found.push({ container: container.name, text: problem, act: null });
   }
+  found.push(...unnamed(context, observation, busy));
   for (const view of Object.values(observation.clusters)) found.push(...orphans(context, view));
   return found;
+}
+
+/** What would be done about superseded copies, for a person to do. */
+function told(container: Container, incarnations: Incarnations, observation: Observation): Finding[] {
+  return incarnations.superseded.flatMap((old) => {
+    const finding = returned(container, incarnations, old, observation);
+    return finding === null
+      ? []
+      : [{ ...finding, text: `${finding.text}; nothing of it is done: mode: observe never acts`, act: null }];
+  });
+}
+
+/** Containers that were failed over and that the inventory does not name, or ignores: two of them never run, either. */
+function unnamed(
+  context: ActContext,
+  observation: Observation,
+  busy: ReadonlyMap<string, string>,
+): Finding[] {
+  const { inventory, state } = context;
+  const known = state.read();
+  const claimed = new Set(Object.values(inventory.containers).map((c) => `${c.cluster}/${c.vmid}`));
+  return followedOf(inventory, observation, known).flatMap((one) => {
+    const { container, incarnations, why } = one;
+    if (busy.has(container.name)) return [];
+    const { current, superseded } = incarnations;
+    const acts = superseded.flatMap((old): Finding[] => {
+      const finding = returned(container, incarnations, old, observation);
+      if (finding === null || finding.act === null) return finding === null ? [] : [finding];
+      const hindrance = unnamedHindrance(one, old, { observation, state: known, claimed });
+      return [
+        hindrance === null
+          ? finding
+          : { ...finding, text: `${finding.text}; nothing of it is done: ${hindrance}`, act: null },
+      ];
+    });
+    if (why === 'off') return acts;
+    const olds = superseded.map((i) => incarnationKey(i)).join(', ');
+    return [
+      ...acts,
+      {
+        container: container.name,
+        text: `it is not in the inventory any more; ${current === null ? 'which of its copies is current is not known' : `${incarnationKey(current)} is its current copy`}${olds === '' ? '' : `, ${olds} ${superseded.length === 1 ? 'is' : 'are'} still kept down`}: put it back, or \`proxwarden forget ${container.name}\``,
+        act: null,
+      },
+    ];
+  });
+}
+
+/** Why a person has to see to a superseded copy of a container that the inventory speaks for no more; null: nothing. */
+function unnamedHindrance(
+  one: Followed,
+  old: Incarnation,
+  { observation, state, claimed }: { observation: Observation; state: State; claimed: ReadonlySet<string> },
+): string | null {
+  const { container, incarnations } = one;
+  if (one.why === 'removed' && container.mode === 'observe') return 'mode: observe never acts';
+  if (!isCertain(one, old, observation, state))
+    return `whether it is that of ${container.name} can't be said`;
+  const status = currentStatus(one, observation);
+  const current = incarnations.current === null ? 'the current copy' : incarnationKey(incarnations.current);
+  const running = observation.clusters[old.cluster]?.details.some(
+    (d) => d.node === old.node && d.vmid === old.vmid && d.status === 'running',
+  );
+  // One that runs alone may be what somebody has put back to work.
+  if (running === true && status === 'stopped') return `${current} is stopped, so it runs alone`;
+  return claimed.has(`${old.cluster}/${old.vmid}`) && status !== 'running'
+    ? `the inventory gives CT ${old.vmid} to another name, and ${current} is not seen to run`
+    : null;
 }
 
 function returned(

@@ -130,7 +130,9 @@ const commonShape = {
   mode: z
     .enum(['protect', 'observe', 'off'])
     .optional()
-    .describe('observe never acts, off is ignored. Default protect.'),
+    .describe(
+      'observe never acts, off is ignored (what was failed over is still not run twice). Default protect.',
+    ),
   priority: f.count(1, 10_000).optional().describe('1 is first. Default 100.'),
   nodes: z
     .array(f.targetName)

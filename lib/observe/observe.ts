@@ -1,5 +1,6 @@
 /** Everything that one run reads of the world, in one serialisable value. Never writes. */
 import { assess } from '../decide/decide.ts';
+import { followedClusters, followedOf } from '../decide/followed.ts';
 import type { BackupView, ClusterView, Observation, ProbeResult } from '../decide/model.ts';
 import type { Container, Inventory } from '../inventory/types.ts';
 import type { PveApi } from '../pve/api.ts';
@@ -37,9 +38,10 @@ export async function observe(input: ObserveInput): Promise<Observation> {
   const containers = Object.values(inventory.containers).filter(
     (c) => c.mode !== 'off' && (input.only?.has(c.name) ?? true),
   );
-  const clusters = new Set(
-    lookedAt(input, containers).flatMap((c) => clustersOf(c, state.containers[c.name])),
-  );
+  const clusters = new Set([
+    ...lookedAt(input, containers).flatMap((c) => clustersOf(c, state.containers[c.name])),
+    ...(input.only === undefined ? followedClusters(inventory, state) : []),
+  ]);
   const deps = new Map<string, ViewDeps>();
   for (const name of clusters) {
     const cluster = inventory.clusters[name];
@@ -134,6 +136,9 @@ function wantedOf({ inventory, state, runtime, focus }: ObserveInput, observatio
     }
     if (trouble && (close || record.failures + 1 >= container.failureThreshold)) due.push(container);
   }
+  for (const { incarnations } of followedOf(inventory, observation, state))
+    for (const one of [incarnations.current, ...incarnations.superseded])
+      if (one !== null) details.set(one.cluster, [...(details.get(one.cluster) ?? []), one]);
   return { due, details, troubled };
 }
 

@@ -65,6 +65,13 @@ export const State = z.object({
   ),
   /** Starts of automatic failovers within the last hour. */
   failovers: z.array(z.number()),
+  /**
+   * By name: the resolved entries (as in a journal) of containers that have been failed over. They are kept when the
+   * inventory names them no more: see decide/followed.ts.
+   */
+  followed: z.record(z.string(), z.unknown()).default({}),
+  /** By name: containers of which a person has said `forget`, with their highest epoch at that time. */
+  forgotten: z.record(z.string(), z.object({ at: z.number(), epoch: z.number().int() })).default({}),
   /** What was last told per subject, so that only transitions are told. */
   told: z.record(z.string(), z.string()),
 });
@@ -82,6 +89,8 @@ export function emptyState(): State {
     silent: {},
     fenced: {},
     failovers: [],
+    followed: {},
+    forgotten: {},
     told: {},
   };
 }

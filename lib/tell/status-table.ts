@@ -45,6 +45,24 @@ export function statusRows(
     });
 }
 
+/** Containers that were failed over and that the inventory does not name any more, by the state alone. */
+export function leftInventory(
+  inventory: Pick<Inventory, 'containers'>,
+  state: State,
+): { readonly container: string; readonly where: string | null; readonly text: string }[] {
+  return Object.keys(state.followed)
+    .filter((name) => !Object.hasOwn(inventory.containers, name))
+    .map((name) => {
+      const current = state.containers[name]?.current ?? null;
+      const where = current === null ? null : incarnationKey(current);
+      return {
+        container: name,
+        where,
+        text: `${name} is not in the inventory any more${where === null ? '' : `; it was last seen as ${where}`}; the copies that it was moved away from are still kept down: put it back, or \`proxwarden forget ${name}\``,
+      };
+    });
+}
+
 function slowest(probes: readonly ProbeResult[]): number | null {
   const times = probes.map((p) => p.latencyMs).filter((t) => t !== null);
   return times.length === 0 ? null : Math.round(Math.max(...times));
