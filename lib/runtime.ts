@@ -18,29 +18,42 @@ export interface Runtime {
   probe(spec: ProbeSpec, signal?: AbortSignal): Promise<ProbeResult>;
   /** Runs a hook: an executable with an argument array, no shell. */
   exec(request: ExecRequest): Promise<ExecResult>;
-  /** Begins a `pct restore` as root on a node; never rejects except when `signal` aborts. */
-  pct(request: PctRequest): Promise<PctResult>;
+  /** Gives an order to a root shell on a node; never rejects except when `signal` aborts. */
+  shell(request: ShellRequest): Promise<ShellResult>;
   /** Whose leases of operations are ours. Default: this process; scenarios run several runners in one. */
   readonly runner?: Pick<OperationDeps, 'self' | 'liveness'>;
 }
 
-export interface PctRequest {
+/** What a root shell on a node is to do. Paths without a leading slash are below /etc/pve. */
+export type ShellOrder =
+  /** A `pct` that may take long. `args`: what follows `pct`; `paths` of the node must be there. */
+  | { readonly kind: 'pct'; readonly args: readonly string[]; readonly paths: readonly string[] }
+  /** Prints the SHA-1 of a config, then the config. */
+  | { readonly kind: 'read-config'; readonly path: string }
+  /**
+   * Moves a config inside the cluster's file system, if the node has quorum, nothing is at `to`, and the file is still
+   * the one with this SHA-1. Asked for again when it has been moved, it says so.
+   */
+  | { readonly kind: 'move-config'; readonly from: string; readonly to: string; readonly sha1: string }
+  /** Ends at once a container that runs there and whose config is on another node. */
+  | { readonly kind: 'stop-orphan'; readonly vmid: number }
+  /** Nothing: whether a root shell can be had at all. */
+  | { readonly kind: 'greet' };
+
+export interface ShellRequest {
   readonly shell: ShellConfig;
   readonly node: string;
   /** Where ssh reaches it: an address or a name. */
   readonly host: string;
-  /** What follows `pct`. */
-  readonly args: readonly string[];
-  /** Paths of the node that must be there. */
-  readonly paths: readonly string[];
+  readonly order: ShellOrder;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * `begun`: it goes on by itself, whatever becomes of us. `ended`: it was over at once; what it said. `not-sent`: it is
- * certain that it was not begun. `unknown`: it may have been.
+ * certain that nothing was done. `unknown`: it may have been.
  */
-export type PctResult =
+export type ShellResult =
   | { readonly kind: 'begun' }
   | { readonly kind: 'ended'; readonly exitCode: number; readonly output: string }
   | { readonly kind: 'not-sent' | 'unknown'; readonly why: string; readonly hint?: string | undefined };

@@ -32,9 +32,9 @@ export function systemRuntime(env: Runtime['env'] = process.env): Runtime {
       return runProbe(spec, deps, signal);
     },
     exec: execFile,
-    pct: async (request) => {
+    shell: async (request) => {
       const { rootShell } = await import('./act/root-shell.ts');
-      return rootShell(request, deps.path);
+      return rootShell(request, deps);
     },
   };
 }

@@ -1,5 +1,5 @@
 /**
- * A failover, step by step (design, section 8), with the identity `new-vmid`. Every step is journalled first and safe
+ * A failover, step by step (design, section 8), with the identity `new-vmid` or `same-vmid` (move-config.ts). Every step is journalled first and safe
  * to run again; what was begun and can't be finished is undone as long as the copy's start has not been asked for.
  */
 import { vmidOfEpoch } from '../decide/incarnations.ts';
@@ -14,6 +14,7 @@ import { fenceNode } from './fence/fence.ts';
 import { runHooks } from './hooks.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
 import { setConfig } from './look.ts';
+import { asideAt, checkConfig, moveConfig } from './move-config.ts';
 import { backUpCopy, liftProtection, protectBackup, verifyCopy } from './after.ts';
 import { Cancelled, type Outcome } from './outcome.ts';
 import { preflight, proveSource } from './preflight.ts';
@@ -28,6 +29,8 @@ export function firstSteps(action: FailoverAction): Step[] {
     { name: 'preflight', run: (c) => preflight(c, action) },
     { name: 'hooks before', run: (c) => runHooks(c, 'before', c.container.hooks.before) },
   ];
+  const sameVmid = action.retire === 'config-moved';
+  if (sameVmid) steps.push({ name: 'check config', run: (c) => checkConfig(c, action) });
   // Before anything is stopped: without them the copy, and the source once stopped, would not be allowed to start.
   if (action.from.epoch > 0) steps.push({ name: 'guard superseded', run: guardSuperseded });
   for (const place of action.fence)
@@ -44,8 +47,11 @@ export function firstSteps(action: FailoverAction): Step[] {
   const prove: Step = { name: 'prove', run: (c) => proveSource(c, action) };
   const protect: Step = { name: 'protect backup', run: (c) => protectBackup(c, action) };
   const retired: Step = { name: 'retire', run: (c) => retire(c, action) };
+  const moved: Step = { name: 'move config', run: (c) => moveConfig(c, action) };
   // On a living node the proof (P2) includes onboot=0, which retiring sets; of a dead one it comes first.
-  steps.push(...(action.sourceAlive ? [protect, retired, prove] : [prove, protect, retired]));
+  // A config is moved by a proof of its own.
+  if (sameVmid) steps.push(protect, ...(action.sourceAlive ? [retired] : []), moved);
+  else steps.push(...(action.sourceAlive ? [protect, retired, prove] : [prove, protect, retired]));
   return steps;
 }
 
@@ -129,7 +135,8 @@ export async function runFailover(context: OperationContext, action: FailoverAct
 
 /** A resumed operation that has neither stopped nor restored anything asks again whether it is still wanted and true. */
 function lookAgain(op: Operation): void {
-  if (op.data.weStopped || op.steps.some((s) => s.name.startsWith('restore'))) return;
+  if (op.data.weStopped || op.data.moved !== null || op.steps.some((s) => s.name.startsWith('restore')))
+    return;
   op.steps = op.steps.filter((s) => s.name !== 'preflight' && s.name !== 'prove');
 }
 
@@ -140,7 +147,8 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
   if (!op.steps.some((s) => s.name.startsWith('restore'))) await countForLimits(context, action);
   for (;;) {
     const epoch = action.epoch + op.data.started.length;
-    const copy = copyOf(action, op.attempt, vmidOfEpoch(container, epoch), epoch);
+    const sameVmid = action.retire === 'config-moved';
+    const copy = copyOf(action, op.attempt, sameVmid ? action.vmid : vmidOfEpoch(container, epoch), epoch);
     op.data.target = { cluster: copy.cluster, node: copy.node };
     operations.save(op);
     try {
@@ -148,8 +156,11 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
       return copy;
     } catch (error) {
       if (context.signal?.aborted === true) throw error;
+      // A copy that was started is kept, and with it the vmid that the next one would have to have.
       const more =
-        !standsElsewhere(error) && op.attempt + 1 < Math.min(targets.length, container.failover.maxAttempts);
+        !standsElsewhere(error) &&
+        !(sameVmid && op.data.startAsked) &&
+        op.attempt + 1 < Math.min(targets.length, container.failover.maxAttempts);
       if (!more && !op.data.startAsked && op.data.started.length === 0)
         return undo(context, action, error, firstCopy(action, op));
       const served = servedFor(context, copy);
@@ -167,7 +178,11 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
         return undo(context, action, error, copy);
       }
       op.data.tried.push(`${copy.node}: ${messageOf(error)}`);
-      if (!more) return { status: 'error', text: `all targets failed: ${op.data.tried.join('; ')}` };
+      if (!more)
+        return {
+          status: 'error',
+          text: `all targets failed: ${op.data.tried.join('; ')}${op.data.moved === null ? '' : `; the original's config is in ${asideAt(context)}, its disks are on ${action.from.node}`}`,
+        };
       teller.tell({
         kind: 'note',
         level: 'warn',
@@ -232,7 +247,7 @@ async function retire(context: OperationContext, action: FailoverAction): Promis
     return `CT ${from.vmid} may start when ${from.node} returns: the inventory accepts that`;
   const api = await quorateApi(context, from.cluster);
   operations.assertLease(op);
-  if (action.retire === 'onboot-off') {
+  if (action.retire === 'onboot-off' || action.retire === 'config-moved') {
     await retireAlive(
       context,
       api,

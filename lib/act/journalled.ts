@@ -12,9 +12,10 @@ export async function journalled(
   container: Container,
   reason: string,
   steps: (op: Operation) => Step[],
+  data: Partial<Operation['data']> = {},
 ): Promise<boolean> {
   const { operations, runtime, teller } = context;
-  const op = newOperation(context, container, { kind: 'reconcile', reason, action: null });
+  const op = newOperation(context, container, { kind: 'reconcile', reason, action: null, data });
   try {
     for (const step of steps(op)) await runStep({ ...context, op, container }, step);
     op.status = 'done';

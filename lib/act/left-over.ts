@@ -4,11 +4,13 @@ import { parseLineage } from '../decide/lineage.ts';
 import type { Incarnation, Observation } from '../decide/model.ts';
 import { ourGuard } from '../decide/guard.ts';
 import type { Container } from '../inventory/types.ts';
+import type { Operation } from '../state/model.ts';
 import type { ActContext } from './context.ts';
 import { destroyCopy } from './copy.ts';
-import { quorateApi } from './journal.ts';
+import { quorateApi, type Step } from './journal.ts';
 import { journalled } from './journalled.ts';
 import { removeGuard } from './guard.ts';
+import { moveConfigBack } from './move-config.ts';
 import type { Finding } from './reconcile.ts';
 
 /** A restored, never started copy: of an operation that has ended here it is taken away, of any other it is told. */
@@ -46,13 +48,57 @@ export function unfinished(
     return tell(
       `is left over from ${op.id}, and ${detail.lastTask.user} has used it since (${detail.lastTask.type}): ${byHand}`,
     );
+  const { moved } = op.data;
+  const remove: Step = { name: 'remove copy', run: (o, r) => destroyCopy(o, r, pending, op.id) };
   return {
     container: container.name,
     text: `${key} is left over from ${op.id}, which ${op.status}: it is removed`,
     act: (c) =>
-      journalled(c, container, `remove the unfinished ${key}`, () => [
-        { name: 'remove copy', run: (o, r) => destroyCopy(o, r, pending, op.id) },
-      ]),
+      journalled(
+        c,
+        container,
+        `remove the unfinished ${key}`,
+        () => [remove, ...(moved === null ? [] : [moveBack(op)])],
+        { moved },
+      ),
+  };
+}
+
+/** The config that an operation has moved aside and could not move back when it was undone. */
+export function configLeft(
+  context: ActContext,
+  container: Container,
+  { current, pending }: Incarnations,
+  observation: Observation,
+): Finding | null {
+  if (current !== null || pending.length > 0) return null;
+  const op = context.operations
+    .list()
+    .operations.findLast((o) => o.container === container.name && o.kind === 'failover');
+  const from = op?.action?.from;
+  if (op === undefined || from === undefined || op.data.moved === null) return null;
+  const view = observation.clusters[from.cluster];
+  if (op.status === 'running' || op.status === 'done' || view === undefined || view.via === null) return null;
+  if (view.guests.some((g) => g.vmid === from.vmid)) return null;
+  const { moved } = op.data;
+  return {
+    container: container.name,
+    text: `the config of ${incarnationKey(from)} is in /etc/pve/${moved.to}, where ${op.id}, which ${op.status}, has left it: it is moved back`,
+    act: (c) =>
+      journalled(c, container, `move the config of ${incarnationKey(from)} back`, () => [moveBack(op)], {
+        moved,
+      }),
+  };
+}
+
+function moveBack(op: Operation): Step {
+  return {
+    name: 'move config back',
+    run(c) {
+      const from = op.action?.from;
+      if (from === undefined) throw new Error(`bug: ${op.id} has moved a config without an action`);
+      return moveConfigBack(c, from);
+    },
   };
 }
 

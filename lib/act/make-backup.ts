@@ -4,7 +4,7 @@ import { formatNotes, type BackupPurpose } from '../decide/notes.ts';
 import { FailedError, PveError } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
 import type { PveApi } from '../pve/api.ts';
-import { storageOf } from '../pve/calls.ts';
+import { storageOf } from '../decide/volid.ts';
 import { createdArchive } from '../pve/task.ts';
 import type { StepRecord } from '../state/model.ts';
 import { quorateApi, type OperationContext } from './journal.ts';

@@ -35,6 +35,7 @@ export function newOperation(
       onboot: null,
       weStopped: false,
       guard: null,
+      moved: null,
       restored: false,
       startAsked: false,
       started: [],

@@ -3,10 +3,11 @@
  * by the node's own list and waited for through the API like any other; PVE's refusal of a taken vmid stays the mutex.
  */
 import type { ArchivedConfig } from '../decide/guest-config.ts';
-import { FailedError, PveError } from '../errors.ts';
+import { PveError } from '../errors.ts';
 import type { PveApi, RestoreRequest } from '../pve/api.ts';
 import { plainText } from '../text.ts';
 import type { OperationContext } from './journal.ts';
+import { addressOf, shellOf } from './shell.ts';
 
 /** Whose tasks a root shell's are. */
 export const ROOT = 'root@pam';
@@ -44,23 +45,20 @@ export function pctArguments({ vmid, volid, storage, description, tags, mounts }
  * pct's own words, `not-sent` when the node can't be reached or isn't trusted, `unknown` when it may be under way.
  */
 export async function restoreByPct(
-  { inventory, runtime, signal, op }: OperationContext,
+  context: OperationContext,
   { cluster, node, request, config }: PctRestore,
   api: PveApi,
   before: readonly string[],
 ): Promise<string> {
-  const shell = inventory.clusters[cluster]?.shell ?? null;
-  if (shell === null)
-    throw new FailedError(`${op.container}: the inventory names no shell for the nodes of ${cluster}`, {
-      hint: 'add shell: { ssh: { … } } beside api, or take restoreVia: shell away',
-    });
+  const { runtime, signal } = context;
+  const shell = shellOf(context, cluster, 'restoreVia: shell');
   const { vmid } = request;
-  const result = await runtime.pct({
+  const paths = config.mounts.flatMap(({ kind, source }) => (kind === 'volume' ? [] : [source]));
+  const result = await runtime.shell({
     shell,
     node,
     host: await addressOf(api, node),
-    args: pctArguments(request),
-    paths: config.mounts.flatMap(({ kind, source }) => (kind === 'volume' ? [] : [source])),
+    order: { kind: 'pct', args: pctArguments(request), paths },
     signal,
   });
   if (result.kind === 'not-sent' || result.kind === 'unknown')
@@ -95,15 +93,4 @@ function wordsOf(output: string, exitCode: number): string {
     .split('\n')
     .filter((line) => line.trim() !== '' && !line.startsWith('pct restore <vmid>'));
   return plainText(lines.slice(-5).join(' '), 600) || `exit ${exitCode}`;
-}
-
-/** Its address in the cluster; of a stand-alone node, that of its endpoint. */
-async function addressOf(api: PveApi, node: string): Promise<string> {
-  for (const endpoint of api.endpoints) {
-    const view = await api.endpointView(endpoint);
-    const ip = view.nodes.find(({ name }) => name === node)?.ip ?? null;
-    if (ip !== null) return ip;
-    if (view.node === node) return new URL(endpoint).hostname.replace(/^\[|\]$/g, '');
-  }
-  throw new PveError(`the address of ${node} is not known`, { outcome: 'not-sent' });
 }

@@ -5,6 +5,7 @@ import { incarnationKey, incarnationsOf } from '../decide/incarnations.ts';
 import type { FailoverAction } from '../decide/model.ts';
 import { proofOf, requiredLevel } from '../decide/proof.ts';
 import { placeOf, samePlace } from '../decide/reach.ts';
+import { isAlive } from '../decide/source.ts';
 import { BlockedError } from '../errors.ts';
 import { busyContainers } from './busy.ts';
 import type { OperationContext } from './journal.ts';
@@ -78,6 +79,14 @@ function difference(now: FailoverAction, then: FailoverAction, home: string): st
 
 /** Proves, by fresh reads, that no other copy runs. Throws BlockedError with what is missing. */
 export async function proveSource(context: OperationContext, action: FailoverAction): Promise<string> {
+  return (await proofOfSource(context, action)).said;
+}
+
+/** The same, with the time of the oldest read (epoch ms), and whether the source's node answers now. */
+export async function proofOfSource(
+  context: OperationContext,
+  action: FailoverAction,
+): Promise<{ readonly said: string; readonly at: number; readonly answers: boolean }> {
   const { container, inventory, runtime, state } = context;
   const observation = await observeClosely(context, container, { neighbours: true, backups: false });
   const now = runtime.clock.now();
@@ -85,7 +94,7 @@ export async function proveSource(context: OperationContext, action: FailoverAct
   if (wrong !== null) throw new BlockedError(wrong);
   const seen = incarnationsOf(container, observation, state.read().containers[container.name]);
   const others = [action.from, ...seen.superseded.filter((i) => !samePlace(i, action.from))];
-  const required = requiredLevel(container.failover.proof);
+  const required = requiredLevel(container.failover);
   const said: string[] = [];
   for (const other of others) {
     const proof = proofOf({
@@ -104,5 +113,10 @@ export async function proveSource(context: OperationContext, action: FailoverAct
       throw new BlockedError(`${text}; P${required} is demanded`, { hint: proof.raise.join('; ') });
     said.push(text);
   }
-  return said.join('; ');
+  const view = observation.clusters[action.from.cluster];
+  return {
+    said: said.join('; '),
+    at: view?.at ?? 0,
+    answers: view !== undefined && isAlive(view, action.from.node),
+  };
 }

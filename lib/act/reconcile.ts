@@ -10,7 +10,7 @@ import type { ClusterView, GuestDetail, Incarnation, Observation } from '../deci
 import { composeDescription, parseLineage } from '../decide/lineage.ts';
 import { ourGuard } from '../decide/guard.ts';
 import { driftOf, migratedCopies, type Migrated } from '../decide/migrated.ts';
-import { ownVmids } from '../decide/reach.ts';
+import { orphansOf } from '../decide/orphans.ts';
 import { BlockedError, FailedError, LockedError, messageOf } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
 import type { Operation, State, StepRecord } from '../state/model.ts';
@@ -18,7 +18,7 @@ import type { ActContext } from './context.ts';
 import { removeGuard } from './guard.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
 import { journalled } from './journalled.ts';
-import { guardLeft, unfinished } from './left-over.ts';
+import { configLeft, guardLeft, unfinished } from './left-over.ts';
 import { setConfig } from './look.ts';
 import { RETIRED_TAG, retireAlive } from './retire.ts';
 import { stopSource } from './source.ts';
@@ -56,6 +56,8 @@ export function findings(
       found.push(unfinished(context, container, pending, observation));
     const guard = guardLeft(container, incarnations, observation);
     if (guard !== null) found.push(guard);
+    const config = configLeft(context, container, incarnations, observation);
+    if (config !== null) found.push(config);
     const migrated = migratedCopies(container, observation).filter((m) => m.hindrance === null);
     for (const one of migrated)
       found.push({
@@ -262,23 +264,24 @@ function follow(context: ActContext, container: Container, moved: Migrated): Pro
 
 /** vmids of ours in a node's netstat without a config on that node: they run, and no list shows them (facts, 10). */
 function orphans(context: ActContext, view: ClusterView): Finding[] {
-  const ours = new Map<number, string>();
-  for (const container of Object.values(context.inventory.containers))
-    for (const vmid of ownVmids(container, view.cluster))
-      // Whose home it is has the better right to a vmid.
-      if (!ours.has(vmid) || container.cluster === view.cluster) ours.set(vmid, container.name);
-  return view.nodes.flatMap((node) =>
-    (node.netstat ?? []).flatMap((vmid) => {
-      const name = ours.get(vmid);
-      if (name === undefined || view.guests.some((g) => g.vmid === vmid && g.node === node.name)) return [];
-      return [
-        {
-          container: name,
-          text: `CT ${vmid} runs on ${node.name} without a config there (netstat): on that node, \`lxc-stop -k -n ${vmid}\``,
+  const named = new Set<number>();
+  // Whose home it is has the better right to a vmid.
+  const all = Object.values(context.inventory.containers);
+  const homeFirst = [
+    ...all.filter((c) => c.cluster === view.cluster),
+    ...all.filter((c) => c.cluster !== view.cluster),
+  ];
+  return homeFirst.flatMap((container) =>
+    orphansOf(container, view)
+      .filter(({ vmid }) => !named.has(vmid))
+      .map(({ node, vmid }) => {
+        named.add(vmid);
+        return {
+          container: container.name,
+          text: `CT ${vmid} runs on ${node} without a config there (netstat): on that node, \`lxc-stop -k -n ${vmid}\``,
           act: null,
-        },
-      ];
-    }),
+        };
+      }),
   );
 }
 

@@ -1,47 +1,32 @@
 /**
  * A root shell on a node: the runner's own, or ssh, through zx. Never asks for anything, never trusts an unknown host
- * key. What it starts has a session of its own and goes on when the connection or the runner is gone.
+ * key. What it runs are the scripts of shell-scripts.ts.
  */
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { killGroup } from '../exec.ts';
 import type { ShellConfig } from '../inventory/types.ts';
-import type { PctRequest, PctResult } from '../runtime.ts';
+import type { ShellRequest, ShellResult } from '../runtime.ts';
 import { plainText } from '../text.ts';
+import { scriptOf } from './shell-scripts.ts';
 
 const CONNECT_SECONDS = 10;
-/** How long pct is watched for a refusal; a restore that goes on has forked its worker by then. */
-const WATCH_SECONDS = 2;
 const TIMEOUT_MS = 60_000;
 
-/**
- * Runs on the node, arguments: node, how many paths, the paths, pct's arguments. The last line of its output says how it
- * went. uname and not hostname: a node is called by the former. A pct that is still busy is left to itself; its output
- * stays in a file only until somebody could have read it.
- */
-const SCRIPT = `
-PATH=$PATH:/usr/sbin:/sbin
-node=$1 paths=$2
-shift 2
-name=$(uname -n)
-if [ "\${name%%.*}" != "$node" ]; then echo "this is $name, not $node"; echo 'proxwarden: not begun'; exit 0; fi
-while [ "$paths" -gt 0 ]; do
-  if [ ! -e "$1" ]; then echo "there is no $1 on $node"; echo 'proxwarden: not begun'; exit 0; fi
-  shift
-  paths=$((paths - 1))
-done
-if ! command -v pct >/dev/null; then echo "there is no pct on $node"; echo 'proxwarden: not begun'; exit 0; fi
-if ! said=$(mktemp); then echo 'proxwarden: not begun'; exit 0; fi
-setsid sh -c 'said=$1; shift; pct "$@" >"$said" 2>&1; echo $? >"$said.code"; mv "$said.code" "$said.end"; sleep 10; rm -f "$said" "$said.end"' sh "$said" "$@" </dev/null >/dev/null 2>&1 &
-looks=0
-while [ ! -f "$said.end" ] && [ "$looks" -lt ${WATCH_SECONDS * 10} ]; do sleep 0.1; looks=$((looks + 1)); done
-if [ -f "$said.end" ]; then cat "$said"; echo; echo "proxwarden: ended $(cat "$said.end")"; else echo 'proxwarden: begun'; fi
-`;
+interface Places {
+  /** Where ssh is looked for. */
+  readonly path: string;
+  /** Where the cluster's file system is on the nodes. */
+  readonly pmxcfs?: string;
+}
 
-/** Begins a `pct` on the node. Rejects only when the signal aborts. `path`: where ssh is looked for. */
-export async function rootShell(request: PctRequest, path: string): Promise<PctResult> {
-  const { node, args, paths, signal } = request;
-  const inner = ['-c', SCRIPT, 'sh', node, String(paths.length), ...paths, ...args];
+/** Has an order carried out on the node. Rejects only when the signal aborts. */
+export async function rootShell(
+  request: ShellRequest,
+  { path, pmxcfs = '/etc/pve' }: Places,
+): Promise<ShellResult> {
+  const { node, order, signal } = request;
+  const inner = ['-c', ...scriptOf(order, node, pmxcfs)];
   const target = sshTarget(request);
   if (target !== null && 'kind' in target) return target;
   // Loaded here: most runs have no use for it, and zx is 30 ms of start-up.
@@ -74,7 +59,7 @@ export async function rootShell(request: PctRequest, path: string): Promise<PctR
 }
 
 /** Arguments of ssh up to the host; null: the runner is that node. A result: it can't be reached this way. */
-function sshTarget({ shell, node, host }: PctRequest): string[] | PctResult | null {
+function sshTarget({ shell, node, host }: ShellRequest): string[] | ShellResult | null {
   if (!/^[0-9A-Za-z]([0-9A-Za-z.:_-]*[0-9A-Za-z])?$/.test(host))
     return { kind: 'not-sent', why: `its address ${JSON.stringify(host)} is none that ssh could take` };
   const always = [
@@ -144,7 +129,7 @@ interface Ran {
 }
 
 /** What ssh says when it has not got as far as to ask for anything, with what a person does about it. */
-const UNREACHED: readonly (readonly [RegExp, (request: PctRequest) => { why: string; hint: string }])[] = [
+const UNREACHED: readonly (readonly [RegExp, (request: ShellRequest) => { why: string; hint: string }])[] = [
   [
     /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed|No \S+ host key is known/,
     ({ host, node }) => ({
@@ -168,7 +153,7 @@ const UNREACHED: readonly (readonly [RegExp, (request: PctRequest) => { why: str
   ],
 ];
 
-function outcome({ exitCode, stdout, stderr, stopped }: Ran, request: PctRequest): PctResult {
+function outcome({ exitCode, stdout, stderr, stopped }: Ran, request: ShellRequest): ShellResult {
   const lines = stdout.trimEnd().split('\n');
   const last = lines.at(-1) ?? '';
   const said = lines.slice(0, -1).join('\n').trim();

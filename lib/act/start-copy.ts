@@ -27,7 +27,8 @@ export async function startCopy(
   if (before !== null && isOurs(context, before, copy) && before.status === 'running' && op.data.startAsked)
     return `CT ${copy.vmid} runs on ${copy.node} already`;
   const askedBefore = op.data.startAsked;
-  const gated = gatedStart(context, { container, copy, from: action.from });
+  const fromSilent = !action.sourceAlive && !askedBefore;
+  const gated = gatedStart(context, { container, copy, from: action.from, fromSilent });
   let sent = false;
   try {
     await runTask(context, record, {

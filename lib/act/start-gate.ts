@@ -6,12 +6,14 @@ import { incarnationKey, incarnationsOf } from '../decide/incarnations.ts';
 import { FRESH_MS, isFresh, proofOf, requiredLevel } from '../decide/proof.ts';
 import { wrongPlug } from '../decide/gates.ts';
 import type { ClusterView, Incarnation, Observation } from '../decide/model.ts';
-import { clustersOf, samePlace, viewsOf } from '../decide/reach.ts';
+import { orphansOf } from '../decide/orphans.ts';
+import { clustersOf, placeOf, samePlace, viewsOf } from '../decide/reach.ts';
 import { retirement } from '../decide/retire.ts';
 import { noteSights } from '../decide/silence.ts';
+import { copyInItsPlace } from '../decide/same-vmid.ts';
 import { BlockedError, FailedError } from '../errors.ts';
 import type { Container, Inventory } from '../inventory/types.ts';
-import { observe } from '../observe/observe.ts';
+import { observe, type ObserveInput } from '../observe/observe.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { State } from '../state/model.ts';
 import type { ActContext } from './context.ts';
@@ -23,13 +25,19 @@ export interface StartGateInput {
   readonly copy: Pick<Incarnation, 'cluster' | 'node' | 'vmid' | 'epoch'>;
   /** What it takes over from, as the journal knows it; null for a start in place. */
   readonly from: Incarnation | null;
+  /** Its node was silent when this was decided, and it may still win: should the node be back, it does. */
+  readonly fromSilent?: boolean;
 }
 
 /** A fresh observation of one container, in full; with `neighbours` the probes of all that share a cluster with it, too; without `backups` in a few calls. */
 export async function observeClosely(
   context: ActContext,
   container: Container,
-  { neighbours = false, backups = true } = {},
+  {
+    neighbours = false,
+    backups = true,
+    suspects = [],
+  }: Partial<Pick<ObserveInput, 'backups' | 'suspects'>> & { readonly neighbours?: boolean } = {},
 ): Promise<Observation> {
   const { runtime, apis, state, signal } = context;
   const inventory = {
@@ -42,7 +50,17 @@ export async function observeClosely(
     (c) => c.mode !== 'off' && clustersOf(c, undefined).some((name) => clusters.includes(name)),
   );
   const only = neighbours ? new Set([...near.map((c) => c.name), container.name]) : focus;
-  const seen = await observe({ inventory, state: state.read(), apis, runtime, signal, only, focus, backups });
+  const seen = await observe({
+    inventory,
+    state: state.read(),
+    apis,
+    runtime,
+    signal,
+    only,
+    focus,
+    backups,
+    suspects,
+  });
   // The cluster's word alone counts after a while of silence: an operation outlasts the runs that have watched it.
   if (container.failover.proof === 'offline-accepted')
     await state.update((s) => {
@@ -56,7 +74,11 @@ export async function observeClosely(
  * Throws with every reason when it may not: FailedError when all of them lie with the copy and its node, else BlockedError.
  */
 export async function startGate(context: ActContext, input: StartGateInput): Promise<number> {
-  const observation = await observeClosely(context, input.container, { neighbours: true, backups: false });
+  const observation = await observeClosely(context, input.container, {
+    neighbours: true,
+    backups: false,
+    suspects: input.from === null ? [] : [input.from],
+  });
   const now = context.runtime.clock.now();
   const { inventory } = context;
   const problems = startProblems({ ...input, inventory, observation, now, state: context.state.read() });
@@ -166,7 +188,13 @@ export function startProblems(
       .filter((i) => i.epoch > copy.epoch && !isAttempt(i, state.containers[container.name]?.attempt))
       .map((i) => `there is a later copy: ${incarnationKey(i, container.cluster)}`),
     ...others.flatMap((other) => otherProblems(input, other, now)),
-    ...views.flatMap((one) => orphanProblems(one, others)),
+    ...wins(input),
+    ...views.flatMap((one) =>
+      orphansOf(container, one).map(
+        ({ node, vmid }) =>
+          `netstat of ${placeOf({ cluster: one.cluster, node }, container.cluster)} shows CT ${vmid}, which has no config there: it runs as an orphan`,
+      ),
+    ),
     ...(observation.probes[container.name] ?? [])
       .filter((p) => p.answered)
       .map((p) => `something answers at its address: ${p.probe} (${p.reason})`),
@@ -212,7 +240,7 @@ function otherProblems(
   const key = incarnationKey(other, container.cluster);
   const view = observation.clusters[other.cluster];
   if (view === undefined) return [`cluster ${other.cluster}, where ${key} is, has not been looked at`];
-  const required = requiredLevel(container.failover.proof);
+  const required = requiredLevel(container.failover);
   const proof = proofOf({
     incarnation: other,
     observation,
@@ -239,15 +267,16 @@ function otherProblems(
   return problems;
 }
 
-/** A vmid in a node's netstat without a config there is a copy that runs and that no list shows. */
-function orphanProblems(view: ClusterView, others: readonly Incarnation[]): string[] {
-  return view.nodes.flatMap((node) =>
-    (node.netstat ?? [])
-      .filter((vmid) =>
-        others.some((o) => o.cluster === view.cluster && o.vmid === vmid && o.node !== node.name),
-      )
-      .map(
-        (vmid) => `netstat of ${node.name} shows CT ${vmid}, which has no config there: it runs as an orphan`,
-      ),
-  );
+/** Whose config has been moved aside can't start by itself, but what is on its disks is newer than any backup. */
+function wins({
+  from,
+  fromSilent = false,
+  observation,
+}: StartGateInput & { readonly observation: Observation }): string[] {
+  const view = from === null ? undefined : observation.clusters[from.cluster];
+  if (from === null || view === undefined) return [];
+  const back = view.nodes.find((n) => n.name === from.node)?.apiAnswers === true;
+  return fromSilent && back && copyInItsPlace(view, from) !== null
+    ? [`${from.node} is back, with data of ${incarnationKey(from)} that is newer than the backup`]
+    : [];
 }

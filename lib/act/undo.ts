@@ -9,6 +9,7 @@ import { removeGuard } from './guard.ts';
 import { destroyCopy, isOurs, readCopy, type Copy } from './copy.ts';
 import { fenceNode } from './fence/fence.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
+import { moveConfigBack } from './move-config.ts';
 import { Cancelled, NotYet, type Outcome } from './outcome.ts';
 import { startSourceAgain } from './source.ts';
 
@@ -48,7 +49,12 @@ export async function undo(
   const retired = action.sourceAlive && op.steps.some((s) => s.name === 'retire');
   // What is needed is asked when its turn comes: it depends on what became of the copy.
   const steps: readonly (Step & { readonly needed: () => boolean })[] = [
-    { name: 'undo: copy', needed: () => begun, run: (c, r) => takeAway(c, r, copy) },
+    { name: 'undo: copy', needed: () => begun, run: (c, r) => takeAway(c, r, copy, action) },
+    {
+      name: 'undo: config',
+      needed: () => op.data.moved !== null,
+      run: (c) => moveConfigBack(c, action.from),
+    },
     { name: 'undo: guard', needed: () => op.data.guard !== null, run: (c) => undoGuard(c, action, copy) },
     {
       name: 'undo: fence',
@@ -68,7 +74,7 @@ export async function undo(
     try {
       await runStep(context, step);
     } catch (error) {
-      if (context.signal?.aborted === true) throw error;
+      if (context.signal?.aborted === true || error instanceof NotYet) throw error;
       failures.set(step.name, error);
     }
   }
@@ -93,7 +99,12 @@ export async function undo(
 }
 
 /** The copy is destroyed, or, where its node is silent, remembered, so that everybody reckons with it. */
-async function takeAway(context: OperationContext, record: StepRecord, copy: Copy): Promise<string> {
+async function takeAway(
+  context: OperationContext,
+  record: StepRecord,
+  copy: Copy,
+  action: FailoverAction,
+): Promise<string> {
   try {
     const said = await destroyCopy(context, record, copy);
     await remember(context, null);
@@ -101,6 +112,8 @@ async function takeAway(context: OperationContext, record: StepRecord, copy: Cop
   } catch (error) {
     const made = restoreOf(context, copy);
     if (!(error instanceof PveError) || error.outcome === 'refused' || made === null) throw error;
+    // It has the vmid, so the original can't have it back: nothing else can be done before that node is back.
+    if (context.op.data.moved !== null) throw notYet(context, action, copy, error);
     await remember(context, { ...copy, phase: 'restored', since: made.startedAt, operation: context.op.id });
     return `CT ${copy.vmid} stays for now, since ${copy.node} does not answer (${messageOf(error)}); it is seen to when that node is back`;
   }
@@ -127,7 +140,7 @@ function mayPowerOff({ container, inventory }: OperationContext, { cluster, node
   const drivers = inventory.clusters[cluster]?.nodes[node]?.fence ?? [];
   return (
     container.failover.auto &&
-    requiredLevel(container.failover.proof) > 1 &&
+    requiredLevel(container.failover) > 1 &&
     drivers.some((one) => one.driver !== 'manual')
   );
 }

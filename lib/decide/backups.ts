@@ -32,8 +32,9 @@ export function chooseBackup(backups: readonly BackupView[], rules: BackupRules)
   const candidates = backups
     .filter((b) => b.cluster === rules.current.cluster && b.vmid === rules.current.vmid)
     .toSorted((a, b) => b.at - a.at);
+  const later = laterCopy(candidates, rules);
   for (const backup of candidates) {
-    const unsound = soundness(backup, rules);
+    const unsound = soundness(backup, rules) ?? later;
     const age = unsound === null ? ageProblem(backup, rules) : null;
     if (unsound !== null) rejected.push({ what: backup.volid, why: unsound });
     else if (age !== null) {
@@ -43,6 +44,30 @@ export function chooseBackup(backups: readonly BackupView[], rules: BackupRules)
     else chosen = backup;
   }
   return { chosen, rejected, tooOld };
+}
+
+/**
+ * A copy with the same vmid (`same-vmid`) of which the runner knows nothing, because its state was lost while the copy's
+ * node is down: what is older than that copy is not this container's data any more. A person may name one.
+ */
+function laterCopy(
+  candidates: readonly BackupView[],
+  { container, current, named }: BackupRules,
+): string | null {
+  const line = candidates
+    .map((b) => b.archived?.lineage ?? null)
+    .find(
+      (l) =>
+        l !== null &&
+        l.container === container.name &&
+        l.cluster === current.cluster &&
+        l.vmid === current.vmid &&
+        l.phase === 'live' &&
+        l.epoch > current.epoch,
+    );
+  return line == null || named !== undefined
+    ? null
+    : `there are backups of a later copy under this vmid (epoch ${line.epoch} on ${line.node})`;
 }
 
 /** Why it may not be used whatever its age, or null. */

@@ -36,8 +36,8 @@ export function copyProofs(input: {
         const proof = proofOf({ incarnation, observation, probes, inventory, state, now });
         const alive = proof.row.startsWith('alive');
         // On a living node its own word is all there is.
-        const enough =
-          proof.level >= (alive ? Math.min(requiredLevel(required), 2) : requiredLevel(required));
+        const demanded = requiredLevel(container.failover);
+        const enough = proof.level >= (alive ? Math.min(demanded, 2) : demanded);
         const wanted = incarnation === current && verdict.kind === 'healthy';
         return { copy: incarnationKey(incarnation), proof, required, enough, wanted };
       });

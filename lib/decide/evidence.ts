@@ -12,6 +12,7 @@ import type {
   Observation,
   ProbeResult,
 } from './model.ts';
+import { copyInItsPlace } from './same-vmid.ts';
 import { silentFor } from './silence.ts';
 import { lostCanaries, type Share } from './verdict.ts';
 
@@ -42,6 +43,8 @@ export interface Evidence {
   readonly quorate: boolean;
   /** Its API answers, or corosync lists it. */
   readonly alive: boolean;
+  /** The copy that has its vmid, since its config was moved aside: nothing can start it. Null: its config is where it was. */
+  readonly movedFor: string | null;
   /** What its living node's own word lacks to say that the copy is stopped for good; empty: nothing. */
   readonly missing: readonly string[];
   /** In the cluster's list of nodes. */
@@ -85,6 +88,7 @@ export function evidenceOf(input: ProofInput): Evidence {
     standalone: view?.standalone ?? false,
     quorate: view?.quorate ?? false,
     alive: view !== undefined && believedAlive(view, node, name),
+    movedFor: view === undefined ? null : copyInItsPlace(view, incarnation),
     missing: view === undefined ? [] : missingForStopped(view, node, incarnation, now),
     listed: node !== undefined,
     apiAsked: node?.apiAnswers != null,
@@ -121,9 +125,12 @@ function missingForStopped(
   now: number,
 ): string[] {
   const detail = view.details.find((d) => d.node === name && d.vmid === vmid);
-  const missing = detail === undefined ? [notRead(view, name, vmid)] : missingOf(detail, now);
+  const moved = copyInItsPlace(view, { node: name, vmid }) !== null;
+  const missing = detail !== undefined ? missingOf(detail, now) : moved ? [] : [notRead(view, name, vmid)];
   if (node?.netstat == null) missing.push('its netstat could not be read');
   else if (node.netstat.includes(vmid)) missing.push(`netstat there shows an interface of CT ${vmid}`);
+  // What HA has under that vmid is the copy.
+  if (moved) return missing;
   if (view.haProblem !== undefined) missing.push(`what HA wants is not known (${view.haProblem})`);
   const ha = view.ha.find((entry) => entry.sid === `ct:${vmid}`);
   if (ha !== undefined && ha.state !== 'disabled' && ha.state !== 'stopped' && ha.state !== 'ignored')

@@ -6,7 +6,7 @@ import { chooseBackup, type BackupChoice } from './backups.ts';
 import type { Request } from './decide.ts';
 import { fail, pass } from './gates.ts';
 import { fenceable, fenceBackoff } from './fenceable.ts';
-import { incarnationKey, vmidOfEpoch, type Incarnations } from './incarnations.ts';
+import { incarnationKey, nextVmid, type Incarnations } from './incarnations.ts';
 import type {
   BackupView,
   ClusterView,
@@ -25,6 +25,7 @@ import { proofOf, requiredLevel } from './proof.ts';
 import { containerIssues, type RestoreIssue } from './restorable.ts';
 import { retirement } from './retire.ts';
 import { freshBackupGate } from './room.ts';
+import { movingGate } from './same-vmid.ts';
 import { isAlive, sourceGate, stoppedSource } from './source.ts';
 
 export interface FailoverInput {
@@ -73,6 +74,8 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
   const gates: Gate[] = [source.gate];
   const fence = new Set<string>();
   let retire: FailoverAction['retire'] = 'nothing-to-do';
+  const backup = backupGate(input, view, current, source.alive);
+  const config = backup.choice?.chosen?.archived?.config ?? (source.alive ? liveConfig(view, current) : null);
   for (const other of [current, ...incarnations.superseded]) {
     const there = observation.clusters[other.cluster];
     if (there === undefined) {
@@ -81,17 +84,14 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
     }
     const alive = isAlive(there, other.node);
     gates.push(proofGate(input, there, other, { alive, isSource: other === current, fence }));
-    const returning = retirement(container, other, there, alive);
+    const returning = returnGate(input, there, other, { alive, isSource: other === current, config });
     if (other === current || !returning.gate.ok) gates.push(returning.gate);
     if (other === current) retire = returning.retire;
   }
-
-  const backup = backupGate(input, view, current, source.alive);
   gates.push(backup.gate);
-  const config = backup.choice?.chosen?.archived?.config ?? (source.alive ? liveConfig(view, current) : null);
   const issues = config === null ? [] : containerIssues(container, config, view);
   const epoch = Math.max(current.epoch, ...incarnations.superseded.map((i) => i.epoch)) + 1;
-  const vmid = vmidOfEpoch(container, epoch);
+  const vmid = nextVmid(container, current, epoch);
   const where: PlacementInput = {
     container,
     current,
@@ -152,6 +152,22 @@ function unseenGate({ name, cluster: home }: Container, other: Incarnation): Gat
     `${incarnationKey(other, home)} can't be proven not to run: cluster ${other.cluster} has not been looked at`,
     `name cluster ${other.cluster} in the inventory, or under nodes of ${name}`,
   );
+}
+
+/** How one that is taken over from is kept from starting again. Of earlier ones the config is where it was. */
+function returnGate(
+  { container, inventory }: FailoverInput,
+  view: ClusterView,
+  other: Incarnation,
+  how: { alive: boolean; isSource: boolean; config: ArchivedConfig | null },
+): { readonly retire: FailoverAction['retire']; readonly gate: Gate } {
+  if (!how.isSource || container.failover.identity !== 'same-vmid')
+    return retirement(container, other, view, how.alive);
+  const cluster = inventory.clusters[view.cluster];
+  return {
+    retire: 'config-moved',
+    gate: movingGate({ container, current: other, view, cluster, config: how.config }),
+  };
 }
 
 /** The current copy's config, as its node says: that of the backup that will be made of it. */
@@ -235,7 +251,7 @@ function proofGate(
     state: input.state,
     now,
   });
-  const required = requiredLevel(container.failover.proof);
+  const required = requiredLevel(container.failover);
   const key = incarnationKey(other, container.cluster);
   const name = `P${proof.level} that ${key} is not running: ${proof.rests.join('; ')}`;
   // On a living node its own word is all there is: `fenced` demands a fence of dead nodes.
@@ -255,7 +271,7 @@ function proofGate(
   }
   return fail(
     'proof',
-    `${name}; P${required} is demanded (failover.proof: ${container.failover.proof}); ${fenced}`,
+    `${name}; P${required} is demanded (failover.proof: ${container.failover.proof}${container.failover.identity === 'same-vmid' ? ', identity: same-vmid' : ''}); ${fenced}`,
     proof.raise.join('; '),
   );
 }

@@ -70,7 +70,14 @@ export function incarnationsOf(
   const taken = found.some((i) => i.cluster === container.cluster && i.vmid === container.vmid);
   const original = home?.guests.find((guest) => guest.vmid === container.vmid && guest.type === 'lxc');
   // Beside copies, a guest that the lineage doesn't know as their original is somebody else's: it is not touched.
-  if (original !== undefined && !taken && (drift.length === 0 || found.length === 0)) {
+  const known = cached?.current ?? null;
+  // With `same-vmid` the copy has the original's vmid: what the state knows to be a later copy there is none.
+  const knownThere =
+    known !== null &&
+    known.epoch > 0 &&
+    original !== undefined &&
+    samePlace(known, { ...original, cluster: container.cluster });
+  if (original !== undefined && !taken && !knownThere && (drift.length === 0 || found.length === 0)) {
     found.push({
       cluster: container.cluster,
       node: original.node,
@@ -81,24 +88,20 @@ export function incarnationsOf(
       operation: null,
     });
   }
-  const cachedCurrent = cached?.current ?? null;
-  if (
-    cachedCurrent !== null &&
-    cachedCurrent.epoch > 0 &&
-    !found.some((i) => i.epoch === cachedCurrent.epoch)
-  ) {
-    addUnread(container, cachedCurrent, observation.clusters[cachedCurrent.cluster], found, problems);
+  if (known !== null && known.epoch > 0 && !found.some((i) => i.epoch === known.epoch)) {
+    addUnread(container, known, observation.clusters[known.cluster], found, problems);
   }
   // Its restore was cut short, so that it lacks its line, or its node is silent.
   const attempt = cached?.attempt ?? null;
   if (attempt !== null && isListed(attempt, observation) && !found.some((i) => i.epoch === attempt.epoch))
     found.push(attempt);
-  const known = macsOf(container, observation, found, cached);
+  const macs = macsOf(container, observation, found, cached);
   for (const view of views)
     problems.push(
       ...unreadProblems(container, view, observation, found),
-      ...unlinedProblems(container, view, found, known),
+      ...unlinedProblems(container, view, found, macs),
     );
+  problems.push(...sameVmidProblems(container, home, known, taken));
   return arrange(container, found, problems);
 }
 
@@ -245,6 +248,35 @@ function macsOf(
   return new Set([...container.macs, ...(cached?.identity?.macs ?? []), ...(original?.macs ?? [])]);
 }
 
+/**
+ * With `same-vmid` original and copies have one vmid, and only a line tells them apart. A config that can't be read says
+ * nothing, then, unless the state knows which one was there; and one that has been read must have its line.
+ */
+function sameVmidProblems(
+  container: Container,
+  view: ClusterView | undefined,
+  known: Incarnation | null,
+  taken: boolean,
+): string[] {
+  const { name, cluster, vmid, failover } = container;
+  const guest = view?.guests.find((g) => g.vmid === vmid && g.type === 'lxc');
+  if (view === undefined || guest === undefined || taken) return [];
+  const read = view.details.some((d) => d.vmid === vmid && d.node === guest.node);
+  const wasThere = known !== null && samePlace(known, { cluster, node: guest.node, vmid });
+  if (read)
+    return wasThere && known.epoch > 0
+      ? [
+          `CT ${vmid} on ${guest.node} is known as ${incarnationKey(known)}, and its notes lack the line that says what it is`,
+        ]
+      : [];
+  const silent = view.nodes.find((n) => n.name === guest.node)?.apiAnswers !== true;
+  return failover.identity === 'same-vmid' && !wasThere && silent
+    ? [
+        `whether CT ${vmid} on ${guest.node} is the original of ${name} or a later copy with its vmid can't be read, and this state has never seen it there`,
+      ]
+    : [];
+}
+
 /** A copy that we know of and whose config can't be read now: kept while its vmid is still listed on its node. */
 function addUnread(
   { name, cluster }: Pick<Container, 'name' | 'cluster'>,
@@ -253,6 +285,17 @@ function addUnread(
   found: Incarnation[],
   problems: string[],
 ): void {
+  // Its config has been moved aside for the copy that has its vmid now.
+  const movedAside = found.some(
+    (i) =>
+      i.cluster === known.cluster &&
+      i.vmid === known.vmid &&
+      view?.lineages.some(
+        ({ node, vmid, line }) =>
+          node === i.node && vmid === i.vmid && line.supersedes === incarnationKey(known),
+      ) === true,
+  );
+  if (movedAside) return;
   if (view !== undefined && holds(view, known)) found.push(known);
   else if (view?.quorate === true)
     problems.push(
@@ -301,7 +344,12 @@ export function leastEpochOf(container: Container, cluster: string, vmid: number
   return index === -1 ? null : index + 1;
 }
 
-/** The vmid that the copy of `epoch` takes. The same for every runner: PVE refusing a taken vmid is their mutex. */
+/** The vmid that the copy of `epoch` takes over from `current`. */
+export function nextVmid(container: Container, current: Pick<Incarnation, 'vmid'>, epoch: number): number {
+  return container.failover.identity === 'same-vmid' ? current.vmid : vmidOfEpoch(container, epoch);
+}
+
+/** The vmid that the copy of `epoch` takes from the pool. The same for every runner: PVE refusing a taken vmid is their mutex. */
 export function vmidOfEpoch(container: Container, epoch: number): number {
   const { vmids } = container.failover;
   const vmid = vmids[(epoch - 1) % vmids.length];

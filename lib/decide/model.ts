@@ -350,6 +350,7 @@ export const FailoverAction = z.object({
     'risk-accepted',
     'risk-and-guard',
     'onboot-known-off',
+    'config-moved',
     'nothing-to-do',
   ]),
   /** A planned move of a stopped container: restored, not started. Who stopped it decides whether it may be started later. */

@@ -154,13 +154,18 @@ function kept(target: Target, { apart }: PlacementInput): Bar | null {
 }
 
 /** Whether the backup and the vmid can be had there. */
-function taken({ cluster, node }: Target, { container, observation, vmid }: PlacementInput): Bar | null {
+function taken(
+  { cluster, node }: Target,
+  { container, current, observation, vmid }: PlacementInput,
+): Bar | null {
   const view = observation.clusters[cluster];
   const { storage } = container.backup;
   if (view?.storages.some((s) => s.node === node && s.storage === storage && s.active) !== true)
     return bar(`it can't see the backup storage ${storage}`);
   const there = view.guests.find((g) => g.vmid === vmid);
-  return there === undefined
+  // With `same-vmid` the one that has it makes room.
+  const itself = there?.vmid === current.vmid && there.node === current.node;
+  return there === undefined || itself
     ? null
     : bar(`vmid ${vmid} is taken by ${there.name || 'a guest'} on ${there.node}`);
 }

@@ -1,5 +1,5 @@
 /** How sure we are that one copy is not running: a truth table over the evidence. Pure. */
-import type { RequiredProof } from '../inventory/types.ts';
+import type { Container } from '../inventory/types.ts';
 import { formatDuration } from '../units.ts';
 import { evidenceOf, FRESH_MS, isFresh, type Evidence, type ProofInput } from './evidence.ts';
 import type { Proof, ProofLevel } from './model.ts';
@@ -48,6 +48,15 @@ export const TRUTH_TABLE: readonly Row[] = [
     raise: () => ['let the nodes agree: compare `pvecm status` on each of them'],
   },
   {
+    row: 'alive, and its config has been moved away from under it',
+    level: 2,
+    when: (e) => e.alive && e.movedFor !== null && e.missing.length === 0,
+    rests: (e) => [
+      `the config of CT ${e.vmid} has been moved away from ${e.node} (${e.movedFor ?? ''} has its vmid now), and netstat there shows no interface of it`,
+    ],
+    raise: () => [],
+  },
+  {
     row: 'alive: its node says that it is stopped for good',
     level: 2,
     when: (e) => e.alive && e.missing.length === 0,
@@ -61,7 +70,11 @@ export const TRUTH_TABLE: readonly Row[] = [
     level: 0,
     when: (e) => e.alive,
     rests: (e) => [`node ${e.node} is alive`, ...e.missing],
-    raise: (e) => [`stop CT ${e.vmid} on ${e.node} and set onboot=0`],
+    raise: (e) => [
+      e.movedFor === null
+        ? `stop CT ${e.vmid} on ${e.node} and set onboot=0`
+        : `what runs there without a config ends by \`lxc-stop -k -n ${e.vmid}\` on ${e.node}`,
+    ],
   },
   {
     row: 'silent, but one of its addresses answers',
@@ -180,15 +193,21 @@ export const TRUTH_TABLE: readonly Row[] = [
   },
 ];
 
-/** The lowest level that the inventory's word accepts. */
-export function requiredLevel(required: RequiredProof): ProofLevel {
-  switch (required) {
+/**
+ * The lowest level that the inventory's word accepts. With `same-vmid` never less than P2: a node that is only cut off
+ * would go on running a container whose config has been moved away, and nothing in the API would see it.
+ */
+export function requiredLevel({
+  proof,
+  identity,
+}: Pick<Container['failover'], 'proof' | 'identity'>): ProofLevel {
+  switch (proof) {
     case 'fenced':
       return 3;
     case 'stopped':
       return 2;
     case 'offline-accepted':
-      return 1;
+      return identity === 'same-vmid' ? 2 : 1;
   }
 }
 

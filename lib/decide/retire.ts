@@ -1,6 +1,7 @@
 /** Whether, and how, an original can be kept from starting by itself later (rule 1, last gate). Pure. */
 import type { Container } from '../inventory/types.ts';
 import { guardAsBelt, guardInPlace, guardObstacle, guardWay } from './guard.ts';
+import { copyInItsPlace } from './same-vmid.ts';
 import type { ClusterView, FailoverAction, Gate, Incarnation } from './model.ts';
 
 /** How the original will be kept down, the gate that says so, and whether it is so already. `sourceAlive`: its node answers. */
@@ -12,6 +13,9 @@ export function retirement(
 ): { readonly retire: FailoverAction['retire']; readonly gate: Gate; readonly settled: boolean } {
   const what = `CT ${original.vmid} on ${original.node}`;
   if (sourceAlive) return answer('onboot-off', true, `${what} will be stopped and get onboot=0`, null);
+  const copy = copyInItsPlace(view, original);
+  if (copy !== null)
+    return answer('config-moved', true, `the config of ${what} has been moved aside for ${copy}`, null, true);
   if (guardInPlace(view, original.node, original.vmid))
     return answer('ha-guard', true, `the inert HA guard of ${what} is in place`, null, true);
   const obstacle = guardObstacle(view, original);

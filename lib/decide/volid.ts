@@ -4,3 +4,8 @@
 export function isSnapshot(volid: string): boolean {
   return /^[^:]+:backup\/ct\/\d+\/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(volid);
 }
+
+/** `shared` of `shared:backup/vzdump-lxc-101-….tar.zst`. */
+export function storageOf(volid: string): string {
+  return volid.slice(0, volid.indexOf(':'));
+}

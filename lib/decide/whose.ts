@@ -45,7 +45,7 @@ export function whoseIs(backup: BackupView, { container, current, macs }: WhoseR
 export function knownMacs(
   container: Container,
   current: Incarnation,
-  observation: Observation,
+  observation: Pick<Observation, 'clusters'>,
   cached: ContainerState | undefined,
 ): string[] {
   if (container.macs.length > 0) return [...container.macs];

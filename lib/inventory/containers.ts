@@ -98,7 +98,7 @@ function resolveContainer(
     },
     failover: {
       auto: get((s) => s.failover?.auto) ?? false,
-      identity: get((s) => s.failover?.identity) ?? 'new-vmid',
+      identity: resolveIdentity(cluster, layers, shared),
       proof: get((s) => s.failover?.proof) ?? 'stopped',
       returnRisk: get((s) => s.failover?.returnRisk) ?? 'refused',
       cooldownMs: get((s) => s.failover?.cooldown) ?? HOUR_MS,
@@ -125,23 +125,43 @@ function resolveContainer(
   };
 }
 
-/** `shell` needs to be told how: reported where it is written. */
 function resolveVia(
   cluster: string,
   layers: readonly Layer[],
-  { context, clusters }: Shared,
+  shared: Shared,
 ): Container['failover']['restoreVia'] {
   const from = layers.find((layer) => layer.settings.failover?.restoreVia !== undefined);
   const via = from?.settings.failover?.restoreVia ?? 'api';
-  const main = clusters.mains.get(cluster);
-  if (via === 'shell' && from !== undefined && main !== undefined && main.input.shell === undefined)
-    context.report.add(
-      from.part,
-      [...from.path, 'failover', 'restoreVia'],
-      `needs a root shell on the nodes of ${cluster}`,
-      `add shell: { ssh: { … } } (or shell: local) beside api in ${main.file}`,
-    );
+  if (via === 'shell') demandShell(cluster, from, 'restoreVia', shared);
   return via;
+}
+
+function resolveIdentity(
+  cluster: string,
+  layers: readonly Layer[],
+  shared: Shared,
+): Container['failover']['identity'] {
+  const from = layers.find((layer) => layer.settings.failover?.identity !== undefined);
+  const identity = from?.settings.failover?.identity ?? 'new-vmid';
+  if (identity === 'same-vmid') demandShell(cluster, from, 'identity', shared);
+  return identity;
+}
+
+/** What needs a root shell needs to be told how: reported where it is written. */
+function demandShell(
+  cluster: string,
+  from: Layer | undefined,
+  key: 'restoreVia' | 'identity',
+  { context, clusters }: Shared,
+): void {
+  const main = clusters.mains.get(cluster);
+  if (from === undefined || main === undefined || main.input.shell !== undefined) return;
+  context.report.add(
+    from.part,
+    [...from.path, 'failover', key],
+    `needs a root shell on the nodes of ${cluster}`,
+    `add shell: { ssh: { … } } (or shell: local) beside api in ${main.file}`,
+  );
 }
 
 function layersOf(cluster: string, name: string, input: ContainerInput, part: Part, shared: Shared): Layer[] {

@@ -60,7 +60,7 @@ export const ResolvedContainer: z.ZodType<Container> = z.object({
   }),
   failover: z.object({
     auto: z.boolean(),
-    identity: z.literal('new-vmid'),
+    identity: z.enum(['new-vmid', 'same-vmid']),
     proof: z.enum(['fenced', 'stopped', 'offline-accepted']),
     returnRisk: z.enum(['refused', 'accepted']),
     cooldownMs: z.number(),

@@ -90,14 +90,11 @@ const ABOUT_FAILOVER = 'When and how it may be moved.';
 const failoverShape = {
   auto: z.boolean().optional().describe('true: fail over without asking. Default false: observe and tell.'),
   identity: z
-    .enum(['new-vmid'], {
-      error: (issue) =>
-        issue.input === 'same-vmid'
-          ? f.said('same-vmid is not available yet', 'use new-vmid or leave it out')
-          : undefined,
-    })
+    .enum(['new-vmid', 'same-vmid'])
     .optional()
-    .describe('The copy gets a vmid of failover.vmids. Default new-vmid.'),
+    .describe(
+      'new-vmid: the copy gets a vmid of failover.vmids. same-vmid: it keeps its vmid, the original\u2019s config is moved aside (needs shell:). Default new-vmid.',
+    ),
   proof: z
     .enum(['fenced', 'stopped', 'offline-accepted'])
     .optional()

@@ -185,7 +185,8 @@ export interface Container {
   };
   readonly failover: {
     readonly auto: boolean;
-    readonly identity: 'new-vmid';
+    /** `same-vmid`: the original's config is moved aside first, so that the copy can have its vmid. */
+    readonly identity: 'new-vmid' | 'same-vmid';
     readonly proof: RequiredProof;
     readonly returnRisk: 'refused' | 'accepted';
     readonly cooldownMs: number;

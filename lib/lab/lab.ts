@@ -13,6 +13,7 @@ import { Pmxcfs } from './pmxcfs.ts';
 import { shutdownNode, startAll } from './power.ts';
 import { carryOut, isLogin, logIn } from './routes.ts';
 import { vzdumpJobs } from './routes-vzdump.ts';
+import { carryOutOrder, type QuickOrder, type QuickResult } from './shell.ts';
 import { Statd } from './statd.ts';
 import { Storages } from './storage.ts';
 import { Tasks } from './tasks.ts';
@@ -96,8 +97,11 @@ export class Lab implements LabControl {
       guests.nodeLost(node);
     };
     world.nodes.onBooted = (node) => startAll(world, node);
+    const noteQuorum = (): void => world.cfs.setQuorate(world.nodes.statuses().some((n) => n.quorate));
+    noteQuorum();
     ha.onChange = () => watchdog.look();
     world.nodes.onMembership = () => {
+      noteQuorum();
       ha.membershipChanged();
       watchdog.look();
     };
@@ -222,9 +226,28 @@ export class Lab implements LabControl {
     return pct(this.#world, node, args);
   }
 
+  /** The same, for what is over at once. Rejects with LabUnreachable when the node is off. */
+  shell(node: string, order: QuickOrder): Promise<QuickResult> {
+    const { power, network } = this.#world.nodes.get(node);
+    if (power === 'off' || network === 'cut')
+      return Promise.reject(new LabUnreachable(node, power === 'off' ? 'refused' : 'timeout'));
+    return carryOutOrder(this.#world, node, order);
+  }
+
   /** A container ends by itself (`poweroff` inside, killed for memory): nobody asked for it, no task shows it. */
   crash(vmid: number): void {
     this.#world.guests.ended(this.#ownerOf(vmid), vmid, 'ended by itself');
+  }
+
+  /** Files in a folder of /etc/pve. */
+  files(folder: string): string[] {
+    return this.#world.cfs.files(folder);
+  }
+
+  /** Volumes of a vmid that a node sees. */
+  volumes(node: string, vmid: number): string[] {
+    const here = this.#world.storages.disks.filter((d) => d.vmid === vmid && (d.node ?? node) === node);
+    return here.map((disk) => disk.volid);
   }
 
   running(): readonly RunningCopy[] {

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /**
  * The cluster file system, as far as guests' configs go: `nodes/NODE/lxc/ID.conf`. In a folder it is read anew each
@@ -49,6 +49,51 @@ export class Pmxcfs {
     if (text === null) return;
     this.remove(from, vmid);
     this.write(to, vmid, text);
+  }
+
+  /** Any file, by its path below /etc/pve; null: there is none. */
+  file(path: string): string | null {
+    if (this.#dir === undefined) return this.#memory.get(path) ?? null;
+    const file = join(this.#dir, path);
+    return existsSync(file) ? readFileSync(file, 'utf8') : null;
+  }
+
+  /** The paths of all files in a folder. */
+  files(folder: string): string[] {
+    if (this.#dir === undefined)
+      return [...this.#memory.keys()].filter((path) => path.startsWith(`${folder}/`)).toSorted();
+    const there = join(this.#dir, folder);
+    return existsSync(there)
+      ? readdirSync(there)
+          .toSorted()
+          .map((name) => `${folder}/${name}`)
+      : [];
+  }
+
+  /** Moves any file; folders are made. Throws EEXIST when it becomes a second config of its vmid. */
+  rename(from: string, to: string): void {
+    const text = this.file(from);
+    if (text === null) throw new Error(`ENOENT: there is no ${from}`);
+    const [, vmid] = /^nodes\/[^/]+\/lxc\/(\d+)\.conf$/.exec(to) ?? [];
+    const owner = vmid === undefined || from.startsWith('nodes/') ? null : this.find(Number(vmid));
+    if (owner !== null) throw new Error(`EEXIST: ${vmid ?? ''}.conf exists on node '${owner}'`);
+    if (this.#dir === undefined) {
+      this.#memory.delete(from);
+      this.#memory.set(to, text);
+      return;
+    }
+    mkdirSync(dirname(join(this.#dir, to)), { recursive: true });
+    renameSync(join(this.#dir, from), join(this.#dir, to));
+  }
+
+  /** `.members`, as far as scripts read it; only where there is a folder. */
+  setQuorate(quorate: boolean): void {
+    if (this.#dir === undefined) return;
+    const cluster = `"cluster": { "name": "lab", "version": 3, "nodes": ${this.#nodes.length}, "quorate": ${Number(quorate)} },`;
+    writeFileSync(
+      join(this.#dir, '.members'),
+      `{\n"nodename": "lab",\n"version": 6,\n${cluster}\n"nodelist": {\n  }\n}\n`,
+    );
   }
 
   /** The node whose folder holds the vmid, or null. */

@@ -28,6 +28,8 @@ export interface ObserveInput {
   readonly only?: ReadonlySet<string> | undefined;
   /** Looked at in full (details, backups) whatever their probes say. */
   readonly focus?: ReadonlySet<string> | undefined;
+  /** Where a copy is believed to be that may be in no list any more: what their fences say is read as well. */
+  readonly suspects?: readonly { readonly cluster: string; readonly node: string }[] | undefined;
   /** false: without backups, which take a while to be looked into. Default true. */
   readonly backups?: boolean | undefined;
 }
@@ -104,10 +106,15 @@ interface Wanted {
 }
 
 /** What only containers in trouble, or with more than one copy, need. */
-function wantedOf({ inventory, state, runtime, focus }: ObserveInput, observation: Observation): Wanted {
+function wantedOf(
+  { inventory, state, runtime, focus, suspects = [] }: ObserveInput,
+  observation: Observation,
+): Wanted {
   const due: Container[] = [];
   const details = new Map<string, { node: string; vmid: number }[]>();
   const troubled = new Map<string, Set<string>>();
+  for (const { cluster, node } of suspects)
+    troubled.set(cluster, (troubled.get(cluster) ?? new Set()).add(node));
   for (const { container, verdict, incarnations } of assess(inventory, observation, state)) {
     if (observation.probes[container.name] === undefined) continue;
     const record = state.containers[container.name] ?? emptyContainerState();

@@ -1,15 +1,11 @@
 /** Every call that changes something, and exactly what is sent for it. Never `force`, `skiplock`, `unique` or `start`. */
+import { storageOf } from '../decide/volid.ts';
 import type { PveApi, RestoreRequest } from './api.ts';
 import type { Call } from './transport.ts';
 
 /** A path of encoded segments. */
 export function path(...segments: readonly (string | number)[]): string {
   return segments.map((segment) => `/${encodeURIComponent(segment)}`).join('');
-}
-
-/** `shared` of `shared:backup/vzdump-lxc-101-….tar.zst`. */
-export function storageOf(volid: string): string {
-  return volid.slice(0, volid.indexOf(':'));
 }
 
 /** PVE's limits for what it stores as text. */

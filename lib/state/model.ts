@@ -185,6 +185,11 @@ export const Operation = z.object({
     onboot: z.boolean().nullable(),
     weStopped: z.boolean(),
     guard: z.object({ sid: z.string(), group: z.string() }).nullable(),
+    /** The original's config was asked to be moved aside, from and to below /etc/pve; null: it is where it was. */
+    moved: z
+      .object({ from: z.string(), to: z.string(), sha1: z.string(), askedAt: z.number() })
+      .nullable()
+      .default(null),
     /** The copy exists (its restore has ended well). */
     restored: z.boolean(),
     startAsked: z.boolean(),

@@ -15,7 +15,7 @@ import { decide, type Request } from '../../lib/decide/decide.ts';
 import type { Decision } from '../../lib/decide/model.ts';
 import type { Container } from '../../lib/inventory/types.ts';
 import { VirtualClock } from '../../lib/lab/virtual-clock.ts';
-import type { ExecRequest, ExecResult, PctRequest, PctResult, Runtime } from '../../lib/runtime.ts';
+import type { ExecRequest, ExecResult, Runtime, ShellRequest, ShellResult } from '../../lib/runtime.ts';
 import { openOperations } from '../../lib/state/operations.ts';
 import type { Operation } from '../../lib/state/model.ts';
 import { openState } from '../../lib/state/store.ts';
@@ -31,9 +31,12 @@ export class ActBench {
   readonly pve: FakePve;
   readonly events: Event[] = [];
   readonly execs: ExecRequest[] = [];
-  readonly pcts: PctRequest[] = [];
-  /** What becomes of a `pct`. */
-  pctResult: (request: PctRequest) => PctResult = () => ({ kind: 'not-sent', why: 'no shell in this test' });
+  readonly shells: ShellRequest[] = [];
+  /** What becomes of an order to a root shell. */
+  shellResult: (request: ShellRequest) => ShellResult = () => ({
+    kind: 'not-sent',
+    why: 'no shell in this test',
+  });
   /** What hooks end with. */
   execResult: ExecResult = { exitCode: 0, stdout: '', stderr: '' };
   /** Where calls to plugs go. */
@@ -72,9 +75,9 @@ export class ActBench {
         this.execs.push(request);
         return Promise.resolve(this.execResult);
       },
-      pct: (request) => {
-        this.pcts.push(request);
-        return Promise.resolve(this.pctResult(request));
+      shell: (request) => {
+        this.shells.push(request);
+        return Promise.resolve(this.shellResult(request));
       },
     };
     this.context = {

@@ -4,7 +4,7 @@ import { pctArguments, restoreByPct } from '../../lib/act/pct.ts';
 import { PveError } from '../../lib/errors.ts';
 import type { ShellConfig } from '../../lib/inventory/types.ts';
 import type { TaskListEntry } from '../../lib/pve/api.ts';
-import type { PctResult } from '../../lib/runtime.ts';
+import type { ShellResult } from '../../lib/runtime.ts';
 import { configOf } from '../decide/parts.ts';
 import { ActBench } from './bench.ts';
 
@@ -20,7 +20,7 @@ const SSH: ShellConfig = { kind: 'ssh', user: 'root', port: 22, key: null, known
 
 interface World {
   readonly shell?: ShellConfig | null;
-  readonly result?: PctResult;
+  readonly result?: ShellResult;
   /** What the node lists at the nth look. */
   readonly listed?: (look: number) => readonly Partial<TaskListEntry>[];
   readonly before?: readonly string[];
@@ -29,7 +29,7 @@ interface World {
 function restore(t: TestContext, { shell = SSH, result, listed = () => [], before = [] }: World) {
   const bench = new ActBench(t);
   const context = bench.operation();
-  if (result !== undefined) bench.pctResult = () => result;
+  if (result !== undefined) bench.shellResult = () => result;
   const { home } = context.inventory.clusters;
   const api = context.apis.get('home');
   assert.ok(home !== undefined && api !== undefined);
@@ -83,8 +83,8 @@ test('what pct is called with', async (t) => {
   const { bench, run } = restore(t, { result: { kind: 'begun' }, listed: () => [{}] });
   assert.equal(await run, 'UPID:mine');
   assert.deepEqual(
-    bench.pcts.map(({ node, host, paths, args }) => [node, host, paths, args.length]),
-    [['pve2', '10.0.0.12', ['/srv'], 15]],
+    bench.shells.map(({ node, host, order }) => [node, host, order]),
+    [['pve2', '10.0.0.12', { kind: 'pct', args: pctArguments(REQUEST), paths: ['/srv'] }]],
   );
 });
 

@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:net';
 import { hostname, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rootShell } from '../../lib/act/root-shell.ts';
-import type { PctRequest, PctResult } from '../../lib/runtime.ts';
+import { Bench } from '../lab/world.ts';
+import type { ShellOrder, ShellRequest, ShellResult } from '../../lib/runtime.ts';
 
 const SSHD = ['/usr/sbin/sshd', '/usr/local/sbin/sshd'].find((path) => existsSync(path));
 // sshd of somebody else than root takes only its own user, which is enough here; CI installs it.
@@ -25,6 +27,8 @@ case $(cat "$here/behave" 2>/dev/null) in
   *) echo 'extracting archive'; exit 0 ;;
 esac
 `;
+
+const RESTORE: ShellOrder = { kind: 'pct', args: ['restore', '1101', 'nas:a'], paths: [] };
 
 describe('a root shell over ssh', { skip: SKIP }, () => {
   const dir = mkdtempSync(join(tmpdir(), 'pw-sshd-'));
@@ -77,19 +81,18 @@ describe('a root shell over ssh', { skip: SKIP }, () => {
   });
 
   function call(
-    patch: Partial<PctRequest> & { key?: string; known?: string; port?: number } = {},
-  ): Promise<PctResult> {
+    patch: Partial<ShellRequest> & { key?: string; known?: string; port?: number } = {},
+  ): Promise<ShellResult> {
     const { key = 'user', known = 'known', port: at = port, ...rest } = patch;
     return rootShell(
       {
         shell: { kind: 'ssh', user: userInfo().username, port: at, key: file(key), knownHosts: file(known) },
         node: 'pve2',
         host: '127.0.0.1',
-        args: ['restore', '1101', 'nas:a'],
-        paths: [],
+        order: RESTORE,
         ...rest,
       },
-      '/usr/bin:/bin',
+      { path: '/usr/bin:/bin', pmxcfs: file('pve') },
     );
   }
   function behaves(how: string): void {
@@ -102,7 +105,7 @@ describe('a root shell over ssh', { skip: SKIP }, () => {
   test('it runs, with every argument as it is', async () => {
     behaves('');
     const args = ['restore', '1101', 'a\'b $HOME `id` \\ "x"', '', '--description', 'two\nlines; ü'];
-    const result = await call({ args });
+    const result = await call({ order: { kind: 'pct', args, paths: [] } });
     assert.deepEqual(result, { kind: 'ended', exitCode: 0, output: 'extracting archive' });
     assert.equal(read('called'), `${args.join('\n')}\n`);
     assert.doesNotMatch(read('env'), /PROXWARDEN|TOKEN/);
@@ -133,6 +136,68 @@ describe('a root shell over ssh', { skip: SKIP }, () => {
     assert.deepEqual(await call(), { kind: 'begun' });
   });
 
+  describe('configs in the lab’s own cluster file system', () => {
+    const CONFIG = 'nodes/pve1/lxc/101.conf';
+    const ASIDE = 'proxwarden/retired/CT101-of-dns-epoch0-from-home-pve1-by-op-1.conf';
+    const bench = new Bench({ configDir: file('pve') });
+    const text = (): string => readFileSync(join(file('pve'), CONFIG), 'utf8');
+    const sum = (): string => createHash('sha1').update(text()).digest('hex');
+    const listed = (): unknown => bench.lab.status().containers.map((c) => `${c.node}/${c.vmid}`);
+    const move = (from: string, to: string, sha1: string): Promise<ShellResult> =>
+      call({ order: { kind: 'move-config', from, to, sha1 } });
+    const refused = async (order: Promise<ShellResult>, why: RegExp): Promise<void> => {
+      const result = await order;
+      assert.equal(result.kind, 'not-sent', JSON.stringify(result));
+      assert.match('why' in result ? result.why : '', why);
+    };
+    after(() => bench.lab.close());
+
+    test('read, moved aside and back, each time once', async () => {
+      const sha1 = sum();
+      const result = await call({ order: { kind: 'read-config', path: CONFIG } });
+      assert.deepEqual(result, { kind: 'ended', exitCode: 0, output: `${sha1}  -\n${text().trim()}` });
+      await refused(move(CONFIG, ASIDE, '0'.repeat(40)), /101\.conf is not the file that was looked at/);
+      for (let times = 0; times < 2; times += 1)
+        assert.deepEqual(await move(CONFIG, ASIDE, sha1), { kind: 'ended', exitCode: 0, output: '' });
+      assert.deepEqual(listed(), ['pve2/102', 'pve3/103']);
+      assert.deepEqual(bench.lab.files('proxwarden/retired'), [ASIDE]);
+      await refused(call({ order: { kind: 'read-config', path: CONFIG } }), /there is no .*101\.conf/);
+      for (let times = 0; times < 2; times += 1)
+        assert.deepEqual(await move(ASIDE, CONFIG, sha1), { kind: 'ended', exitCode: 0, output: '' });
+      assert.deepEqual(listed(), ['pve1/101', 'pve2/102', 'pve3/103']);
+      await refused(move('nodes/pve1/lxc/999.conf', ASIDE, sha1), /there is no .*999\.conf/);
+    });
+
+    test('nothing is overwritten, and nothing written without quorum', async () => {
+      writeFileSync(join(file('pve'), ASIDE), 'of somebody else');
+      await refused(move(CONFIG, ASIDE, sum()), /there is a .*CT101-of-dns.* already/);
+      rmSync(join(file('pve'), ASIDE));
+      const members = readFileSync(join(file('pve'), '.members'), 'utf8');
+      writeFileSync(join(file('pve'), '.members'), members.replace('"quorate": 1', '"quorate": 0'));
+      await refused(move(CONFIG, ASIDE, sum()), /pve2 has no quorum/);
+      rmSync(join(file('pve'), '.members'));
+      await refused(move(CONFIG, ASIDE, sum()), /is not the cluster's file system/);
+      writeFileSync(join(file('pve'), '.members'), members);
+      assert.deepEqual(listed(), ['pve1/101', 'pve2/102', 'pve3/103']);
+    });
+
+    test('an orphan is ended, and nothing that is none', async () => {
+      program('lxc-stop', '#!/bin/sh\nprintf "%s\\n" "$@" >"$(dirname "$0")/stopped"\n');
+      const stop = (vmid: number): Promise<ShellResult> => call({ order: { kind: 'stop-orphan', vmid } });
+      await refused(stop(102), /CT 102 has its config on pve2: it is no orphan/);
+      await refused(stop(104), /no node has a config of CT 104: it may be the only copy/);
+      assert.equal(existsSync(join(bin, 'stopped')), false);
+      assert.deepEqual(await stop(101), { kind: 'ended', exitCode: 0, output: '' });
+      assert.equal(read('stopped'), '-k\n-n\n101\n');
+    });
+
+    test('a greeting changes nothing', async () => {
+      behaves('');
+      assert.deepEqual(await call({ order: { kind: 'greet' } }), { kind: 'ended', exitCode: 0, output: '' });
+      untouched();
+    });
+  });
+
   const nothing: readonly (readonly [string, Parameters<typeof call>[0], RegExp])[] = [
     [
       'another host key',
@@ -150,7 +215,7 @@ describe('a root shell over ssh', { skip: SKIP }, () => {
     ['another machine', { node: 'pve3' }, /this is pve2\.home\.example, not pve3/],
     [
       'a path that is not there',
-      { paths: ['/usr', '/srv/no such folder'] },
+      { order: { kind: 'pct', args: [], paths: ['/usr', '/srv/no such folder'] } },
       /there is no \/srv\/no such folder on pve2/,
     ],
   ];
@@ -187,10 +252,9 @@ describe('a root shell over ssh', { skip: SKIP }, () => {
         shell: { kind: 'local' },
         node: hostname().split('.')[0] ?? '',
         host: '127.0.0.1',
-        args: ['restore'],
-        paths: [],
+        order: RESTORE,
       },
-      `${bin}:/usr/bin:/bin`,
+      { path: `${bin}:/usr/bin:/bin` },
     );
     // uname here says pve2: the script looks for itself.
     assert.match('why' in result ? result.why : result.kind, /this is pve2\.home\.example, not/);
@@ -201,10 +265,9 @@ describe('a root shell over ssh', { skip: SKIP }, () => {
         shell: { kind: 'local' },
         node: hostname().split('.')[0] ?? '',
         host: '127.0.0.1',
-        args: ['restore'],
-        paths: [],
+        order: RESTORE,
       },
-      `${bin}:/usr/bin:/bin`,
+      { path: `${bin}:/usr/bin:/bin` },
     );
     assert.equal(own.kind, 'ended');
     program('uname', '#!/bin/sh\necho pve2.home.example\n');

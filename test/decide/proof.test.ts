@@ -35,6 +35,17 @@ const haStarted = { sid: 'ct:101', state: 'started', group: null, comment: '' };
 const rows: readonly (readonly [string, ProofLevel, RegExp, World])[] = [
   // P2: its living node says so; one row per missing piece.
   ['its node says stopped, no interface, onboot=0, no HA', 2, /pve1 itself says/, stopped()],
+  [
+    'its config has been moved away, and there is no interface of it',
+    2,
+    /moved away from pve1 \(pve2\/101@1 has its vmid now\), and netstat there shows no interface/,
+    world().but((w) => {
+      w.view.guests = [];
+      w.view.details = [];
+      w.node('pve1').netstat = [];
+      w.copy({ vmid: 101, phase: 'restored' }, 'stopped');
+    }),
+  ],
   ['it runs', 0, /CT 101 is running there/, world()],
   [
     'its state was not read',
@@ -284,7 +295,13 @@ test('an answering address speaks only against a node that is believed dead', ()
 });
 
 test('the inventory’s words and their levels', () => {
-  assert.deepEqual((['fenced', 'stopped', 'offline-accepted'] as const).map(requiredLevel), [3, 2, 1]);
+  const levels = (identity: 'new-vmid' | 'same-vmid'): number[] =>
+    (['fenced', 'stopped', 'offline-accepted'] as const).map((asked) =>
+      requiredLevel({ proof: asked, identity }),
+    );
+  assert.deepEqual(levels('new-vmid'), [3, 2, 1]);
+  // A node that is only cut off runs on, and nobody would see it.
+  assert.deepEqual(levels('same-vmid'), [3, 2, 2]);
 });
 
 test('--explain says for every copy its level, and what would raise one that is good enough, too', () => {

@@ -267,7 +267,7 @@ export class World {
           tls: { kind: 'system' },
           timeoutMs: 10_000,
           canaries: [],
-          shell: null,
+          shell: { kind: 'ssh', user: 'root', port: 22, key: null, knownHosts: null },
           nodes: Object.fromEntries(Object.entries(this.fences).map(([node, fence]) => [node, { fence }])),
         },
       },

@@ -201,7 +201,7 @@ export async function visit(
         return results.find((r) => r.ok) ?? results.find((r) => r.answered) ?? first;
       },
       exec: execFile,
-      pct: () => Promise.reject(new Error('doctor restores nothing')),
+      shell: () => Promise.reject(new Error('there is no shell')),
     };
     const access = new Map<string, Access>();
     for (const { name, endpoints, tls, timeoutMs } of Object.values(inventory.clusters))

@@ -98,9 +98,9 @@ const CASES: readonly [string, string, RegExp][] = [
     /^13:17 .*standby {2}is an unknown key {2}not available yet/,
   ],
   [
-    'same-vmid',
+    'same-vmid without a shell',
     `${ONE}    failover: { identity: same-vmid }\n`,
-    /^13:27 .*identity {2}same-vmid is not available yet {2}use new-vmid/,
+    /^13:27 .*identity {2}needs a root shell on the nodes of home {2}add shell: /,
   ],
   ['a duration without unit', `${ONE}    interval: 90\n`, /^13:15 .*interval {2}has no unit/],
   ['a bad duration', `${ONE}    interval: 1 minute\n`, /^13:15 .*interval {2}is not a duration {2}.*15m/],

@@ -161,7 +161,7 @@ class Fleet {
               );
             },
             httpDispatcher: () => Promise.reject(new Error('there are no plugs')),
-            pct: () => Promise.resolve({ kind: 'not-sent', why: 'there is no shell' }),
+            shell: () => Promise.resolve({ kind: 'not-sent', why: 'there is no shell' }),
             probe: (spec, signal) => {
               assert.ok(spec.kind === 'tcp' || spec.kind === 'ping');
               return probeLab(spec, { lab: this.labs[this.placeOf(spec.host)], network, clock, signal });

@@ -28,6 +28,7 @@ export function draftOperation(id: string, container: string, createdAt = 1_000)
       onboot: null,
       weStopped: false,
       guard: null,
+      moved: null,
       restored: false,
       startAsked: false,
       started: [],

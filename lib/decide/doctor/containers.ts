@@ -194,6 +194,8 @@ function served({ facts, view }: ClusterLook, { at, detail }: ContainerLook, abo
 function returns(cluster: ClusterLook, { container, at, detail }: ContainerLook, about: Subject): Finding[] {
   const { view } = cluster;
   if (view === null || view.standalone || at === null) return [];
+  // Without its config nothing can start it: places.ts says whether that can be moved.
+  if (container.failover.identity === 'same-vmid') return [];
   // That it is HA's has been said, and what to do.
   if (managedByHa(cluster, at) !== undefined) return [];
   const obstacle = guardObstacle(view, at);

@@ -70,7 +70,7 @@ function states({ name: cluster, config, view }: ClusterLook): Finding[] {
 function absent({ name: cluster, config, view, containers }: ClusterLook): Finding[] {
   if (view?.standalone === true) return [];
   const demanding = containers.filter(
-    (c) => c.isProtected && requiredLevel(c.container.failover.proof) >= FENCE_LEVEL,
+    (c) => c.isProtected && requiredLevel(c.container.failover) >= FENCE_LEVEL,
   );
   return [...byNode(demanding)].flatMap(([node, on]): Finding[] => {
     const fences = config.nodes[node]?.fence ?? [];

@@ -1,6 +1,6 @@
 /** Storages of the backups, and the nodes that containers may go to. Pure. */
 import type { Container, Target } from '../../inventory/types.ts';
-import { leastEpochOf, vmidOfEpoch } from '../incarnations.ts';
+import { leastEpochOf, nextVmid } from '../incarnations.ts';
 import type { StorageView } from '../model.ts';
 import type { Finding, Subject } from './facts.ts';
 import { finding, listed, type ClusterLook, type ContainerLook, type Look } from './look.ts';
@@ -150,8 +150,8 @@ function candidates(cluster: ClusterLook, one: ContainerLook): Finding[] {
         'name another node under nodes',
       ),
     );
-  const vmid = vmidOfEpoch(container, at.epoch + 1);
-  const taken = view.guests.find((g) => g.vmid === vmid);
+  const vmid = nextVmid(container, at, at.epoch + 1);
+  const taken = view.guests.find((g) => g.vmid === vmid && (vmid !== at.vmid || g.node !== at.node));
   const ours = view.lineages.some((l) => l.vmid === vmid && l.line.container === container.name);
   if (taken !== undefined && !ours && leastEpochOf(container, name, vmid) !== null)
     found.push(

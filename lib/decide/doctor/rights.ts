@@ -1,6 +1,6 @@
 /** The token: is it accepted, until when, and does it hold what a failover needs, path by path. Pure. */
 import { formatDuration } from '../../units.ts';
-import { vmidOfEpoch } from '../incarnations.ts';
+import { nextVmid } from '../incarnations.ts';
 import { guardWay } from '../guard.ts';
 import type { Finding, Subject } from './facts.ts';
 import { finding, listed, type ClusterLook, type Look } from './look.ts';
@@ -166,7 +166,9 @@ export function needs(cluster: ClusterLook): Need[] {
     view !== null &&
     !view.standalone &&
     guardWay(view) === 'group' &&
-    guarded.some((c) => c.container.failover.returnRisk === 'refused')
+    guarded.some(
+      ({ container: { failover } }) => failover.returnRisk === 'refused' && failover.identity === 'new-vmid',
+    )
   )
     found.push(
       need(
@@ -189,7 +191,12 @@ export function needs(cluster: ClusterLook): Need[] {
     // A copy's vmid is in no pool and has no entry of its own: only what /vms hands down counts.
     if (isProtected)
       found.push(
-        need(`/vms/${vmidOfEpoch(container, (at?.epoch ?? 0) + 1)}`, 'ProxWarden', CONTAINERS, '/vms'),
+        need(
+          `/vms/${nextVmid(container, at ?? container, (at?.epoch ?? 0) + 1)}`,
+          'ProxWarden',
+          CONTAINERS,
+          '/vms',
+        ),
       );
     found.push(
       need(`/storage/${container.backup.storage}`, 'ProxWardenStore', 'list, make and read backups'),

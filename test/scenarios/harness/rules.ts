@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Lab } from '../../../lib/lab/lab.ts';
+import type { QuickOrder } from '../../../lib/lab/shell.ts';
 import type { LabRequest } from '../../../lib/lab/types.ts';
 import { Operation } from '../../../lib/state/model.ts';
 import type { Network } from './prober.ts';
@@ -75,6 +76,31 @@ export class Rules {
       this.#break(`6: ${call} is not in any journal`);
   }
 
+  /** Before a root shell changes something for a runner. */
+  shell(order: QuickOrder, runner: Runner | undefined): void {
+    if (runner === undefined) return;
+    if (order.kind === 'move-config') {
+      const journals = this.#journals(runner);
+      if (!journals.some((op) => op.data.moved !== null))
+        this.#break(`6: the move of ${order.from} is not in any journal`);
+      const [, node, vmid] = /^nodes\/([^/]+)\/lxc\/(\d+)\.conf$/.exec(order.from) ?? [];
+      if (this.#lab.running().some((c) => c.node === node && c.vmid === Number(vmid)))
+        this.#break(`1: the config of CT ${vmid ?? ''} was moved away while it runs on ${node ?? ''}`);
+    }
+    if (order.kind === 'stop-orphan' && this.#journals(runner).length === 0)
+      this.#break(`6: lxc-stop of CT ${order.vmid} is not in any journal`);
+  }
+
+  /** Its config has been moved aside, and its disk is where it was. */
+  #aside(one: string): boolean {
+    const [, vmid, node] = /^CT (\d+) on (\S+)$/.exec(one) ?? [];
+    const file = new RegExp(`/CT${vmid ?? ''}-of-.*-from-[^/]*-${node ?? ''}-by-op-[^/]*\\.conf$`);
+    return (
+      this.#lab.files('proxwarden/retired').some((path) => file.test(path)) &&
+      this.#lab.volumes(node ?? '', Number(vmid)).length > 0
+    );
+  }
+
   /** Before a plug is switched by a runner. */
   plug(node: string, turn: 'on' | 'off'): void {
     if (turn === 'on') this.#break(`5: ${node} was powered on`);
@@ -94,7 +120,7 @@ export class Rules {
     for (const { text } of violations) this.#break(`1: ${text}`);
     const there = new Set(this.#lab.status().containers.map((c) => `CT ${c.vmid} on ${c.node}`));
     for (const one of [...this.#originals, ...this.#everRan])
-      if (!there.has(one)) this.#break(`2: ${one} is gone`);
+      if (!there.has(one) && !this.#aside(one)) this.#break(`2: ${one} is gone`);
     const backups = new Set(this.#lab.status().backups.map((b) => b.volid));
     for (const volid of this.#backups) if (!backups.has(volid)) this.#break(`2: backup ${volid} is gone`);
     if (log.includes(SECRET)) this.#break('10: the secret is in the output');
@@ -116,16 +142,23 @@ export class Rules {
   }
 
   #journalled(runner: Runner, type: string): boolean {
+    return this.#journals(runner).some((op) =>
+      op.steps.some((s) => s.status === 'started' && s.task?.type === type && s.task.upid === null),
+    );
+  }
+
+  /** Of the operations that it carries out, with a step under way. */
+  #journals(runner: Runner): Operation[] {
     const folder = join(this.#stateOf(runner), 'operations');
-    if (!existsSync(folder)) return false;
+    if (!existsSync(folder)) return [];
     return readdirSync(folder)
       .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
       .map((name) => Operation.parse(JSON.parse(readFileSync(join(folder, name), 'utf8'))))
-      .some(
+      .filter(
         (op) =>
           op.status === 'running' &&
           op.lease.pid === runner.pid &&
-          op.steps.some((s) => s.status === 'started' && s.task?.type === type && s.task.upid === null),
+          op.steps.some((s) => s.status === 'started'),
       );
   }
 }

@@ -12,10 +12,10 @@ import type { State } from '../../../lib/state/model.ts';
 import { openState } from '../../../lib/state/store.ts';
 import { COMMANDS } from '../../../scripts/commands.ts';
 import { Log } from './log.ts';
-import { pctOnLab } from './pct.ts';
 import { probeLab, type Network } from './prober.ts';
 import { Rules } from './rules.ts';
 import { Runner, runners, watchFiles } from './runner.ts';
+import { shellOnLab } from './shell.ts';
 import { PLUGS, StagedLab } from './staged-lab.ts';
 import { TOKEN, worldOf, type WorldFile } from './world.ts';
 
@@ -189,7 +189,7 @@ export class Stage {
         await runner.alive(clock.sleep(100));
         return { exitCode: code, stdout: '', stderr: code === 0 ? '' : 'no' };
       },
-      pct: ({ node, args }) => runner.alive(pctOnLab(lab, { clock, node, args, runner })),
+      shell: ({ node, order }) => runner.alive(shellOnLab(lab, { clock, node, order, runner })),
       runner: {
         self: { host: 'runner', pid: runner.pid, started: String(runner.pid) },
         liveness: ({ pid }) => (this.#alive.has(pid) ? 'alive' : 'dead'),

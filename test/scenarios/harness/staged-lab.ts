@@ -1,5 +1,6 @@
 /** The lab with ears: every API call passes triggers, faults and the rules before and after it is carried out. */
 import { Lab } from '../../../lib/lab/lab.ts';
+import type { QuickOrder, QuickResult } from '../../../lib/lab/shell.ts';
 import {
   LabUnreachable,
   type LabOptions,
@@ -71,6 +72,29 @@ export class StagedLab extends Lab {
     const late = this.#spring('after', name, node);
     if (late === 'lost') throw new LabUnreachable(node, 'timeout');
     return typeof late === 'object' ? late : response;
+  }
+
+  /** Orders to root shells pass traps and rules as calls do: `SHELL move-config nodes/pve1/lxc/101.conf @pve2`. */
+  override async shell(node: string, order: QuickOrder): Promise<QuickResult> {
+    const runner = runners.getStore();
+    if (isDead(runner)) return new Promise(() => undefined);
+    if (this.#network.runnerCut) throw new LabUnreachable(node, 'timeout');
+    const lost: QuickResult = { kind: 'unknown', why: `the connection to ${node} was lost` };
+    const subject = 'from' in order ? order.from : 'vmid' in order ? String(order.vmid) : '';
+    const name = `SHELL ${order.kind} ${subject}`;
+    const early = this.#spring('before', name, node);
+    if (early === 'lost') return lost;
+    if (typeof early === 'number') await this.#clock.sleep(early);
+    const writes = order.kind === 'move-config' || order.kind === 'stop-orphan';
+    if (writes) this.rules?.shell(order, runner);
+    const result = await super.shell(node, order);
+    if (isDead(runner)) return new Promise(() => undefined);
+    if (writes) {
+      this.calls.push(`${name} @${node} ${result.kind}`);
+      runner?.called();
+    }
+    if (isDead(runner)) return new Promise(() => undefined);
+    return this.#spring('after', name, node) === 'lost' ? lost : result;
   }
 
   /** One call by somebody who may do everything. */
