@@ -57,6 +57,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: 'a person has looked after an error: let ProxWarden act on it again',
     load: async () => (await import('./ack.ts')).ack,
   },
+  cleanup: {
+    usage: 'cleanup <name>',
+    describe: 'delete the copies that a container was moved away from, after seven days',
+    load: async () => (await import('./cleanup.ts')).cleanup,
+  },
   forget: {
     usage: 'forget <name>',
     describe: 'no longer follow a container that has left the inventory after a failover',

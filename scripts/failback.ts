@@ -22,9 +22,13 @@ export const failback = defineCommand({
     try {
       const container = containerNamed(session.inventory, args.name);
       refuseBusy(session, container);
-      const { decision, home, current } = await decideFailback(session, container);
+      const { decision, home, current, original } = await decideFailback(session, container);
       if (decision !== null)
-        return await move(session, { container, decision, notes: vmidNote(container, decision) }, args);
+        return await move(
+          session,
+          { container, decision, notes: vmidNote(container, decision, original) },
+          args,
+        );
       await session.teller.end();
       invocation.io.out(
         args.json

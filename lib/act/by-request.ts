@@ -24,6 +24,8 @@ export interface WayHome {
   /** `pve1/101@0`, where it is now. */
   readonly current: string;
   readonly home: Target;
+  /** Whether its original is still there, kept down. */
+  readonly original: boolean;
   /** Null: it is there already. */
   readonly decision: Decision | null;
 }
@@ -46,19 +48,21 @@ export async function decideFailback(context: ActContext, container: Container):
     );
   const { current } = incarnations;
   const decision = decideOn(context, seen, { container: name, mode: 'planned', to: home });
+  const original = incarnations.superseded.some((i) => i.epoch === 0);
   const key = current === null ? '?' : incarnationKey(current);
   if (current?.cluster === home.cluster && current.node === home.node)
-    return { current: key, home, decision: null };
+    return { current: key, home, original, decision: null };
   const wanted = wantedGate(container, verdict, home);
   const gates = [...decision.gates, wanted];
   if (decision.kind !== 'blocked' && !wanted.ok)
     return {
       current: key,
       home,
+      original,
       decision: { ...decision, kind: 'blocked', why: `home: ${wanted.evidence}`, gates, action: null },
     };
   const why = decision.kind === 'failover' ? `back home: ${decision.why}` : decision.why;
-  return { current: key, home, decision: { ...decision, why, gates } };
+  return { current: key, home, original, decision: { ...decision, why, gates } };
 }
 
 interface Seen {

@@ -109,21 +109,25 @@ export async function carryOut(context: ActContext, op: Operation): Promise<Outc
 
 async function run(context: OperationContext): Promise<Outcome> {
   const { op, runtime } = context;
-  if (op.kind === 'backup' || op.kind === 'prune' || op.kind === 'restore' || op.kind === 'reconcile')
-    return finishCut(context);
+  switch (op.kind) {
+    case 'backup':
+    case 'prune':
+    case 'restore':
+    case 'reconcile':
+    case 'cleanup':
+      return finishCut(context);
+    case 'failover':
+    case 'start':
+    case 'restart':
+      break;
+  }
   const age = runtime.clock.now() - op.createdAt;
   if (age > RESUME_LIMIT_MS)
     return {
       status: 'error',
       text: `it was begun ${formatDuration(age)} ago: look what is there (\`proxwarden status\`), then \`proxwarden ack ${op.container}\``,
     };
-  switch (op.kind) {
-    case 'failover':
-      return runFailover(context, actionOf(op));
-    case 'start':
-    case 'restart':
-      return runInPlace(context, op.kind);
-  }
+  return op.kind === 'failover' ? runFailover(context, actionOf(op)) : runInPlace(context, op.kind);
 }
 
 async function end(context: OperationContext, outcome: Outcome): Promise<void> {

@@ -157,7 +157,7 @@ export type StepRecord = z.infer<typeof StepRecord>;
 export const Operation = z.object({
   version: z.literal(1),
   id: z.string(),
-  kind: z.enum(['failover', 'backup', 'prune', 'restore', 'start', 'restart', 'reconcile']),
+  kind: z.enum(['failover', 'backup', 'prune', 'restore', 'start', 'restart', 'reconcile', 'cleanup']),
   container: z.string(),
   createdAt: z.number(),
   endedAt: z.number().nullable(),

@@ -175,6 +175,18 @@ const stories: readonly Story[] = [
     ],
   },
   {
+    name: 'a cleanup',
+    folder: 'cleanup',
+    before: ['cron', 'run failover web --planned --to pve2', 'wait 168h', 'cron', 'run backup web'],
+    cut: 'run cleanup web --yes web',
+    unbegun: ['pve2'],
+    ends: ['pve2'],
+    atMost: [
+      [START, 1],
+      [/^DELETE .*.lxc.101 200$/, 1],
+    ],
+  },
+  {
     name: 'keeping a returned original down',
     folder: 'node-dies',
     before: ['cron', 'wait 20s', 'kill pve1', 'cron', 'revive pve1', 'wait 40s'],

@@ -22,6 +22,7 @@ const TASKS: readonly (readonly [RegExp, string])[] = [
 ];
 
 const FRESH_MS = 10_000;
+const SEVEN_DAYS_MS = 7 * 24 * 3_600_000;
 
 export class Rules {
   readonly broken: string[] = [];
@@ -32,6 +33,9 @@ export class Rules {
   readonly #originals: ReadonlySet<string>;
   readonly #backups = new Set<string>();
   readonly #everRan = new Set<string>();
+  readonly #ranSince = new Map<string, number>();
+  /** Deleted by a person's cleanup, when that was right. */
+  readonly #cleaned = new Set<string>();
   /** When each runner last read the cluster's lists. */
   readonly #readAt = new Map<Runner, number>();
 
@@ -45,7 +49,11 @@ export class Rules {
     this.#stateOf = stateOf;
     this.#originals = new Set(lab.status().containers.map((c) => `CT ${c.vmid} on ${c.node}`));
     lab.onChange(() => {
-      for (const copy of lab.running()) this.#everRan.add(`CT ${copy.vmid} on ${copy.node}`);
+      for (const copy of lab.running()) {
+        const key = `CT ${copy.vmid} on ${copy.node}`;
+        this.#everRan.add(key);
+        if (!this.#ranSince.has(key)) this.#ranSince.set(key, this.#clock.now());
+      }
       for (const { volid } of lab.status().backups) this.#backups.add(volid);
     });
   }
@@ -61,6 +69,8 @@ export class Rules {
     }
     const form = new URLSearchParams(request.body);
     const at = this.#lab.status().nodes.find((n) => n.name === node);
+    const [, owner, vmid] = /^DELETE .*\/nodes\/([^/]+)\/lxc\/(\d+)/.exec(call) ?? [];
+    if (vmid !== undefined && this.#isOld(runner, Number(vmid))) this.#cleaned.add(`CT ${vmid} on ${owner}`);
     // One that dies this very moment is nobody's mistake.
     if (at?.power === 'on' && at.network === 'up' && !at.quorate)
       this.#break(`4: ${call} was sent through ${node}, which has no quorum`);
@@ -120,7 +130,7 @@ export class Rules {
     for (const { text } of violations) this.#break(`1: ${text}`);
     const there = new Set(this.#lab.status().containers.map((c) => `CT ${c.vmid} on ${c.node}`));
     for (const one of [...this.#originals, ...this.#everRan])
-      if (!there.has(one) && !this.#aside(one)) this.#break(`2: ${one} is gone`);
+      if (!there.has(one) && !this.#aside(one) && !this.#cleaned.has(one)) this.#break(`2: ${one} is gone`);
     const backups = new Set(this.#lab.status().backups.map((b) => b.volid));
     for (const volid of this.#backups) if (!backups.has(volid)) this.#break(`2: backup ${volid} is gone`);
     if (log.includes(SECRET)) this.#break('10: the secret is in the output');
@@ -135,6 +145,21 @@ export class Rules {
         this.#break(`10: the secret is in ${entry.name}`);
     }
     assert.deepEqual(this.broken, []);
+  }
+
+  /** Rule 2: a person's cleanup, while another copy has run for seven days, and has a backup of its own. */
+  #isOld(runner: Runner, vmid: number): boolean {
+    const one = this.#lab.status().containers.find((c) => c.vmid === vmid);
+    const others = this.#lab.running().filter((c) => c.hostname === one?.hostname && c.vmid !== vmid);
+    return (
+      this.#journals(runner).some((op) => op.kind === 'cleanup') &&
+      others.length === 1 &&
+      others.every((other) => {
+        const since = this.#ranSince.get(`CT ${other.vmid} on ${other.node}`) ?? Infinity;
+        const backups = this.#lab.status().backups.filter((b) => b.vmid === other.vmid);
+        return this.#clock.now() - since >= SEVEN_DAYS_MS && backups.length > 0;
+      })
+    );
   }
 
   #break(text: string): void {
