@@ -247,6 +247,8 @@ async function retire(context: OperationContext, action: FailoverAction): Promis
     return `CT ${from.vmid} may start when ${from.node} returns: the inventory accepts that`;
   const api = await quorateApi(context, from.cluster);
   operations.assertLease(op);
+  if (action.retire === 'onboot-known-off')
+    return `CT ${from.vmid} had onboot=0 when ${from.node} last answered: it stays down when that returns`;
   if (action.retire === 'onboot-off' || action.retire === 'config-moved') {
     await retireAlive(
       context,
@@ -273,6 +275,8 @@ async function retire(context: OperationContext, action: FailoverAction): Promis
 
 async function setOnboot(context: OperationContext, copy: Copy): Promise<string> {
   const { op, operations } = context;
+  if (context.container.failover.autostart === 'proxwarden')
+    return 'it stays off: ProxWarden starts the copy after a boot of its node (autostart: proxwarden)';
   if (op.data.onboot !== true) return 'the original had onboot=0, so has the copy';
   const api = await quorateApi(context, copy.cluster);
   const detail = await api.guestDetail(copy.node, copy.vmid, { signal: context.signal });

@@ -32,6 +32,7 @@ export async function foldObservation(
         remember(s.containers[container.name] ?? emptyContainerState(), assessment, observation),
         observation,
       );
+      record.onbootOff = rememberOnboot(record, assessment, observation);
       s.containers[container.name] = count ? fold(record, assessment.verdict, container, now) : record;
     }
     follow(s, context.inventory, observation, assessments);
@@ -121,6 +122,22 @@ function follow(
     delete state.followed[gone];
     delete state.containers[gone];
   }
+}
+
+/** What the nodes say of the onboot of its copies; of those that are silent it stays as it was. */
+function rememberOnboot(
+  { onbootOff: before }: ContainerState,
+  { incarnations: { current, superseded, pending } }: Assessment,
+  { clusters }: Observation,
+): ContainerState['onbootOff'] {
+  const after = { ...before };
+  for (const { cluster, node, vmid } of [...(current === null ? [] : [current]), ...superseded, ...pending]) {
+    const detail = clusters[cluster]?.details.find((d) => d.node === node && d.vmid === vmid);
+    const key = `${cluster}/${node}/${vmid}`;
+    if (detail?.onboot === false) after[key] = detail.readAt;
+    else if (detail !== undefined) delete after[key];
+  }
+  return after;
 }
 
 /** One that was not taken away is remembered until its cluster lists it no more. */

@@ -8,6 +8,7 @@ import type { Operation } from '../state/model.ts';
 import type { ActContext } from './context.ts';
 import { destroyCopy } from './copy.ts';
 import { quorateApi, type Step } from './journal.ts';
+import { setConfig } from './look.ts';
 import { journalled } from './journalled.ts';
 import { removeGuard } from './guard.ts';
 import { moveConfigBack } from './move-config.ts';
@@ -99,6 +100,38 @@ function moveBack(op: Operation): Step {
       if (from === undefined) throw new Error(`bug: ${op.id} has moved a config without an action`);
       return moveConfigBack(c, from);
     },
+  };
+}
+
+/**
+ * A current copy with onboot=1 that the inventory leaves to ProxWarden to start: its node could start it beside a later
+ * copy. Kept off ahead of time, also when a person has turned it on.
+ */
+export function startsByItself(
+  container: Container,
+  { current, problems }: Incarnations,
+  observation: Observation,
+): Finding | null {
+  if (container.failover.autostart !== 'proxwarden' || current === null || problems.length > 0) return null;
+  const { cluster, node, vmid } = current;
+  const detail = observation.clusters[cluster]?.details.find((d) => d.node === node && d.vmid === vmid);
+  if (detail === undefined || !detail.onboot || detail.lock !== null) return null;
+  const key = incarnationKey(current, container.cluster);
+  return {
+    container: container.name,
+    text: `${key} has onboot=1, and it is ProxWarden that starts it after a boot (autostart: proxwarden): onboot goes off`,
+    act: (context) =>
+      journalled(context, container, `keep the onboot of ${key} off`, () => [
+        {
+          name: 'onboot off',
+          run: async (c) => {
+            const api = await quorateApi(c, cluster);
+            c.operations.assertLease(c.op);
+            await setConfig(c, api, current, { onboot: false });
+            return `CT ${vmid} on ${node} has onboot=0`;
+          },
+        },
+      ]),
   };
 }
 

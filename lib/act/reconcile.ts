@@ -18,7 +18,7 @@ import type { ActContext } from './context.ts';
 import { removeGuard } from './guard.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
 import { journalled } from './journalled.ts';
-import { configLeft, guardLeft, unfinished } from './left-over.ts';
+import { configLeft, guardLeft, startsByItself, unfinished } from './left-over.ts';
 import { setConfig } from './look.ts';
 import { RETIRED_TAG, retireAlive } from './retire.ts';
 import { stopSource } from './source.ts';
@@ -58,6 +58,8 @@ export function findings(
     if (guard !== null) found.push(guard);
     const config = configLeft(context, container, incarnations, observation);
     if (config !== null) found.push(config);
+    const onboot = startsByItself(container, incarnations, observation);
+    if (onboot !== null) found.push(onboot);
     const migrated = migratedCopies(container, observation).filter((m) => m.hindrance === null);
     for (const one of migrated)
       found.push({

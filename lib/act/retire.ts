@@ -67,7 +67,7 @@ export async function guardSuperseded(context: OperationContext): Promise<string
     const view = observation.clusters[old.cluster];
     if (view === undefined) throw new FailedError(`cluster ${old.cluster} can't be seen`);
     if (view.nodes.find((n) => n.name === old.node)?.apiAnswers === true) continue;
-    const { retire, gate, settled } = retirement(container, old, view, false);
+    const { retire, gate, settled } = retirement(container, old, view, false, state.read());
     if (settled) continue;
     if (retire !== 'ha-guard') throw new BlockedError(gate.evidence, { hint: gate.flip ?? undefined });
     const api = await quorateApi(context, old.cluster);

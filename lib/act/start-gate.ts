@@ -258,7 +258,7 @@ function otherProblems(
     );
   // One that was never to run has onboot=0 from its very restore on: it does not start when its node returns.
   if (!alive && other.phase !== 'restored') {
-    const { gate, settled } = retirement(container, other, view, false);
+    const { gate, settled } = retirement(container, other, view, false, state);
     if (!settled)
       problems.push(
         gate.ok ? `the guard that keeps ${key} from starting by itself is not in place` : gate.evidence,

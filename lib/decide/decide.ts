@@ -4,8 +4,9 @@
  */
 import type { Container, Inventory, Target } from '../inventory/types.ts';
 import { emptyContainerState, type ContainerState, type State } from '../state/model.ts';
+import { afterBoot } from './after-boot.ts';
 import { decideFailover } from './failover.ts';
-import { automaticGates, fail, pass, safetyGates, type GateInput } from './gates.ts';
+import { automaticGates, errorGate, fail, pass, safetyGates, type GateInput } from './gates.ts';
 import { incarnationsOf, type Incarnations } from './incarnations.ts';
 import type { Decision, Gate, Incarnation, Observation, Verdict } from './model.ts';
 import { promised, type Reservations } from './reservations.ts';
@@ -114,6 +115,8 @@ function decideOne(one: One): Decision {
     case 'unhealthy':
       break;
   }
+  const booted = startAfterBoot(one);
+  if (booted !== null) return booted;
   if (record.failures < container.failureThreshold)
     return quiet(
       one,
@@ -135,6 +138,16 @@ function modeGate({ name, mode }: Container): Gate {
   return mode === 'protect'
     ? pass('mode', 'the inventory says protect')
     : fail('mode', `the inventory says mode: ${mode}, which never acts`, `set mode: protect for ${name}`);
+}
+
+/** What PVE's autostart would do, for a container of which the inventory says that we do it. It isn't counted out first. */
+function startAfterBoot(one: One): Decision | null {
+  const { assessment, gateInput, input, record } = one;
+  const why = afterBoot(assessment.container, assessment.incarnations.current, record, input.observation);
+  if (why === null) return null;
+  const gates = [errorGate(gateInput), ...safetyGates(gateInput)];
+  // What stands in the way is told when it has been counted out.
+  return gates.every((g) => g.ok) ? { ...quiet(one, 'start', why), gates } : null;
 }
 
 /** A container that stopped, or whose service hangs, on a living node is started or restarted in place once. */

@@ -156,13 +156,13 @@ function unseenGate({ name, cluster: home }: Container, other: Incarnation): Gat
 
 /** How one that is taken over from is kept from starting again. Of earlier ones the config is where it was. */
 function returnGate(
-  { container, inventory }: FailoverInput,
+  { container, inventory, state }: FailoverInput,
   view: ClusterView,
   other: Incarnation,
   how: { alive: boolean; isSource: boolean; config: ArchivedConfig | null },
 ): { readonly retire: FailoverAction['retire']; readonly gate: Gate } {
   if (!how.isSource || container.failover.identity !== 'same-vmid')
-    return retirement(container, other, view, how.alive);
+    return retirement(container, other, view, how.alive, state);
   const cluster = inventory.clusters[view.cluster];
   return {
     retire: 'config-moved',

@@ -3,6 +3,28 @@ import type { Container } from '../inventory/types.ts';
 import { guardAsBelt, guardInPlace, guardObstacle, guardWay } from './guard.ts';
 import { copyInItsPlace } from './same-vmid.ts';
 import type { ClusterView, FailoverAction, Gate, Incarnation } from './model.ts';
+import type { State } from '../state/model.ts';
+
+/** What is remembered of nodes that can't be asked any more. */
+export type Memory = Pick<State, 'containers' | 'lastSeenOnline'>;
+
+/** In the last runs before its node fell silent. Nobody can have set it since but at that node itself. */
+const LATELY_INTERVALS = 3;
+
+/**
+ * Whether the original is known to have onboot=0, from when its node could be asked: for one whose onboot ProxWarden
+ * keeps off, since it starts it itself (autostart: proxwarden). A lost state knows of nothing.
+ */
+export function onbootKnownOff(
+  { name, intervalMs, failover }: Container,
+  { cluster, node, vmid }: Pick<Incarnation, 'cluster' | 'node' | 'vmid'>,
+  { containers, lastSeenOnline }: Memory,
+): boolean {
+  if (failover.autostart !== 'proxwarden') return false;
+  const readAt = containers[name]?.onbootOff[`${cluster}/${node}/${vmid}`];
+  const seenAt = lastSeenOnline[`${cluster}/${node}`];
+  return readAt !== undefined && seenAt !== undefined && seenAt - readAt <= LATELY_INTERVALS * intervalMs;
+}
 
 /** How the original will be kept down, the gate that says so, and whether it is so already. `sourceAlive`: its node answers. */
 export function retirement(
@@ -10,6 +32,7 @@ export function retirement(
   original: Incarnation,
   view: ClusterView,
   sourceAlive: boolean,
+  memory: Memory,
 ): { readonly retire: FailoverAction['retire']; readonly gate: Gate; readonly settled: boolean } {
   const what = `CT ${original.vmid} on ${original.node}`;
   if (sourceAlive) return answer('onboot-off', true, `${what} will be stopped and get onboot=0`, null);
@@ -19,12 +42,22 @@ export function retirement(
   if (guardInPlace(view, original.node, original.vmid))
     return answer('ha-guard', true, `the inert HA guard of ${what} is in place`, null, true);
   const obstacle = guardObstacle(view, original);
+  const off = onbootKnownOff(container, original, memory);
   if (obstacle === null)
     return answer(
       'ha-guard',
       true,
       `the inert HA guard will keep ${what} from starting when its node returns`,
       null,
+      off,
+    );
+  if (off)
+    return answer(
+      'onboot-known-off',
+      true,
+      `${what} had onboot=0 when its node last answered (autostart: proxwarden), so it stays down when that returns`,
+      null,
+      true,
     );
   if (container.failover.returnRisk === 'accepted') {
     const belt = guardAsBelt(view, original);

@@ -101,6 +101,7 @@ function resolveContainer(
       identity: resolveIdentity(cluster, layers, shared),
       proof: get((s) => s.failover?.proof) ?? 'stopped',
       returnRisk: get((s) => s.failover?.returnRisk) ?? 'refused',
+      autostart: get((s) => s.failover?.autostart) ?? 'pve',
       cooldownMs: get((s) => s.failover?.cooldown) ?? HOUR_MS,
       restoreStorage: required(
         get((s) => s.failover?.restoreStorage)?.rootfs,

@@ -63,6 +63,7 @@ export const ResolvedContainer: z.ZodType<Container> = z.object({
     identity: z.enum(['new-vmid', 'same-vmid']),
     proof: z.enum(['fenced', 'stopped', 'offline-accepted']),
     returnRisk: z.enum(['refused', 'accepted']),
+    autostart: z.enum(['pve', 'proxwarden']).default('pve'),
     cooldownMs: z.number(),
     restoreStorage: z.string(),
     // Journals of an earlier version haven't these.

@@ -103,6 +103,12 @@ const failoverShape = {
     .enum(['refused', 'accepted'])
     .optional()
     .describe('accepted: the original may start by itself when its node returns. Default refused.'),
+  autostart: z
+    .enum(['pve', 'proxwarden'])
+    .optional()
+    .describe(
+      'Who starts it after a boot of its node. proxwarden: onboot is kept 0, and without ProxWarden running nothing starts it. Default pve.',
+    ),
   cooldown: f.duration({ minMs: 0 }).optional().describe('After a failover, none for this long. Default 1h.'),
   ...restoreShape,
   placement: z

@@ -189,6 +189,8 @@ export interface Container {
     readonly identity: 'new-vmid' | 'same-vmid';
     readonly proof: RequiredProof;
     readonly returnRisk: 'refused' | 'accepted';
+    /** proxwarden: its onboot is kept 0, and ProxWarden starts the current copy after a boot of its node. */
+    readonly autostart: 'pve' | 'proxwarden';
     readonly cooldownMs: number;
     /** For the root disk, and for the mount points that `mountStorage` doesn't name. */
     readonly restoreStorage: string;

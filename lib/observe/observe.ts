@@ -129,7 +129,9 @@ function wantedOf(
     const stale =
       identity === null ||
       identity.vmid !== incarnations.current?.vmid ||
-      runtime.clock.now() - identity.readAt > IDENTITY_STALE_MS;
+      runtime.clock.now() - identity.readAt > IDENTITY_STALE_MS ||
+      // Its onboot has to be known as it was right before its node dies.
+      container.failover.autostart === 'proxwarden';
     // Whatever their tags: a copy that lost its tag is a copy.
     for (const { cluster, guests } of viewsOf(container, observation, record))
       for (const guest of guests)

@@ -25,6 +25,8 @@ export const ContainerState = z.object({
   /** A copy that an operation of ours has restored, never asked to start, and can't take away: its node is silent. */
   attempt: Incarnation.nullable().default(null),
   /** Of the current incarnation, last read from its config while its node answered. */
+  /** By `cluster/node/vmid` of its copies: when that node last said onboot=0. One that has onboot=1 isn't in it. */
+  onbootOff: z.record(z.string(), z.number()).default({}),
   identity: z
     .object({
       cluster: z.string(),
@@ -110,6 +112,7 @@ export function emptyContainerState(): ContainerState {
     error: null,
     current: null,
     attempt: null,
+    onbootOff: {},
     identity: null,
   };
 }

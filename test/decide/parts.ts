@@ -65,6 +65,7 @@ export function containerOf(patch: ContainerPatch = {}): Container {
       identity: 'new-vmid',
       proof: 'stopped',
       returnRisk: 'refused',
+      autostart: 'pve',
       cooldownMs: HOUR,
       restoreStorage: 'local',
       mountStorage: {},

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { guardInPlace, guardMeasured } from '../../lib/decide/guard.ts';
 import { retirement } from '../../lib/decide/retire.ts';
-import { incarnationOf } from './parts.ts';
+import { incarnationOf, MINUTE, NOW } from './parts.ts';
 import { world, type World } from './world.ts';
 
 interface Expected {
@@ -70,9 +70,9 @@ for (const [what, why, w] of obstacles) {
     check(w.entry('dns', { failover: { returnRisk: 'accepted' } }), ACCEPTED, why));
 }
 
-function check(w: World, expected: Expected, evidence: RegExp, alive = false): void {
-  const { retire, gate, settled } = retirement(w.container(), incarnationOf(), w.view, alive);
-  assert.deepEqual({ retire, ok: gate.ok, settled }, expected, gate.evidence);
+function check(w: World, expected: Expected, evidence: RegExp, alive = false, what = ''): void {
+  const { retire, gate, settled } = retirement(w.container(), incarnationOf(), w.view, alive, w.state);
+  assert.deepEqual({ retire, ok: gate.ok, settled }, expected, `${what} ${gate.evidence}`);
   assert.match(gate.evidence, evidence);
   assert.equal(gate.flip === null, gate.ok);
 }
@@ -91,6 +91,40 @@ test('a guard of a group counts as absent once one node runs 9.x', () => {
   const w = upgrading('8.4.1', '8.4.1', '9.0.3').guard('pve1', 101);
   assert.equal(guardInPlace(w.view, 'pve1', 101), false);
   check(w, REFUSED, /side by side/);
+});
+test('autostart: proxwarden: onboot=0 that its node said right before it fell silent settles it', () => {
+  const KNOWN: Expected = { retire: 'onboot-known-off', ok: true, settled: true };
+  const off = (autostart: 'pve' | 'proxwarden', readAt: number | null, seenAt: number | null): World => {
+    const w = nine().entry('dns', { failover: { autostart } });
+    w.record('dns', { onbootOff: readAt === null ? {} : { 'home/pve1/101': readAt } });
+    if (seenAt !== null) w.state.lastSeenOnline['home/pve1'] = seenAt;
+    return w;
+  };
+  check(
+    off('proxwarden', NOW - 9 * MINUTE, NOW - 9 * MINUTE),
+    KNOWN,
+    /had onboot=0 when its node last answered/,
+  );
+  check(off('proxwarden', NOW - 9 * MINUTE, NOW - 6 * MINUTE), KNOWN, /had onboot=0/);
+  for (const [what, w] of [
+    ['the inventory does not say so by name', off('pve', NOW - MINUTE, NOW - MINUTE)],
+    ['it had onboot=1, or nobody knows', off('proxwarden', null, NOW - MINUTE)],
+    ['the node was seen long after that', off('proxwarden', NOW - 9 * MINUTE, NOW - 5 * MINUTE)],
+    ['a lost state', off('proxwarden', NOW - MINUTE, null)],
+    [
+      'it is of another of its copies',
+      off('proxwarden', null, NOW).record('dns', {
+        onbootOff: { 'home/pve1/102': NOW, 'attic/pve1/101': NOW },
+      }),
+    ],
+  ] as const)
+    check(w, REFUSED, /has not been measured/, false, what);
+});
+test('where the guard can be set, it is set beside a known onboot=0, which settles it all the same', () => {
+  const w = dead().entry('dns', { failover: { autostart: 'proxwarden' } });
+  w.record('dns', { onbootOff: { 'home/pve1/101': NOW } });
+  w.state.lastSeenOnline['home/pve1'] = NOW;
+  check(w, { retire: 'ha-guard', ok: true, settled: true }, /guard will keep/);
 });
 test('a rule in place is no proof: it has not been measured', () => {
   const w = nine().but((one) => {

@@ -206,6 +206,7 @@ test('a full inventory is resolved', (t) => {
       identity: 'new-vmid',
       proof: 'stopped',
       returnRisk: 'refused',
+      autostart: 'pve',
       cooldownMs: 3_600_000,
       restoreStorage: 'local-lvm',
       mountStorage: {},

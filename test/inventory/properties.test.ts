@@ -247,6 +247,7 @@ const resolved: fc.Arbitrary<Container> = fc.record({
     identity: fc.constant('new-vmid'),
     proof: fc.constantFrom('fenced', 'stopped', 'offline-accepted'),
     returnRisk: fc.constantFrom('refused', 'accepted'),
+    autostart: fc.constantFrom('pve', 'proxwarden'),
     cooldownMs: int,
     restoreStorage: name,
     mountStorage: fc.dictionary(fc.constantFrom('mp0', 'mp1'), name),
