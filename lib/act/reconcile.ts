@@ -8,7 +8,7 @@ import { assess } from '../decide/decide.ts';
 import { currentStatus, followedOf, isCertain, type Followed } from '../decide/followed.ts';
 import type { ClusterView, GuestDetail, Incarnation, Observation } from '../decide/model.ts';
 import { composeDescription, parseLineage } from '../decide/lineage.ts';
-import { ourGuard } from '../decide/guard.ts';
+import { ourGuard, type OurGuard } from '../decide/guard.ts';
 import { driftOf, migratedCopies, type Migrated } from '../decide/migrated.ts';
 import { orphansOf } from '../decide/orphans.ts';
 import { BlockedError, FailedError, LockedError, messageOf } from '../errors.ts';
@@ -24,9 +24,14 @@ import { RETIRED_TAG, retireAlive } from './retire.ts';
 import { stopSource } from './source.ts';
 import { observeClosely } from './start-gate.ts';
 
+const LOOK_EVERY_MS = 1_000;
+const STARTING_MS = 30_000;
+
 export interface Finding {
   readonly container: string;
   readonly text: string;
+  /** Two copies run, or are about to: a person has to hear of it, although it is dealt with. */
+  readonly loud?: boolean;
   /** What is done about it, and whether it has worked; null: a person has to. */
   readonly act: ((context: ActContext) => Promise<boolean>) | null;
 }
@@ -155,7 +160,7 @@ function returned(
   if (view === undefined || detail === undefined || current === null) return null;
   // Two of one epoch: which one holds the newer data is a person's to say.
   if (old.epoch >= current.epoch) return null;
-  const guard = ourGuard(view, old) !== null;
+  const guard = ourGuard(view, old);
   const todo = whatToDo(detail, guard);
   if (todo.length === 0) return null;
   const what = `the superseded ${incarnationKey(old, container.cluster)} is back on ${old.node} (${incarnationKey(current, container.cluster)} is current)`;
@@ -169,16 +174,25 @@ function returned(
   return {
     container: container.name,
     text: `${what}: ${todo.join(', ')}`,
+    loud: detail.status === 'running' || startedUnder(guard),
     act: (context) => keepDown(context, container, old, current),
   };
 }
 
-function whatToDo(detail: GuestDetail, guard: boolean): string[] {
+/** A start of a guarded container is put to the HA manager, which then keeps it running (facts, section 9). */
+function startedUnder(guard: OurGuard | null): boolean {
+  return guard?.entry?.state === 'started' || guard?.entry?.state === 'enabled';
+}
+
+function whatToDo(detail: GuestDetail, guard: OurGuard | null): string[] {
   return [
+    ...(startedUnder(guard)
+      ? ['somebody has started it in spite of its guard, and the HA manager now wants it to run']
+      : []),
     ...(detail.status === 'running' ? ['it runs and is stopped at once'] : []),
     ...(detail.onboot ? ['onboot goes off'] : []),
-    ...(guard ? ['its guard is removed'] : []),
-    ...(detail.status !== 'running' && !detail.onboot && !guard && !detail.tags.includes(RETIRED_TAG)
+    ...(guard === null ? [] : ['its guard is removed']),
+    ...(detail.status !== 'running' && !detail.onboot && guard === null && !detail.tags.includes(RETIRED_TAG)
       ? ['it is marked as superseded']
       : []),
   ];
@@ -192,19 +206,39 @@ async function keepDown(
 ): Promise<boolean> {
   return journalled(context, container, `keep ${incarnationKey(old, container.cluster)} down`, (op) => [
     // A guard answers a stop with "OK" and lets the container run on (facts, section 9): it goes first.
-    { name: 'remove guard before the stop', run: (c) => dropGuardIfRunning(c, old) },
-    { name: 'stop original', run: (c, r: StepRecord) => stopSource(c, r, { from: old, hard: true }) },
+    { name: 'remove guard before the stop', run: (c) => dropGuardIfStarted(c, old) },
+    { name: 'stop original', run: (c, r: StepRecord) => stopReturned(c, r, old) },
     { name: 'onboot off', run: (c) => markRetired(c, old, current, op) },
     { name: 'remove guard', run: (c) => dropGuard(c, old) },
   ]);
 }
 
-async function dropGuardIfRunning(context: OperationContext, old: Incarnation): Promise<string> {
+async function dropGuardIfStarted(context: OperationContext, old: Incarnation): Promise<string> {
+  const { signal } = context;
   const api = await quorateApi(context, old.cluster);
-  const detail = await api.guestDetail(old.node, old.vmid, { signal: context.signal });
-  if (detail.status !== 'running') return 'not needed, the original is not running';
+  const detail = await api.guestDetail(old.node, old.vmid, { signal });
+  const entry = (await api.haResources({ signal })).find((e) => e.sid === `ct:${old.vmid}`);
+  if (detail.status !== 'running' && !startedUnder({ entry: entry ?? null, rule: null }))
+    return 'not needed, the original is not running';
   context.operations.assertLease(context.op);
   return (await removeGuard(context, api, old)) ? 'removed, so that the stop takes effect' : 'there is none';
+}
+
+/** A start that is under way when it is looked at (autostart, the HA manager) is waited for: then it can be stopped. */
+async function stopReturned(
+  context: OperationContext,
+  record: StepRecord,
+  old: Incarnation,
+): Promise<string> {
+  const { runtime, signal } = context;
+  const api = await quorateApi(context, old.cluster);
+  const until = runtime.clock.now() + STARTING_MS;
+  for (;;) {
+    const { starting } = await api.guestDetail(old.node, old.vmid, { signal });
+    if (starting === undefined || runtime.clock.now() >= until) break;
+    await runtime.clock.sleep(LOOK_EVERY_MS, signal);
+  }
+  return stopSource(context, record, { from: old, hard: true });
 }
 
 async function markRetired(
@@ -307,7 +341,7 @@ export async function reconcile(context: ActContext, found: readonly Finding[]):
   for (const finding of found) {
     context.teller.tell({
       kind: 'note',
-      level: finding.act === null ? 'warn' : 'info',
+      level: finding.act === null || finding.loud === true ? 'warn' : 'info',
       container: finding.container,
       text: finding.text,
     });

@@ -72,7 +72,7 @@ export function retirement(
   return answer(
     'nothing-to-do',
     false,
-    `${what} would start by itself when its node returns, and it can't be prevented: ${obstacle}`,
+    `${what} would start by itself when its node returns, and it can't be prevented: ${obstacle}${container.failover.autostart === 'proxwarden' ? '; and that its onboot was off (autostart: proxwarden) is not known' : ''}`,
     // A right helps only where the right is what is missing.
     `${view.mayGuard === false && guardWay(view) === 'group' ? 'give the token Sys.Console on / (propagate=0), or ' : ''}set failover.returnRisk: accepted for ${container.name}`,
   );

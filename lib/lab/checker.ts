@@ -15,8 +15,8 @@ export interface CheckedCopy {
 export class Checker {
   readonly violations: Violation[] = [];
   readonly #core: Core;
-  /** The overlaps that are going on, so that each is recorded once. */
-  #overlaps = new Set<string>();
+  /** The overlaps that are going on, each with its place among the violations. */
+  readonly #overlaps = new Map<string, number>();
 
   constructor(core: Core) {
     this.#core = core;
@@ -34,10 +34,16 @@ export class Checker {
       const key = `${identity} ${names.join()}`;
       overlaps.add(key);
       if (this.#overlaps.has(key)) continue;
+      this.#overlaps.set(key, this.violations.length);
       const text = `two copies of ${group[0]?.hostname ?? ''} (${identity}) run together: ${names.join(' and ')}`;
-      this.violations.push({ at: this.#core.now(), rule: 'never-two', text });
+      this.violations.push({ at: this.#core.now(), rule: 'never-two', text, until: null });
       this.#core.event(`VIOLATION: ${text}`);
     }
-    this.#overlaps = overlaps;
+    for (const [key, index] of this.#overlaps) {
+      const violation = this.violations[index];
+      if (overlaps.has(key) || violation === undefined) continue;
+      this.violations[index] = { ...violation, until: this.#core.now() };
+      this.#overlaps.delete(key);
+    }
   }
 }

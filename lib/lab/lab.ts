@@ -5,6 +5,7 @@ import { Core } from './core.ts';
 import { parseConfig } from './ct-config.ts';
 import { Guests } from './guests.ts';
 import { Ha } from './ha.ts';
+import { startAsked, stopAsked } from './ha-asked.ts';
 import { ApiError, dataResponse, errorResponse, requestParameters } from './http.ts';
 import { Nodes } from './nodes.ts';
 import type { NodeState } from './nodes.ts';
@@ -206,12 +207,12 @@ export class Lab implements LabControl {
 
   async startByHand(vmid: number): Promise<void> {
     const node = this.#ownerOf(vmid);
-    await succeeded(this.#world.guests.spawnStart(node, vmid, 'root@pam', 'hand'));
+    await succeeded(startAsked(this.#world, node, vmid, 'root@pam', 'hand'));
   }
 
   async stopByHand(vmid: number): Promise<void> {
     const node = this.#ownerOf(vmid);
-    await succeeded(this.#world.guests.spawnStop(node, vmid, 'root@pam', 'hand'));
+    await succeeded(stopAsked(this.#world, node, vmid, 'root@pam', 'hand'));
   }
 
   async unlockByHand(vmid: number): Promise<void> {

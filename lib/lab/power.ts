@@ -1,4 +1,4 @@
-import { parseConfig } from './ct-config.ts';
+import { parseConfig, parseProperties } from './ct-config.ts';
 import type { World } from './world.ts';
 
 /** Measured on the genuine cluster (facts, section 11), in milliseconds from the order. */
@@ -51,19 +51,34 @@ function stopAll({ tasks, guests, cfs }: World, node: string): void {
   });
 }
 
-/** What a node does once it has quorum after a boot: it starts what its configs say at that moment. */
+/**
+ * What a node does once it has quorum after a boot: it starts what its configs say at that moment, in their order. A
+ * later change of an onboot doesn't take one off the list (PVE's source; unmeasured).
+ */
 export function startAll({ tasks, guests, cfs, ha }: World, node: string): void {
   tasks.spawn(node, 'startall', '', 'root@pam', async (worker) => {
-    for (const vmid of cfs.list(node)) {
-      const { values } = parseConfig(cfs.read(node, vmid) ?? '');
-      const wanted = values.get('onboot') === '1' && values.get('template') !== '1';
-      if (!wanted || ha.managing(vmid) !== undefined || guests.copy(node, vmid) !== undefined) continue;
+    const wanted = cfs
+      .list(node)
+      .map((vmid) => ({ vmid, values: parseConfig(cfs.read(node, vmid) ?? '').values }))
+      .filter(({ values }) => values.get('onboot') === '1' && values.get('template') !== '1')
+      .map(({ vmid, values }) => ({ vmid, ...startupOf(values.get('startup') ?? '') }))
+      .toSorted((a, b) => a.order - b.order || a.vmid - b.vmid);
+    for (const [index, { vmid, upSeconds }] of wanted.entries()) {
+      if (ha.managing(vmid) !== undefined || guests.copy(node, vmid) !== undefined) continue;
       worker.log(`Starting CT ${vmid}`);
       const task = guests.spawnStart(node, vmid, 'root@pam', 'autostart');
       await worker.wait((resume) => {
         task.ended.then(resume, resume);
         return () => undefined;
       });
+      if (index < wanted.length - 1) await worker.sleep(upSeconds * 1000);
     }
   });
+}
+
+/** `order=1,up=30,down=60`, or `1`: without an order it comes last; `up` is how long the next one waits (PVE's source). */
+function startupOf(text: string): { readonly order: number; readonly upSeconds: number } {
+  const values = parseProperties(text);
+  const order = values.get('order') ?? values.get('');
+  return { order: order ? Number(order) : Infinity, upSeconds: Number(values.get('up') ?? 0) };
 }

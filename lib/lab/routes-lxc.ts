@@ -2,6 +2,7 @@ import { changedConfig, configForApi, digestOf, netKeys, parseConfig, parsePrope
 import { checkCreate, demandBridges, normalised, privilegeOf, storedNet } from './create.ts';
 import { guestStatus } from './guest-view.ts';
 import { interfaces } from './interfaces.ts';
+import { startAsked, stopAsked } from './ha-asked.ts';
 import { ApiError, parameterError } from './http.ts';
 import { splitList } from './params.ts';
 import { runCreate, runRestore } from './restore.ts';
@@ -119,14 +120,7 @@ function start(call: Call): unknown {
   refuseSkiplock(call);
   if (!world.nodes.quorate(node)) throw new ApiError(500, 'cluster not ready - no quorum?');
   if (world.guests.copy(node, vmid) !== undefined) throw new ApiError(500, `CT ${vmid} already running`);
-  const managed = world.ha.managing(vmid);
-  if (managed !== undefined && world.cfs.find(vmid) === node)
-    return world.tasks.spawn(node, 'hastart', String(vmid), caller.id, async (worker) => {
-      worker.log(`Requesting HA start for CT ${vmid}`);
-      await worker.sleep(300);
-      world.ha.setState(managed, 'started');
-    }).upid;
-  return world.guests.spawnStart(node, vmid, caller.id, caller.id).upid;
+  return startAsked(world, node, vmid, caller.id).upid;
 }
 
 function stop(call: Call): unknown {
@@ -134,14 +128,7 @@ function stop(call: Call): unknown {
   const vmid = params.vmid();
   refuseSkiplock(call);
   if (world.guests.copy(node, vmid) === undefined) throw new ApiError(500, `CT ${vmid} not running`);
-  const managed = world.ha.managing(vmid);
-  if (managed !== undefined && world.cfs.find(vmid) === node)
-    return world.tasks.spawn(node, 'hastop', String(vmid), caller.id, async (worker) => {
-      worker.log(`Requesting HA stop for CT ${vmid}`);
-      await worker.sleep(300);
-      world.ha.setState(managed, 'stopped');
-    }).upid;
-  return world.guests.spawnStop(node, vmid, caller.id, caller.id).upid;
+  return stopAsked(world, node, vmid, caller.id).upid;
 }
 
 function shutdown({ world, caller, node, params }: Call): unknown {

@@ -189,6 +189,8 @@ export interface Violation {
   readonly at: number;
   readonly rule: 'never-two';
   readonly text: string;
+  /** When it was over; null: they run together still. */
+  readonly until: number | null;
 }
 
 export interface LabEvent {

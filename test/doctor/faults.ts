@@ -40,7 +40,7 @@ export const FAULTS: readonly Fault[] = [
     (p) => yaml(p, 'token: env:PROXWARDEN_TOKEN', 'token: env:PROXWARDEN_TOKEN\n  tls: { insecure: true }'),
   ],
   ['clock-off', (p) => node(p, 'pve3', { clockOffsetSeconds: -90 })],
-  ['version-mixed', (p) => node(p, 'pve4', { version: '7.4.1' }), 'version-unsupported'],
+  ['version-mixed', (p) => node(p, 'pve4', { version: '7.4.1' }), 'version-unsupported', 'onboot-unguarded'],
   ['fence-silent', (p) => yaml(p, /(pve3:[^]*?)field: ison/, '$1field: nosuch')],
   ['fence-reads-off', (p) => yaml(p, /(pve4:[^]*?)off: false/, '$1off: true')],
   ['fence-missing', (p) => yaml(p, / {2}pve5:\n {4}fence:\n[^]*?\n {2}pve6/, '  pve6')],

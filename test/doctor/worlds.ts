@@ -74,6 +74,8 @@ export const WORLDS: readonly Fault[] = [
   ['qdevice-lost', (p) => small(p, { host: '10.0.0.9', connected: false }), 'quorum-fragile'],
   ['version-unmeasured', (p) => void (p.world = { ...p.world, version: '9.1.2' }), 'onboot-unguarded'],
   ['onboot-unguarded', (p) => rights(p, '/', () => ['Sys.Audit']), 'privilege-missing'],
+  ['two-copies', (p) => yaml(p, 'auto: true', 'auto: true, proof: offline-accepted')],
+  ['autostart-ours', (p) => yaml(p, 'auto: true', 'auto: true, autostart: proxwarden')],
   [
     'standalone',
     (p) => {

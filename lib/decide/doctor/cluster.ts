@@ -112,7 +112,7 @@ function versions({ view, facts }: ClusterLook, about: Subject): Finding[] {
         'version-unmeasured',
         'note',
         about,
-        `Proxmox VE ${listed([...new Set(fresh.map(({ version }) => version))])}: what ProxWarden knows was measured on 8.4; the guard against a returning original counts as absent`,
+        `Proxmox VE ${listed([...new Set(fresh.map(({ version }) => version))])}: what ProxWarden knows was measured on 8.4; the guard against a returning original counts as absent (a failover from a dead node needs failover.returnRisk: accepted, or failover.autostart: proxwarden)`,
       ),
     );
   return found;

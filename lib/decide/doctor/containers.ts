@@ -1,10 +1,10 @@
 /** Each container: is it there, does it answer, could it be acted on, would its original stay down. Pure. */
 import { formatDuration } from '../../units.ts';
-import { guardAsBelt, guardObstacle } from '../guard.ts';
 import { probesPass } from '../verdict.ts';
 import type { HaEntry } from '../model.ts';
 import type { Finding, Subject } from './facts.ts';
 import { finding, listed, type ClusterLook, type ContainerLook, type Look } from './look.ts';
+import { checkReturns } from './returns.ts';
 import { hostOf, isLoopback } from './suppose.ts';
 
 export function checkContainers(look: Look): Finding[] {
@@ -17,7 +17,11 @@ export function checkContainers(look: Look): Finding[] {
           return [
             ...condition(cluster, one, look, about),
             ...answers(one, look, about),
-            ...(one.isProtected ? [...served(cluster, one, about), ...returns(cluster, one, about)] : []),
+            ...(one.isProtected ? served(cluster, one, about) : []),
+            // That it is HA's has been said, and what to do.
+            ...(one.isProtected && managedByHa(cluster, one.at) === undefined
+              ? checkReturns(cluster, one, about)
+              : []),
           ];
         }),
   );
@@ -188,31 +192,4 @@ function served({ facts, view }: ClusterLook, { at, detail }: ContainerLook, abo
       finding('disk-shared', 'note', about, `its disks are on shared storage (${listed(common)})`, better),
     );
   return found;
-}
-
-/** A dead node's original that would start when the node returns, beside its copy. */
-function returns(cluster: ClusterLook, { container, at, detail }: ContainerLook, about: Subject): Finding[] {
-  const { view } = cluster;
-  if (view === null || view.standalone || at === null) return [];
-  // Without its config nothing can start it: places.ts says whether that can be moved.
-  if (container.failover.identity === 'same-vmid') return [];
-  // That it is HA's has been said, and what to do.
-  if (managedByHa(cluster, at) !== undefined) return [];
-  const obstacle = guardObstacle(view, at);
-  if (obstacle === null) return [];
-  const accepted = container.failover.returnRisk === 'accepted';
-  if (accepted && detail?.onboot !== true) return [];
-  return [
-    finding(
-      'onboot-unguarded',
-      accepted ? 'note' : 'fail',
-      about,
-      `its original ${detail?.onboot === true ? 'starts (onboot=1)' : 'could start'} when a dead node returns, and that can't be prevented: ${obstacle}${accepted ? `; the inventory accepts that (returnRisk: accepted)${guardAsBelt(view, at) ? ', and the guard is set all the same' : ''}` : ', so a failover from a dead node is blocked'}`,
-      accepted
-        ? `when ${at.node} has died, unplug its network before you power it on`
-        : view.mayGuard === false
-          ? 'give the token Sys.Console on / (propagate=0), or accept the risk by name: failover.returnRisk: accepted'
-          : 'accept the risk by name: failover.returnRisk: accepted',
-    ),
-  ];
 }

@@ -2,6 +2,7 @@
 import type { Inventory } from '../../inventory/types.ts';
 import { formatDuration, formatSize } from '../../units.ts';
 import { incarnationKey } from '../incarnations.ts';
+import { exposures } from '../two-copies.ts';
 import { checkBackups } from './backups.ts';
 import { checkClusters } from './cluster.ts';
 import { consequences, type Consequence } from './consequences.ts';
@@ -12,6 +13,7 @@ import { checkFences } from './fences.ts';
 import { lookAt, type ClusterLook, type Look } from './look.ts';
 import { checkPlaces, restoreStorages, usable } from './places.ts';
 import { checkRestores } from './restores.ts';
+import { exposureText } from './returns.ts';
 import { checkRights } from './rights.ts';
 import { canariesSummary, checkCanaries, checkRunner } from './runner.ts';
 
@@ -164,7 +166,7 @@ function storageSummary({ view, facts }: ClusterLook, id: string): string {
 }
 
 function containerSummary(cluster: ClusterLook, one: ClusterLook['containers'][number], now: number): string {
-  const { container, at, choice, isProtected } = one;
+  const { container, at, choice, detail, isProtected } = one;
   const where = at === null ? 'not found' : incarnationKey(at, container.cluster);
   if (!isProtected) return `${where}, observed only`;
   const places = usable(one, cluster).map((t) => t.node);
@@ -174,5 +176,8 @@ function containerSummary(cluster: ClusterLook, one: ClusterLook['containers'][n
     container.failover.auto ? 'automatic' : 'by hand',
     `may go to ${places.join(', ') || 'no node'}`,
     backup === null ? 'no usable backup' : `backup ${formatDuration(Math.max(now - backup.at, 0))} old`,
+    ...(at === null || cluster.view === null
+      ? []
+      : [exposureText(exposures(container, at, cluster.view, detail?.onboot), at.node)]),
   ].join(', ');
 }

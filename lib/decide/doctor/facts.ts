@@ -184,6 +184,8 @@ export const FINDINGS = {
   'disk-shared': 'its disks are on shared storage, which Proxmox VE’s own HA serves better',
   'auto-off': 'it is not failed over automatically',
   'onboot-unguarded': 'its original could start when its node returns, and that cannot be prevented',
+  'two-copies': 'two copies could run together as long as a node is cut off',
+  'autostart-ours': 'ProxWarden starts it after a boot of its node, and nothing else does',
   'candidate-unknown': 'the inventory sends it to a node that is not there',
   'candidate-none': 'no node can take it',
   'vmid-taken': 'the vmid of its next copy is taken',

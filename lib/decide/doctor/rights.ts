@@ -167,7 +167,8 @@ export function needs(cluster: ClusterLook): Need[] {
     !view.standalone &&
     guardWay(view) === 'group' &&
     guarded.some(
-      ({ container: { failover } }) => failover.returnRisk === 'refused' && failover.identity === 'new-vmid',
+      ({ container: { failover } }) =>
+        failover.returnRisk === 'refused' && failover.identity === 'new-vmid' && failover.autostart === 'pve',
     )
   )
     found.push(

@@ -235,6 +235,11 @@ function ripe(inventory: Inventory, facts: Facts, counts: (container: string) =>
     const detail = facts.observation.clusters[current.cluster]?.details.find(
       (d) => d.node === current.node && d.vmid === current.vmid,
     );
+    if (detail !== undefined && !detail.onboot) {
+      const place = `${current.cluster}/${current.node}`;
+      record.onbootOff[`${place}/${current.vmid}`] = detail.readAt;
+      state.lastSeenOnline[place] = detail.readAt;
+    }
     if (detail !== undefined)
       record.identity = {
         cluster: current.cluster,

@@ -1,6 +1,7 @@
 /** What a scenario expects of the lab's ground truth, of the state and of the last command. */
 import assert from 'node:assert/strict';
 import * as z from 'zod';
+import { parseDuration } from '../../../lib/units.ts';
 import type { Stage } from './stage.ts';
 
 type Check = (stage: Stage, ...groups: string[]) => void | Promise<void>;
@@ -40,6 +41,10 @@ const checks: readonly (readonly [RegExp, Check])[] = [
   [/^error of (\S+)$/, (s, name) => assert.notEqual(s.state().containers[name ?? '']?.error ?? null, null)],
   [/^(\d+) protected backups$/, protectedBackups],
   [
+    /^two copies for (\w+) to (\w+)$/,
+    (s, least, most) => together(s, parseDuration(least), parseDuration(most)),
+  ],
+  [
     /^(\d+) backups of (\d+)$/,
     (s, n, vmid) =>
       assert.equal(s.lab.status().backups.filter((b) => b.vmid === Number(vmid)).length, Number(n)),
@@ -54,6 +59,17 @@ export async function expectation(stage: Stage, text: string): Promise<void> {
     return;
   }
   throw new Error(`no such expectation: ${text}`);
+}
+
+/** How long two copies have run together, in all; they don't any more. */
+function together({ lab }: Stage, least: number, most: number): void {
+  const { violations } = lab;
+  assert.ok(
+    violations.every((v) => v.until !== null),
+    'two copies run together',
+  );
+  const ms = violations.reduce((sum, v) => sum + (v.until ?? v.at) - v.at, 0);
+  assert.ok(ms >= least && ms <= most, `two copies have run together for ${ms} ms`);
 }
 
 function nodesOf({ lab }: Stage, name = ''): string[] {

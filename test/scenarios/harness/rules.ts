@@ -26,6 +26,8 @@ const SEVEN_DAYS_MS = 7 * 24 * 3_600_000;
 
 export class Rules {
   readonly broken: string[] = [];
+  /** The setup accepts that two copies may run (a risk accepted by name, or a person's hand): how long is measured. */
+  twoExpected = false;
   readonly #lab: Lab;
   readonly #network: Network;
   readonly #clock: Clock;
@@ -127,7 +129,7 @@ export class Rules {
   /** After every step. Throws with all that is broken. */
   check(log: string): void {
     const { violations } = this.#lab;
-    for (const { text } of violations) this.#break(`1: ${text}`);
+    for (const { text } of this.twoExpected ? [] : violations) this.#break(`1: ${text}`);
     const there = new Set(this.#lab.status().containers.map((c) => `CT ${c.vmid} on ${c.node}`));
     for (const one of [...this.#originals, ...this.#everRan])
       if (!there.has(one) && !this.#aside(one) && !this.#cleaned.has(one)) this.#break(`2: ${one} is gone`);

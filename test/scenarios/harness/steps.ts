@@ -76,6 +76,7 @@ const sentences: readonly Sentence[] = [
   { pattern: /^(?:(\d+) times|always) \/(.+)\/ answers (.+)$/, act: fault, shown: true },
   { pattern: /^(\d+) times \/(.+)\/ waits (\w+)$/, act: slow, shown: true },
   { pattern: /^no faults$/, act: (s) => void s.lab.traps.splice(0), shown: true },
+  { pattern: /^two copies may run$/, act: (s) => void (s.rules.twoExpected = true), shown: true },
   { pattern: /^expect (.+)$/, act: (s, what) => expectation(s, what) },
 ];
 
