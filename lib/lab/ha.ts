@@ -13,6 +13,8 @@ export interface HaResource {
   enrolledAlive: boolean;
   /** Set for an entry that nobody carries out: its node has no active LRM. */
   inert: boolean;
+  /** When it came, or what it wants was changed. */
+  since: number;
 }
 
 export interface HaGroup {
@@ -41,6 +43,8 @@ const TIMES = {
   recovery: 70_000,
   /** The same for a container that was enrolled while its node lived: its agent lock must expire first. */
   fencedRecovery: 139_000,
+  /** How long the CRM waits for the LRM of a dead node to stop what an entry wants stopped. */
+  stopWait: 60_000,
   /** One round of the CRM and one of the LRM. */
   act: 10_000,
 } as const;
@@ -64,7 +68,7 @@ export class Ha {
     return resource === undefined || resource.state === 'ignored' ? undefined : resource;
   }
 
-  create(resource: Omit<HaResource, 'enrolledAlive' | 'inert'>): void {
+  create(resource: Omit<HaResource, 'enrolledAlive' | 'inert' | 'since'>): void {
     const { nodes, cfs, core, guests } = this.#world;
     const owner = cfs.find(resource.vmid);
     if (owner === null)
@@ -75,7 +79,8 @@ export class Ha {
       throw new ApiError(500, `create resource failed: HA group '${resource.group}' does not exist`);
     const node = nodes.get(owner);
     const alive = node.member && node.network === 'up' && node.api;
-    const added = { ...resource, enrolledAlive: alive, inert: !alive && resource.state !== 'started' };
+    const inert = !alive && resource.state !== 'started';
+    const added = { ...resource, enrolledAlive: alive, inert, since: core.now() };
     this.resources.set(resource.sid, added);
     const guard = added.state === 'disabled' ? ' (guard)' : '';
     core.event(`HA: ${resource.sid} added, ${added.state}${guard}`);
@@ -87,6 +92,7 @@ export class Ha {
   /** A person or the API has changed the wanted state. */
   setState(resource: HaResource, state: string): void {
     resource.state = state === 'enabled' ? 'started' : state;
+    resource.since = this.#world.core.now();
     // Only a start makes a node's LRM active for an entry that it knew nothing of.
     if (resource.state === 'started') resource.inert = false;
     this.#world.core.event(`HA: ${resource.sid} set to ${resource.state}`);
@@ -121,7 +127,14 @@ export class Ha {
 
   /** A node is gone or back: every entry is looked at again. */
   membershipChanged(): void {
-    for (const resource of this.resources.values()) this.schedule(resource);
+    const { cfs, core, nodes } = this.#world;
+    for (const resource of this.resources.values()) {
+      const owner = cfs.find(resource.vmid);
+      // The CRM still waits for an LRM to carry out a plain entry: that of a node that is back by then becomes active.
+      const waits = core.since(resource.since) < TIMES.stopWait && this.#affinity(resource)?.strict !== true;
+      if (owner !== null && nodes.get(owner).member && waits) resource.inert = false;
+      this.schedule(resource);
+    }
   }
 
   /** Lets the manager act on an entry, after the time that it takes. */

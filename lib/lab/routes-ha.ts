@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { HaGroup, HaResource } from './ha.ts';
+import { crmState, serviceState } from './ha-service.ts';
 import { ApiError } from './http.ts';
 import { splitList } from './params.ts';
 import type { Call, Route } from './route.ts';
@@ -174,7 +175,7 @@ async function removeGroup(call: Call): Promise<unknown> {
 }
 
 function status({ world, node: viewer }: Call): unknown {
-  const { nodes, ha, cfs, core, guests, watchdog } = world;
+  const { nodes, ha, cfs, core, watchdog } = world;
   const quorate = nodes.quorate(viewer);
   const quorum = {
     id: 'quorum',
@@ -201,8 +202,8 @@ function status({ world, node: viewer }: Call): unknown {
   });
   const services = [...ha.resources.values()].map((one) => {
     const node = cfs.find(one.vmid) ?? '';
-    const running = guests.copy(node, one.vmid) !== undefined;
-    const state = one.state === 'started' && !running ? 'starting' : one.state;
+    const state = serviceState(world, one);
+    const crm = crmState(world, one);
     return {
       id: `service:${one.sid}`,
       type: 'service',
@@ -210,7 +211,7 @@ function status({ world, node: viewer }: Call): unknown {
       node,
       state,
       request_state: one.state,
-      ...(one.state === 'ignored' ? {} : { crm_state: one.state === 'started' ? 'started' : 'stopped' }),
+      ...(crm === null ? {} : { crm_state: crm }),
       status: `${one.sid} (${node}, ${state})`,
       max_restart: one.maxRestart ?? 1,
       max_relocate: one.maxRelocate ?? 1,

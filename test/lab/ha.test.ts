@@ -160,3 +160,117 @@ test('8.4 knows no rules', async () => {
     [501, "Method 'GET /cluster/ha/rules' not implemented"],
   );
 });
+
+/** An entry of ha/status/current. */
+async function haStatus(bench: Bench, id: string): Promise<Record<string, unknown> | undefined> {
+  const all = list(await bench.data('pve2', 'GET', '/cluster/ha/status/current'));
+  return all.find((one) => one['id'] === id);
+}
+
+test('a container that was enrolled before its node died is fenced after 69 s and moved after 139 s', async () => {
+  const bench = new Bench();
+  await bench.data('pve1', 'POST', '/cluster/ha/resources', { sid: 'ct:101', state: 'started' });
+  await bench.clock.advance(20_000);
+  assert.equal((await haStatus(bench, 'service:ct:101'))?.['state'], 'started');
+  bench.lab.kill('pve1');
+  await bench.clock.advance(68_000);
+  assert.equal((await haStatus(bench, 'service:ct:101'))?.['state'], 'starting');
+  await bench.clock.advance(2_000);
+  const fenced = await haStatus(bench, 'service:ct:101');
+  assert.deepEqual([fenced?.['state'], fenced?.['crm_state'], fenced?.['node']], ['fence', 'fence', 'pve1']);
+  await bench.clock.advance(67_000);
+  assert.equal(await configNode(bench, 101), 'pve1');
+  await bench.clock.advance(20_000);
+  assert.equal(await configNode(bench, 101), 'pve2');
+});
+
+test('the CRM has a dead node’s entry as queued, to be stopped, and stopped; a plain one is moved by then', async () => {
+  const bench = new Bench();
+  bench.lab.kill('pve1');
+  await bench.clock.advance(20_000);
+  await bench.data('pve2', 'POST', '/cluster/ha/groups', { group: 'g1', nodes: 'pve1', restricted: 1 });
+  await bench.data('pve2', 'POST', '/cluster/ha/resources', {
+    sid: 'ct:101',
+    state: 'disabled',
+    group: 'g1',
+  });
+  const seen: unknown[] = [];
+  for (const seconds of [1, 14, 50]) {
+    await bench.clock.advance(seconds * 1000);
+    const one = await haStatus(bench, 'service:ct:101');
+    seen.push([one?.['state'], one?.['crm_state'], one?.['request_state']]);
+  }
+  assert.deepEqual(seen, [
+    ['queued', undefined, 'disabled'],
+    ['request_stop', 'request_stop', 'disabled'],
+    ['disabled', 'stopped', 'disabled'],
+  ]);
+});
+
+test('the node that receives a config has an active LRM: cut off, it resets itself with everything on it', async () => {
+  const bench = new Bench();
+  bench.lab.kill('pve1');
+  await bench.clock.advance(20_000);
+  await bench.data('pve3', 'POST', '/cluster/ha/resources', { sid: 'ct:101', state: 'disabled' });
+  await bench.clock.advance(80_000);
+  assert.equal(await configNode(bench, 101), 'pve2');
+  assert.match(String((await haStatus(bench, 'lrm:pve2'))?.['status']), /^pve2 \(active/);
+  bench.lab.revive('pve1');
+  await bench.clock.advance(60_000);
+  await bench.task('pve2', 'DELETE', '/nodes/pve2/lxc/101', { purge: 1 });
+  // Its last resource is gone, and for ten minutes it is as before.
+  await bench.clock.advance(500_000);
+  bench.lab.cut('pve2');
+  await bench.clock.advance(65_000);
+  assert.ok(bench.runs().includes('pve2/102'));
+  await bench.clock.advance(2_000);
+  assert.ok(!bench.runs().includes('pve2/102'));
+});
+
+test('a plain entry whose node is back before the CRM gives up makes its LRM active; a guard does not', async () => {
+  for (const [form, word] of [
+    [{}, /^pve1 \(active/],
+    [{ group: 'g1' }, /^pve1 \(idle/],
+  ] as const) {
+    const bench = new Bench();
+    bench.lab.kill('pve1');
+    await bench.clock.advance(20_000);
+    await bench.data('pve2', 'POST', '/cluster/ha/groups', { group: 'g1', nodes: 'pve1', restricted: 1 });
+    await bench.data('pve2', 'POST', '/cluster/ha/resources', { sid: 'ct:101', state: 'disabled', ...form });
+    await bench.clock.advance(15_000);
+    bench.lab.revive('pve1');
+    await bench.clock.advance(40_000);
+    assert.match(String((await haStatus(bench, 'lrm:pve1'))?.['status']), word);
+    assert.ok(!bench.runs().includes('pve1/101'), 'autostart skips what has an entry');
+  }
+});
+
+test('a person at the GUI goes through the HA manager, too', async () => {
+  const bench = new Bench();
+  await bench.task('pve1', 'POST', '/nodes/pve1/lxc/101/status/stop');
+  await bench.data('pve1', 'POST', '/cluster/ha/resources', { sid: 'ct:101', state: 'disabled' });
+  await bench.clock.run(bench.lab.startByHand(101));
+  assert.ok(!bench.runs().includes('pve1/101'), 'it is only a wish');
+  await bench.clock.advance(20_000);
+  assert.ok(bench.runs().includes('pve1/101'));
+  await bench.clock.run(bench.lab.stopByHand(101));
+  await bench.clock.advance(20_000);
+  assert.ok(!bench.runs().includes('pve1/101'));
+});
+
+test('entries, groups and rules are written with Sys.Console on /, and read with Sys.Audit', async () => {
+  for (const [privileges, reads, writes] of [
+    [['Sys.Audit'], 200, 403],
+    [['Sys.Console'], 403, 200],
+  ] as const) {
+    const tokens = [{ id: 'proxwarden@pve!cli', secret: 's3cret', privileges: { '/': [...privileges] } }];
+    const bench = new Bench({ world: { ...WORLD, version: '9.1.2', tokens } });
+    const form = { sid: 'ct:101', state: 'ignored' };
+    const rule = { rule: 'r1', type: 'node-affinity', nodes: 'pve1', resources: 'ct:101' };
+    for (const path of ['/cluster/ha/resources', '/cluster/ha/rules', '/cluster/ha/status/current'])
+      assert.equal((await bench.call('pve2', 'GET', path)).status, reads, path);
+    assert.equal((await bench.call('pve2', 'POST', '/cluster/ha/resources', form)).status, writes);
+    assert.equal((await bench.call('pve2', 'POST', '/cluster/ha/rules', rule)).status, writes);
+    assert.equal((await bench.call('pve2', 'DELETE', '/cluster/ha/rules/r1')).status, writes);
+  }
+});
