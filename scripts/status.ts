@@ -28,6 +28,10 @@ export const status = defineCommand({
     const rows = statusRows(inventory, state, lastSeen(dir, now), cut, now).filter(
       (r) => only?.has(r.container) ?? true,
     );
+    const notCovered = Object.keys(inventory.containers).flatMap((container) => {
+      const text = state.containers[container]?.coverage?.problem ?? null;
+      return text !== null && (only?.has(container) ?? true) ? [{ container, text }] : [];
+    });
     const left = only === undefined ? leftInventory(inventory, state) : [];
     const ended = operations
       .list()
@@ -40,6 +44,7 @@ export const status = defineCommand({
             lastRunAt: state.lastRunAt,
             containers: rows,
             leftInventory: left,
+            notCovered,
             operations: [...ended, ...cut].map(
               ({ id, kind, container, status: s, createdAt, endedAt, reason }) => ({
                 id,
@@ -64,6 +69,7 @@ export const status = defineCommand({
         `last run: ${state.lastRunAt === null ? 'never' : `${formatDuration(now - state.lastRunAt)} ago`}`,
       );
       for (const { text } of left) show(io, text);
+      for (const { text } of notCovered) show(io, text);
       for (const op of ended) io.out(`${op.id}  ${op.kind} ${op.container}: ${op.status}`);
       warn(io, problems);
     }

@@ -7,6 +7,7 @@ import { writeObservation } from '../state/observation.ts';
 import type { Operation, State } from '../state/model.ts';
 import { busyContainers } from './busy.ts';
 import type { ActContext } from './context.ts';
+import { checkCoverage } from './coverage.ts';
 import { foldObservation } from './fold.ts';
 import { begin, carryOut, takeOver } from './operate.ts';
 import type { Outcome } from './outcome.ts';
@@ -51,6 +52,9 @@ export async function tick(context: ActContext, options: TickOptions): Promise<T
   // An interrupted operation says more than an interrupted look.
   if (broken !== undefined) throw broken.reason;
   if (seen.status === 'rejected') throw seen.reason;
+  const { clusters } = seen.value.observation;
+  const inSight = Object.values(clusters).flatMap((view) => (view.via === null ? [] : [view.cluster]));
+  if (!options.dryRun) await checkCoverage(context, new Set(inSight));
   const found = [...problems, ...failures, ...viewProblems(seen.value.observation)];
   return { ...seen.value, state: context.state.read(), outcomes, problems: found };
 }

@@ -1,4 +1,5 @@
 /** What the commands that move one container by a person's wish have in common. */
+import { checkCoverage } from '../act/coverage.ts';
 import { assertDone, begin, carryOut } from '../act/operate.ts';
 import type { Outcome } from '../act/outcome.ts';
 import { busyContainers } from '../act/busy.ts';
@@ -47,6 +48,7 @@ export async function move(
 /** Carries an operation to its end and prints its result. Throws what it fails with. */
 export async function finish(session: Session, op: Operation, json: boolean): Promise<ExitCode> {
   const outcome = await carryOut(session, op);
+  if (outcome.status === 'done') await checkCoverage(session);
   await session.teller.end();
   assertDone(op, outcome);
   session.invocation.io.out(resultText(op, outcome, json));

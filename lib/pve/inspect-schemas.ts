@@ -16,6 +16,7 @@ export const BackupJobsReply = z.array(
     storage: z.string().optional(),
     schedule: z.string().optional(),
     vmid: text.optional(),
+    pool: z.string().optional(),
     'prune-backups': Retention.optional(),
   }),
 );

@@ -75,6 +75,8 @@ export function createInspection({ read }: Pick<Rotation, 'read'>): Inspection {
           storage: job.storage ?? null,
           schedule: job.schedule ?? null,
           byVmid: job.vmid !== undefined,
+          vmids: (job.vmid ?? '').split(/[\s,;]+/).flatMap((id) => (/^\d+$/.test(id) ? [Number(id)] : [])),
+          pool: job.pool ?? null,
           retention: job['prune-backups'] === undefined ? null : retention(job['prune-backups']),
           guests: await guestsOf(job.id, options),
         })),

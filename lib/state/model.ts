@@ -24,9 +24,14 @@ export const ContainerState = z.object({
   current: Incarnation.nullable(),
   /** A copy that an operation of ours has restored, never asked to start, and can't take away: its node is silent. */
   attempt: Incarnation.nullable().default(null),
-  /** Of the current incarnation, last read from its config while its node answered. */
+  /** Whether a backup job covers the current copy, when it was last looked at; a problem with its way out. */
+  coverage: z
+    .object({ vmid: z.number().int(), at: z.number(), problem: z.string().nullable() })
+    .nullable()
+    .default(null),
   /** By `cluster/node/vmid` of its copies: when that node last said onboot=0. One that has onboot=1 isn't in it. */
   onbootOff: z.record(z.string(), z.number()).default({}),
+  /** Of the current incarnation, last read from its config while its node answered. */
   identity: z
     .object({
       cluster: z.string(),
@@ -113,6 +118,7 @@ export function emptyContainerState(): ContainerState {
     current: null,
     attempt: null,
     onbootOff: {},
+    coverage: null,
     identity: null,
   };
 }

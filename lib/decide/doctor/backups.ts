@@ -1,4 +1,5 @@
 /** Whether there is a backup to use, and a job that goes on making them. Pure. */
+import { uncovered } from '../coverage.ts';
 import { formatDuration } from '../../units.ts';
 import type { BackupJob, Finding, Retention, Subject } from './facts.ts';
 import { finding, listed, type ClusterLook, type ContainerLook, type Look } from './look.ts';
@@ -70,6 +71,13 @@ function scheduled({ facts }: ClusterLook, { container, at }: ContainerLook, abo
   const covering = facts.jobs.filter((job) => job.guests.includes(at.vmid));
   const enabled = covering.filter((job) => job.enabled);
   const fix = 'Datacenter → Backup in the web interface';
+  const elsewhere = uncovered(container, at, facts.jobs);
+  if (enabled.length === 0 && covering.length === 0 && elsewhere !== null)
+    return [
+      finding('backup-job-missing', 'warn', about, elsewhere.what, `let that job cover it, too: ${fix}`, [
+        elsewhere.command,
+      ]),
+    ];
   if (enabled.length === 0)
     return covering.length > 0
       ? [

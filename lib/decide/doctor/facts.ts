@@ -13,6 +13,10 @@ export interface BackupJob {
   readonly schedule: string | null;
   /** It names its guests one by one, so that a copy under another vmid isn't covered. */
   readonly byVmid: boolean;
+  /** The guests that it names, virtual machines among them; empty: it names none. */
+  readonly vmids: readonly number[];
+  /** It backs up a pool; null: it does not. */
+  readonly pool: string | null;
   /** Null: it has none of its own, the storage's holds. */
   readonly retention: Retention | null;
   /** vmids of the containers that it backs up. */

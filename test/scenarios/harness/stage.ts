@@ -44,6 +44,8 @@ export class Stage {
   readonly network: Network;
   readonly log: Log;
   readonly rules: Rules;
+  /** Proxmox's backup jobs. */
+  readonly jobs: WorldFile['jobs'];
   /** Temporary; holds the inventory and the state folders. */
   readonly folder: string;
   /** How far the runner's clock is off. */
@@ -66,6 +68,7 @@ export class Stage {
 
   constructor(world: WorldFile, options: { inventory: string; scenario?: string | null }) {
     watchFiles();
+    this.jobs = world.jobs;
     // Memory where there is some: every journal write is synced to the disk otherwise, thousands of times.
     this.folder = mkdtempSync(join(existsSync(SHM) ? SHM : tmpdir(), 'proxwarden-scenario-'));
     this.#scenario = options.scenario ?? null;

@@ -52,6 +52,7 @@ const sentences: readonly Sentence[] = [
     act: (s, node, how) => s.lab.setPlug(node, how === 'on' ? 'on' : 'off'),
   },
   { pattern: /^plugs (silent|stuck|well)$/, act: plugs, shown: true },
+  { pattern: /^job (\S+) covers ([\d,]+)$/, act: job, shown: true },
   { pattern: /^api (.+)$/, act: async (s, call) => void (await admin(s, call)), shown: true },
   // The runner.
   {
@@ -140,6 +141,12 @@ function verify(stage: Stage, vmid = '', n = '', result = ''): void {
 async function admin(stage: Stage, call = ''): Promise<string> {
   const [method = 'GET', path = '', ...fields] = call.split(' ');
   return stage.run(stage.lab.admin(method, path, fields));
+}
+
+function job({ jobs }: Stage, id = '', vmids = ''): void {
+  const one = jobs.find((j) => j.id === id);
+  if (one === undefined) throw new Error(`no job ${id} in world.yaml`);
+  one.vmids = vmids.split(',').map(Number);
 }
 
 function plugs({ lab }: Stage, how = ''): void {

@@ -61,6 +61,13 @@ const Backup = z.strictObject({
   foreign: z.strictObject({ hostname: z.string(), mac: z.string() }).optional(),
 });
 
+const Job = z.strictObject({
+  id: z.string(),
+  storage: z.string().default('nas'),
+  schedule: z.string().default('21:00'),
+  vmids: z.array(z.number()),
+});
+
 const Storage = z.strictObject({
   id: z.string(),
   type: z.string().default('dir'),
@@ -90,6 +97,8 @@ export const WorldFile = z.strictObject({
   /** So many containers like the first: `name-1` …, vmids and addresses count on. For fleets. */
   clones: z.number().default(0),
   backups: z.array(Backup).default([]),
+  /** Proxmox's own, which name their guests. */
+  jobs: z.array(Job).default([]),
   rights: RootRights,
   /** Further ones on `/vms`. */
   guestRights: z.array(z.string()).default([]),
@@ -134,6 +143,8 @@ export function worldOf(file: WorldFile): WorldSpec {
       ...(encrypted === undefined ? {} : { encrypted }),
       ...(foreign === undefined ? {} : { foreign }),
     })),
+    // The very objects: a step changes them.
+    jobs: file.jobs,
     tokens: [
       { id: TOKEN_ID, secret: SECRET, privileges: privileges(file, storages) },
       { ...ADMIN, privileges: { '/': ['*'] } },
