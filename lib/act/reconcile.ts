@@ -3,7 +3,7 @@
  * removed; unfinished copies of ended operations are taken away; copies that run without a config are told of.
  * A lower epoch is never started, a higher one never stopped.
  */
-import { incarnationKey, type Incarnations } from '../decide/incarnations.ts';
+import { incarnationKey, incarnationsOf, type Incarnations } from '../decide/incarnations.ts';
 import { assess } from '../decide/decide.ts';
 import { currentStatus, followedOf, isCertain, type Followed } from '../decide/followed.ts';
 import type { ClusterView, GuestDetail, Incarnation, Observation } from '../decide/model.ts';
@@ -22,6 +22,7 @@ import { configLeft, guardLeft, startsByItself, unfinished } from './left-over.t
 import { setConfig } from './look.ts';
 import { RETIRED_TAG, retireAlive } from './retire.ts';
 import { stopSource } from './source.ts';
+import { orphanFinding } from './orphans.ts';
 import { observeClosely } from './start-gate.ts';
 
 const LOOK_EVERY_MS = 1_000;
@@ -77,7 +78,7 @@ export function findings(
       if (!followed.has(problem)) found.push({ container: container.name, text: problem, act: null });
   }
   found.push(...unnamed(context, observation, busy));
-  for (const view of Object.values(observation.clusters)) found.push(...orphans(context, view));
+  for (const view of Object.values(observation.clusters)) found.push(...orphans(context, observation, view));
   return found;
 }
 
@@ -299,26 +300,24 @@ function follow(context: ActContext, container: Container, moved: Migrated): Pro
 }
 
 /** vmids of ours in a node's netstat without a config on that node: they run, and no list shows them (facts, 10). */
-function orphans(context: ActContext, view: ClusterView): Finding[] {
+function orphans(context: ActContext, observation: Observation, view: ClusterView): Finding[] {
   const named = new Set<number>();
-  // Whose home it is has the better right to a vmid.
   const all = Object.values(context.inventory.containers);
+  // Whose home it is has the better right to a vmid.
   const homeFirst = [
     ...all.filter((c) => c.cluster === view.cluster),
     ...all.filter((c) => c.cluster !== view.cluster),
   ];
-  return homeFirst.flatMap((container) =>
-    orphansOf(container, view)
-      .filter(({ vmid }) => !named.has(vmid))
-      .map(({ node, vmid }) => {
-        named.add(vmid);
-        return {
-          container: container.name,
-          text: `CT ${vmid} runs on ${node} without a config there (netstat): on that node, \`lxc-stop -k -n ${vmid}\``,
-          act: null,
-        };
-      }),
-  );
+  return homeFirst.flatMap((container) => {
+    const found = orphansOf(container, view).filter(({ vmid }) => !named.has(vmid));
+    if (found.length === 0) return [];
+    const known = context.state.read().containers[container.name];
+    const incarnations = incarnationsOf(container, observation, known);
+    return found.map((orphan) => {
+      named.add(orphan.vmid);
+      return orphanFinding(context, container, orphan, { view, incarnations });
+    });
+  });
 }
 
 /** Another runner may be at it already: its business. */

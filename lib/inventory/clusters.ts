@@ -41,7 +41,7 @@ export function resolveClusters(parts: readonly Part[], context: Context): Clust
     } else if (main === undefined) {
       reportNoApi(name, part, [...mains.keys()], context);
     } else {
-      for (const key of ['canaries', 'nodes', 'shell'] as const) {
+      for (const key of ['canaries', 'nodes', 'shell', 'orphans'] as const) {
         if (part.data[key] === undefined) continue;
         report.add(
           part,
@@ -76,7 +76,7 @@ function findMains(parts: readonly Part[], report: Report): Map<string, Part> {
 }
 
 function reportNoCluster(part: Part, report: Report): void {
-  const needing = ['api', 'canaries', 'nodes', 'shell', 'defaults', 'containers'].filter(
+  const needing = ['api', 'canaries', 'nodes', 'shell', 'orphans', 'defaults', 'containers'].filter(
     (key) => part.data[key] !== undefined,
   );
   if (needing.length > 0)
@@ -103,7 +103,7 @@ function resolveCluster(
   endpoints: Map<string, string>,
 ): Cluster | undefined {
   const { report } = context;
-  const { api, canaries = [], nodes = {}, shell } = part.input;
+  const { api, canaries = [], nodes = {}, shell, orphans } = part.input;
   if (api === undefined) return undefined;
   for (const [index, endpoint] of api.endpoints.entries()) {
     const path = ['api', 'endpoints', index];
@@ -111,6 +111,20 @@ function resolveCluster(
     if (first === undefined) endpoints.set(endpoint, whereIs(part, path));
     else report.add(part, path, `is already given in ${first}`, 'give each endpoint once');
   }
+  const stops: Path[] = [
+    ...(orphans === 'stop' ? [['orphans']] : []),
+    ...Object.keys(nodes).flatMap((node) =>
+      nodes[node]?.orphans === 'stop' ? [['nodes', node, 'orphans']] : [],
+    ),
+  ];
+  if (shell === undefined)
+    for (const path of stops)
+      report.add(
+        part,
+        path,
+        `needs a root shell on the nodes of ${name}`,
+        'add shell: { ssh: { … } } (or shell: local) beside api',
+      );
   const credentials = resolveCredentials(part, context);
   if (credentials === undefined) return undefined;
   return {
@@ -130,10 +144,14 @@ function resolveCluster(
     nodes: Object.fromEntries(
       Object.entries(nodes).map(([node, given]): [string, NodeConfig] => [
         node,
-        { fence: resolveFences(given?.fence ?? [], part, ['nodes', node, 'fence'], context) },
+        {
+          fence: resolveFences(given?.fence ?? [], part, ['nodes', node, 'fence'], context),
+          ...(given?.orphans === undefined ? {} : { orphans: given.orphans }),
+        },
       ]),
     ),
     shell: shell ?? null,
+    ...(orphans === undefined ? {} : { orphans }),
   };
 }
 

@@ -232,6 +232,17 @@ export const InventoryFile = f.strict({
     .describe(
       'How a root shell on its nodes is reached, for restoreVia: shell. local: the runner is one of its nodes.',
     ),
+  orphans: z
+    .enum(['tell', 'stop'], {
+      error: (issue) =>
+        issue.input === 'reboot'
+          ? f.said('reboot is said of a single node', 'write it under nodes: { pve1: { orphans: reboot } }')
+          : undefined,
+    })
+    .optional()
+    .describe(
+      'How copies are ended that run on a node without a config there. stop: lxc-stop by a root shell (needs shell:). Default tell.',
+    ),
   canaries: z
     .array(canary)
     .max(50)
@@ -245,6 +256,12 @@ export const InventoryFile = f.strict({
       f
         .strict({
           fence: z.array(fence).max(10).optional().describe('Ways to make the node provably off, in order.'),
+          orphans: z
+            .enum(['tell', 'stop', 'reboot'])
+            .optional()
+            .describe(
+              'How copies are ended that run on this node without a config. reboot: by the API, if no other guest runs there.',
+            ),
         })
         .nullable(),
     )

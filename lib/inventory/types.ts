@@ -97,8 +97,13 @@ export type FenceConfig =
       readonly validMs: number;
     };
 
+/** How a copy that runs on a node without a config there is ended: by a person, by lxc-stop over a root shell, by a reboot. */
+export type OrphanWay = 'tell' | 'stop' | 'reboot';
+
 export interface NodeConfig {
   readonly fence: readonly FenceConfig[];
+  /** Undefined: as the cluster has it. */
+  readonly orphans?: OrphanWay | undefined;
 }
 
 /** How a command is run as root on a node of the cluster. */
@@ -125,8 +130,10 @@ export interface Cluster {
   readonly timeoutMs: number;
   readonly canaries: readonly ProbeSpec[];
   readonly nodes: Readonly<Record<string, NodeConfig>>;
-  /** Null: none, so `restoreVia: shell` is not possible. */
+  /** Null: none, so `restoreVia: shell` and `identity: same-vmid` are not possible. */
   readonly shell: ShellConfig | null;
+  /** Of nodes that say nothing else. Undefined: tell. */
+  readonly orphans?: Exclude<OrphanWay, 'reboot'> | undefined;
 }
 
 export interface Hook {

@@ -217,6 +217,17 @@ export function deleteHaRuleCall(rule: string): Call {
   };
 }
 
+/** Everything on the node goes down with it. */
+export function powerNodeCall(node: string, command: 'reboot'): Call {
+  return {
+    method: 'POST',
+    path: path('nodes', node, 'status'),
+    params: { command },
+    what: `${command} of node ${node}`,
+    node,
+  };
+}
+
 export function stopTaskCall(node: string, upid: string): Call {
   return {
     method: 'DELETE',

@@ -255,6 +255,7 @@ export function createPveClient(options: PveClientOptions): PveApi {
     setConfig: (node, vmid, changes, callOptions) =>
       done(calls.setConfigCall(node, vmid, changes), callOptions),
 
+    powerNode: (node, command, callOptions) => done(calls.powerNodeCall(node, command), callOptions),
     stopTask: (upid, callOptions) => done(calls.stopTaskCall(nodeOf(upid), upid), callOptions),
     async taskStatus(upid, callOptions) {
       const node = nodeOf(upid);

@@ -254,6 +254,9 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
       fake.write(`config ${node}/${vmid} ${Object.keys(changes).toSorted().join(',')}`, node);
       Object.assign(fake.on(node, vmid).config, changes);
     },
+    async powerNode(node) {
+      fake.write(`reboot ${node}`, node);
+    },
     async stopTask(upid) {
       const task = fake.tasks.find((t) => t.upid === upid);
       fake.write(`stop task ${task?.type ?? upid}`, task?.node);

@@ -125,6 +125,7 @@ const DRIVES: {
     (api) => api.setConfig('pve1', 101, { onboot: false, tags: ['a', 'proxwarden'], description: 'ß\n' }),
     (api) => api.setConfig('pve1', 101, { tags: [], description: '' }),
   ],
+  powerNode: [(api) => api.powerNode('pve1', 'reboot')],
   stopTask: [(api) => api.stopTask(TOKEN_UPID)],
   taskStatus: [(api) => api.taskStatus(TOKEN_UPID)],
   taskLog: [(api) => api.taskLog(TOKEN_UPID), (api) => api.taskLog(TOKEN_UPID, { start: 700 })],

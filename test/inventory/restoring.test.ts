@@ -57,6 +57,16 @@ const WRONG: readonly (readonly [string, string, RegExp])[] = [
     failover('restoreVia: shell'),
     /restoreVia {2}needs a root shell on the nodes of home {2}add shell: /,
   ],
+  [
+    'lxc-stop without a shell',
+    `${HEAD}nodes: { pve2: { orphans: stop } }\ncontainers:\n${container('dns', 101)}`,
+    /nodes\.pve2\.orphans {2}needs a root shell/,
+  ],
+  [
+    'a reboot of whichever node',
+    `${HEAD}orphans: reboot\ncontainers:\n${container('dns', 101)}`,
+    /orphans {2}reboot is said of a single node {2}write it under nodes/,
+  ],
   ['a way that is none', failover('restoreVia: shel'), /did you mean shell\?/],
   ['a loss that is none', failover('acceptLoss: [rootfs]'), /must be a mount point, or lxc\.mount\.entry/],
   [
