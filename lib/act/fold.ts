@@ -1,8 +1,9 @@
 /** What one observation means for the state: counts, caches, and the transitions that are told. */
 import { assess, type Assessment } from '../decide/decide.ts';
 import { followedOf, goneOf } from '../decide/followed.ts';
-import { fold } from '../decide/counts.ts';
+import { fold, reminderDue } from '../decide/counts.ts';
 import { isListed } from '../decide/incarnations.ts';
+import { noteStops } from '../decide/node-stop.ts';
 import { noteSights } from '../decide/silence.ts';
 import type { Observation } from '../decide/model.ts';
 import type { Inventory } from '../inventory/types.ts';
@@ -22,6 +23,7 @@ export async function foldObservation(
   const { inventory, state, runtime, teller } = context;
   const now = runtime.clock.now();
   const before = state.read();
+  const reminders: string[] = [];
   const after = await state.update((s) => {
     const assessments = assess(inventory, observation, s).filter(
       (a) => observation.probes[a.container.name] !== undefined,
@@ -33,11 +35,19 @@ export async function foldObservation(
         observation,
       );
       record.onbootOff = rememberOnboot(record, assessment, observation);
-      s.containers[container.name] = count ? fold(record, assessment.verdict, container, now) : record;
+      if (!count) {
+        s.containers[container.name] = record;
+        continue;
+      }
+      const folded = fold(record, assessment.verdict, container, now);
+      const due = reminderDue(folded, now);
+      if (due) reminders.push(container.name);
+      s.containers[container.name] = due ? { ...folded, stoppedToldAt: now } : folded;
     }
     follow(s, context.inventory, observation, assessments);
     for (const view of Object.values(observation.clusters)) {
-      noteSights(s, view, inventory, now);
+      noteStops(s, view, observation.at);
+      noteSights(s, view, inventory, observation.at);
       for (const node of view.nodes)
         if (node.version !== undefined) s.nodeVersions[`${view.cluster}/${node.name}`] = node.version;
     }
@@ -50,6 +60,7 @@ export async function foldObservation(
   for (const [name, record] of Object.entries(after.containers)) {
     if (observation.probes[name] === undefined) continue;
     tellContainer(context, name, before.containers[name], record, count);
+    if (reminders.includes(name)) tellStillStopped(context, name, record, now);
   }
   if (
     after.inconclusive !== null &&
@@ -145,6 +156,22 @@ function forgetAttempt(record: ContainerState, observation: Observation): Contai
   const { attempt } = record;
   const seen = attempt !== null && observation.clusters[attempt.cluster]?.quorate === true;
   return seen && !isListed(attempt, observation) ? { ...record, attempt: null } : record;
+}
+
+/** Once a day: a stop that was to last for an hour is easily forgotten, and meanwhile nothing protects the service. */
+function tellStillStopped(
+  { teller }: ActContext,
+  container: string,
+  { stoppedByHand, stoppedSince }: ContainerState,
+  now: number,
+): void {
+  const since = stoppedSince === null ? '' : `, for ${formatDuration(Math.max(now - stoppedSince, 0))}`;
+  teller.tell({
+    kind: 'note',
+    level: 'warn',
+    container,
+    text: `still stopped by hand${since} (${stoppedByHand ?? ''}): it is left alone until somebody starts it`,
+  });
 }
 
 function tellContainer(

@@ -1,4 +1,5 @@
 /** Operations from the outside: beginning one, going on with one that was cut, and what its end means for the state. */
+import { stoppedKey } from '../decide/stopped-by-hand.ts';
 import type { Decision, FailoverAction, Incarnation } from '../decide/model.ts';
 import { BlockedError, FailedError, LockedError, messageOf } from '../errors.ts';
 import { ResolvedContainer } from '../inventory/resolved.ts';
@@ -156,6 +157,8 @@ async function end(context: OperationContext, outcome: Outcome): Promise<void> {
           before.identity === null
             ? null
             : { ...before.identity, cluster: copy.cluster, vmid: copy.vmid, readAt: 0 },
+        // Whoever stopped the original has stopped the copy of it that was not started.
+        ...(op.action?.stopped === 'by-hand' ? { stoppedCopy: stoppedKey(copy) } : {}),
       });
     if (op.kind === 'failover' && outcome.status === 'error') after.lastFailoverAt = now;
     // Its probes have just passed: the table need not wait for the next run to say so.

@@ -64,7 +64,7 @@ export async function observeClosely(
   // The cluster's word alone counts after a while of silence: an operation outlasts the runs that have watched it.
   if (container.failover.proof === 'offline-accepted')
     await state.update((s) => {
-      for (const view of Object.values(seen.clusters)) noteSights(s, view, inventory, runtime.clock.now());
+      for (const view of Object.values(seen.clusters)) noteSights(s, view, inventory, seen.at);
     });
   return seen;
 }

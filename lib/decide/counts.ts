@@ -1,6 +1,7 @@
 /** Folding verdicts into consecutive-failure counts. Pure. */
 import type { Container } from '../inventory/types.ts';
 import type { ContainerState } from '../state/model.ts';
+import { rememberedStop, stoppedKey } from './stopped-by-hand.ts';
 import type { Verdict } from './model.ts';
 
 /** More than this many intervals without a counted run breaks "consecutive". */
@@ -16,7 +17,7 @@ export function fold(
   container: Container,
   now: number,
 ): ContainerState {
-  const shown = { ...previous, verdict, stoppedByHand: stoppedByHand(previous, verdict) };
+  const shown = { ...previous, verdict, ...stopOf(previous, verdict, now) };
   if (verdict.kind === 'inconclusive' || verdict.kind === 'stopped-by-hand') return shown;
   const since = previous.countedAt === null ? null : now - previous.countedAt;
   const broken = since === null || since < 0 || since > GAP_INTERVALS * container.intervalMs;
@@ -52,8 +53,29 @@ function countFailure(base: ContainerState, container: Container, now: number): 
   };
 }
 
+type Stop = Pick<ContainerState, 'stoppedByHand' | 'stoppedCopy' | 'stoppedSince' | 'stoppedToldAt'>;
+
 /** It is remembered while nothing can be seen of it: a node that dies takes the task log along, not the wish. */
-function stoppedByHand(previous: ContainerState, verdict: Verdict): string | null {
-  if (verdict.kind === 'inconclusive') return previous.stoppedByHand;
-  return verdict.kind === 'stopped-by-hand' ? (previous.stoppedByHand ?? verdict.reason) : null;
+function stopOf(previous: ContainerState, verdict: Verdict, now: number): Stop {
+  const { stoppedByHand, stoppedCopy, stoppedSince, stoppedToldAt, current } = previous;
+  if (verdict.kind === 'inconclusive') return { stoppedByHand, stoppedCopy, stoppedSince, stoppedToldAt };
+  // What stopped with its node is not stopped by hand: it counts later.
+  if (verdict.kind !== 'stopped-by-hand' || verdict.until !== undefined)
+    return { stoppedByHand: null, stoppedCopy: null, stoppedSince: null, stoppedToldAt: null };
+  const before = rememberedStop(previous, current);
+  return {
+    stoppedByHand: before ?? verdict.reason,
+    stoppedCopy: current === null ? null : stoppedKey(current),
+    stoppedSince: before === null ? now : (stoppedSince ?? now),
+    // The change of the verdict is told at once.
+    stoppedToldAt: before === null ? now : Math.min(stoppedToldAt ?? now, now),
+  };
+}
+
+const DAY_MS = 86_400_000;
+
+/** Whether people are to be told again that it is stopped by hand. A clock that was set back begins the day anew. */
+export function reminderDue({ stoppedByHand, stoppedToldAt, verdict }: ContainerState, now: number): boolean {
+  if (stoppedByHand === null || stoppedToldAt === null || verdict?.kind !== 'stopped-by-hand') return false;
+  return now - stoppedToldAt >= DAY_MS;
 }

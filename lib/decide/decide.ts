@@ -65,8 +65,8 @@ export function assess(inventory: Inventory, observation: Observation, state: St
     };
     const cluster = incarnations.current?.cluster ?? container.cluster;
     const run = runs.get(cluster) ?? runHealth(inventory, observation, current, cluster);
-    const stopped = state.containers[container.name]?.stoppedByHand ?? null;
-    const verdict = verdictOf(container, observation, incarnations.current, run, stopped);
+    const known = { record: state.containers[container.name], kept: state };
+    const verdict = verdictOf(container, observation, incarnations.current, run, known);
     return { container, incarnations, verdict };
   });
 }
@@ -109,7 +109,9 @@ function decideOne(one: One): Decision {
     case 'healthy':
       return quiet(one, 'none', verdict.reason);
     case 'stopped-by-hand':
-      return quiet(one, 'none', `${verdict.reason}: left alone`);
+      return verdict.until === undefined
+        ? quiet(one, 'none', `${verdict.reason}: left alone`)
+        : quiet(one, 'wait', verdict.reason);
     case 'inconclusive':
       return quiet(one, 'wait', verdict.reason);
     case 'unhealthy':
@@ -165,7 +167,7 @@ function startInPlace(
   if (status === 'stopped')
     return {
       kind: 'start',
-      why: `CT ${current.vmid} stopped by itself on ${current.node}: it is started there once`,
+      why: `CT ${current.vmid} is stopped on ${current.node}, not by hand: it is started there once`,
     };
   if (status === 'running')
     return {

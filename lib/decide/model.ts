@@ -132,6 +132,8 @@ export const GuestDetail = z.object({
     .object({
       type: z.string(),
       user: z.string(),
+      /** By the node's own clock, as `endedAt`. */
+      startedAt: z.number().optional(),
       endedAt: z.number(),
       ok: z.boolean(),
       /** Asked for with the very token that reads it: our own doing, and no person's wish. */
@@ -192,6 +194,22 @@ export const FenceStatus = z.object({
 });
 export type FenceStatus = z.infer<typeof FenceStatus>;
 
+/** A task that starts or stops containers, as a list of tasks shows it; times are the node's own. */
+export const PowerTask = z.object({
+  node: z.string(),
+  /** `stopall` and `startall` are about a whole node. */
+  type: z.enum(['stopall', 'startall', 'vzstart', 'vzstop', 'vzshutdown', 'vzreboot']),
+  vmid: z.number().int().nullable(),
+  user: z.string(),
+  startedAt: z.number(),
+  /** null: under way, or its node died in the middle of it. */
+  endedAt: z.number().nullable(),
+  ok: z.boolean(),
+  /** As `GuestDetail.lastTask`. */
+  ours: z.boolean().optional(),
+});
+export type PowerTask = z.infer<typeof PowerTask>;
+
 export const ClusterView = z.object({
   cluster: z.string(),
   at: z.number(),
@@ -222,6 +240,8 @@ export const ClusterView = z.object({
   unread: z.array(z.object({ node: z.string(), vmid: z.number().int() })),
   details: z.array(GuestDetail),
   fences: z.array(FenceStatus),
+  /** Of nodes that failing containers are on; undefined: not read. */
+  powerTasks: z.array(PowerTask).optional(),
   /** Why the view is incomplete, in sentences. */
   problems: z.array(z.string()),
 });
@@ -292,6 +312,8 @@ export type VerdictKind = 'healthy' | 'unhealthy' | 'stopped-by-hand' | 'inconcl
 export const Verdict = z.object({
   kind: z.enum(['healthy', 'unhealthy', 'stopped-by-hand', 'inconclusive']),
   reason: z.string(),
+  /** Of `stopped-by-hand`: its node was shut down or rebooted, and from then on (epoch ms) it counts. */
+  until: z.number().optional(),
 });
 export type Verdict = z.infer<typeof Verdict>;
 

@@ -1,7 +1,11 @@
 /** What one run says of one container. Pure. Rule 3: never from one observer's trouble. */
 import type { Container, Inventory } from '../inventory/types.ts';
+import type { ContainerState } from '../state/model.ts';
+import { formatDuration } from '../units.ts';
 import { disagreement } from './agreement.ts';
+import { rememberedStop, stoppedByHand } from './stopped-by-hand.ts';
 import type { Incarnation, Observation, ProbeResult, Verdict } from './model.ts';
+import { graceUntil, type StopInput } from './node-stop.ts';
 
 /** What the whole run says about the runner's own network, as far as it concerns one cluster. */
 export interface RunHealth {
@@ -131,14 +135,48 @@ function isStopped(observation: Observation, at: Incarnation): boolean {
   return guest?.status === 'stopped';
 }
 
+/** What the state adds to an observation. */
+export interface Known {
+  readonly record: ContainerState | undefined;
+  readonly kept: StopInput['kept'];
+}
+
+/** It, or its node, was stopped by somebody; null: not so. */
+function onPurpose(
+  container: Container,
+  observation: Observation,
+  current: Incarnation,
+  { record, kept }: Known,
+): Verdict | null {
+  const { cluster, node, vmid } = current;
+  const view = observation.clusters[cluster];
+  if (view === undefined) return null;
+  const remembered = rememberedStop(record, current);
+  const stopped = stoppedByHand(observation, current, remembered, kept);
+  const until = graceUntil({
+    container,
+    kept,
+    view,
+    node,
+    detail: view.details.find((d) => d.vmid === vmid && d.node === node),
+    lastHealthyAt: record?.lastHealthyAt ?? null,
+    now: observation.at,
+  });
+  if (stopped !== null && (remembered !== null || until === null))
+    return { kind: 'stopped-by-hand', reason: stopped };
+  if (until === null) return null;
+  const grace = formatDuration(container.rebootGraceMs);
+  const reason = `${node} was shut down or rebooted on purpose: not counted for ${grace} (rebootGrace)`;
+  return { kind: 'stopped-by-hand', reason, until };
+}
+
 /** The verdict on one container. */
 export function verdictOf(
   container: Container,
   observation: Observation,
   current: Incarnation | null,
   run: RunHealth,
-  /** Who stopped it, as far as is remembered from when its node could be asked. */
-  stoppedBefore: string | null = null,
+  known: Known,
 ): Verdict {
   const probes = observation.probes[container.name];
   if (probes === undefined) return { kind: 'inconclusive', reason: 'it was not probed in this run' };
@@ -163,12 +201,10 @@ export function verdictOf(
       kind: 'inconclusive',
       reason: `${failed}, and vmid ${container.vmid} is not in cluster ${container.cluster}`,
     };
-  if (stoppedBefore !== null && unseen(observation, current))
-    return { kind: 'stopped-by-hand', reason: `${stoppedBefore}; ${current.node} can't be asked now` };
+  const byHand = onPurpose(container, observation, current, known);
+  if (byHand !== null) return byHand;
   const offline = knownOffline(observation, current.cluster, current.node);
   if (!offline) {
-    const stopped = stoppedByHand(observation, current);
-    if (stopped !== null) return { kind: 'stopped-by-hand', reason: stopped };
     if (isStopped(observation, current))
       return { kind: 'unhealthy', reason: `the container is stopped on ${current.node} (${failed})` };
     if (!probesFail(container, probes))
@@ -181,37 +217,6 @@ export function verdictOf(
     return { kind: 'unhealthy', reason: failed };
   }
   return { kind: 'unhealthy', reason: `node ${current.node} is offline; ${failed}` };
-}
-
-/** Its node says nothing of it, and no list has shown it running since. */
-function unseen(observation: Observation, current: Incarnation): boolean {
-  const view = observation.clusters[current.cluster];
-  const at = (one: { vmid: number; node: string }): boolean =>
-    one.vmid === current.vmid && one.node === current.node;
-  return view?.details.find(at) === undefined && view?.guests.find(at)?.status !== 'running';
-}
-
-/** A stop that a person asked for is visible in PVE's task log. Null: not so. */
-function stoppedByHand(observation: Observation, current: Incarnation): string | null {
-  const detail = observation.clusters[current.cluster]?.details.find(
-    (d) => d.vmid === current.vmid && d.node === current.node,
-  );
-  if (detail === undefined || detail.status !== 'stopped') return null;
-  if (detail.lastTask === null) return movedStopped(observation, current);
-  const { type, user, ok, ours } = detail.lastTask;
-  // A copy that we have stopped ourselves (its probes never passed) is down, whoever looks at the task log.
-  if (!ok || ours === true || (type !== 'vzstop' && type !== 'vzshutdown')) return null;
-  return `stopped by ${user} (${type})`;
-}
-
-/** A copy that was never started here, of a container that a person had stopped before it was moved. */
-function movedStopped(observation: Observation, current: Incarnation): string | null {
-  const line = observation.clusters[current.cluster]?.lineages.find(
-    (l) => l.vmid === current.vmid && l.node === current.node,
-  )?.line;
-  return line?.stopped === 'by-hand' && line.epoch === current.epoch
-    ? `stopped by hand before ${line.operation} moved it to ${current.node}`
-    : null;
 }
 
 function passReason(probes: readonly ProbeResult[]): string {

@@ -81,6 +81,7 @@ function resolveContainer(
     intervalMs: get((s) => s.interval) ?? MINUTE_MS,
     failureThreshold: get((s) => s.failureThreshold) ?? 3,
     recoveryThreshold: get((s) => s.recoveryThreshold) ?? 2,
+    rebootGraceMs: get((s) => s.rebootGrace) ?? 15 * MINUTE_MS,
     home: input.home ?? null,
     macs: input.macs ?? [],
     backup: {

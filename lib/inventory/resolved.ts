@@ -47,6 +47,7 @@ export const ResolvedContainer: z.ZodType<Container> = z.object({
   intervalMs: z.number(),
   failureThreshold: z.int(),
   recoveryThreshold: z.int(),
+  rebootGraceMs: z.number().default(900_000),
   home: z.string().nullable().default(null),
   macs: z.array(z.string()),
   backup: z.object({

@@ -155,6 +155,10 @@ const commonShape = {
     .count(1, 100)
     .optional()
     .describe('Consecutive healthy runs until it counts as recovered. Default 2.'),
+  rebootGrace: f
+    .duration({ minMs: 0, maxMs: 86_400_000 })
+    .optional()
+    .describe('Not counted for so long after a person has shut down or rebooted its node. Default 15m.'),
   backup: backup.optional().describe('Which backups are used.'),
   hooks: hooks.optional().describe('Lists given here replace inherited ones.'),
 };

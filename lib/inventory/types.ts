@@ -176,6 +176,8 @@ export interface Container {
   readonly intervalMs: number;
   readonly failureThreshold: number;
   readonly recoveryThreshold: number;
+  /** After its node was shut down or rebooted on purpose its failures are not counted for so long. */
+  readonly rebootGraceMs: number;
   /** The node that it goes home to; null: its original's. */
   readonly home: string | null;
   /** MAC addresses that identify its backups; empty: those that were last seen in its config. */

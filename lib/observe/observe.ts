@@ -11,7 +11,15 @@ import { knownMacs } from '../decide/whose.ts';
 import { readStore } from './backups.ts';
 import { probeAll } from './prober.ts';
 import { addFences } from './fences.ts';
-import { addDetails, addNodeFacts, addRights, addVersions, clusterView, type ViewDeps } from './view.ts';
+import {
+  addPowerTasks,
+  addDetails,
+  addNodeFacts,
+  addRights,
+  addVersions,
+  clusterView,
+  type ViewDeps,
+} from './view.ts';
 
 /** A look that took longer than this (slow checks, plugs, archives) has the cluster read once more at its end. */
 const RENEW_AFTER_MS = 7_500;
@@ -103,6 +111,8 @@ interface Wanted {
   readonly details: ReadonlyMap<string, readonly { node: string; vmid: number }[]>;
   /** By cluster: nodes of copies of containers in trouble. */
   readonly troubled: ReadonlyMap<string, ReadonlySet<string>>;
+  /** By cluster: nodes of current copies that fail. */
+  readonly failing: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 /** What only containers in trouble, or with more than one copy, need. */
@@ -115,6 +125,7 @@ function wantedOf(
   const troubled = new Map<string, Set<string>>();
   for (const { cluster, node } of suspects)
     troubled.set(cluster, (troubled.get(cluster) ?? new Set()).add(node));
+  const failing = new Map<string, Set<string>>();
   for (const { container, verdict, incarnations } of assess(inventory, observation, state)) {
     if (observation.probes[container.name] === undefined) continue;
     const record = state.containers[container.name] ?? emptyContainerState();
@@ -125,6 +136,9 @@ function wantedOf(
       ...incarnations.superseded,
       ...incarnations.pending,
     ];
+    const { current } = incarnations;
+    if (verdict.kind !== 'healthy' && current !== null)
+      failing.set(current.cluster, (failing.get(current.cluster) ?? new Set()).add(current.node));
     const identity = record.identity;
     const stale =
       identity === null ||
@@ -148,7 +162,7 @@ function wantedOf(
   for (const { incarnations } of followedOf(inventory, observation, state))
     for (const one of [incarnations.current, ...incarnations.superseded])
       if (one !== null) details.set(one.cluster, [...(details.get(one.cluster) ?? []), one]);
-  return { due, details, troubled };
+  return { due, details, troubled, failing };
 }
 
 /** The second round. */
@@ -157,7 +171,7 @@ async function deepen(
   observation: Observation,
   deps: ReadonlyMap<string, ViewDeps>,
 ): Promise<void> {
-  const { due, details, troubled } = wantedOf(input, observation);
+  const { due, details, troubled, failing } = wantedOf(input, observation);
   await Promise.all(
     [...deps].map(async ([name, d]) => {
       const view = observation.clusters[name];
@@ -165,6 +179,7 @@ async function deepen(
       await Promise.all([
         addDetails(view, details.get(name) ?? [], d),
         addFences(view, silentOf(view, troubled), input.state, d),
+        addPowerTasks(view, failing.get(name) ?? new Set(), d),
         // What a guard is made with depends on it; where one may be needed now, it is asked for now.
         addVersions(view, input.state.nodeVersions, d, {
           staleMs: due.some((c) => clustersOf(c, input.state.containers[c.name]).includes(name))
@@ -215,7 +230,7 @@ async function renew(
         clusterView(d),
         addFences(before, silentOf(before, troubled), input.state, d),
       ]);
-      const { fences, mayGuard, maySysModify } = before;
+      const { fences, mayGuard, maySysModify, powerTasks } = before;
       const problems = [...new Set([...view.problems, ...before.problems])];
       // Bridges, processor and version don't change meanwhile.
       const nodes = view.nodes.map((node) => {
@@ -226,7 +241,15 @@ async function renew(
         } = before.nodes.find((n) => n.name === node.name) ?? {};
         return { ...node, bridges, machine, version };
       });
-      observation.clusters[before.cluster] = { ...view, nodes, fences, mayGuard, maySysModify, problems };
+      observation.clusters[before.cluster] = {
+        ...view,
+        nodes,
+        fences,
+        mayGuard,
+        maySysModify,
+        ...(powerTasks === undefined ? {} : { powerTasks }),
+        problems,
+      };
     }),
   );
   const { details } = wantedOf(input, observation);

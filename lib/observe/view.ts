@@ -251,6 +251,37 @@ export async function addDetails(
   view.details.sort((a, b) => a.vmid - b.vmid || (a.node < b.node ? -1 : 1));
 }
 
+/** When containers of these nodes, and the nodes themselves, were started and stopped: who asked for it says why they are down. */
+export async function addPowerTasks(
+  view: ClusterView,
+  nodes: ReadonlySet<string>,
+  { api, signal }: ViewDeps,
+): Promise<void> {
+  if (nodes.size === 0) return;
+  const options = { signal, timeoutMs: NODE_DEADLINE_MS };
+  const answers = (name: string): boolean => view.nodes.find((n) => n.name === name)?.apiAnswers === true;
+  const silent = [...nodes].filter((name) => !answers(name));
+  const reads = [
+    ...[...nodes].filter(answers).map((name) => api.nodePowerTasks(name, options)),
+    // What is silent can't be asked; the cluster still lists what it did last.
+    ...(silent.length === 0 ? [] : [api.powerTasks(options)]),
+  ];
+  const lists = await Promise.all(
+    reads.map(async (read) => {
+      try {
+        return await read;
+      } catch (error) {
+        // Without the right to see others' tasks, or an answer, it stays unknown.
+        if (!(error instanceof PveError) || signal?.aborted === true) throw error;
+        return [];
+      }
+    }),
+  );
+  view.powerTasks = lists.flatMap((list, index) =>
+    index < nodes.size - silent.length ? list : list.filter((task) => silent.includes(task.node)),
+  );
+}
+
 /** What the token may do beside the ordinary: write HA entries (the guard), restore privileged containers. */
 export async function addRights(view: ClusterView, { api, signal }: ViewDeps): Promise<void> {
   try {

@@ -9,6 +9,7 @@ import type {
   HaEntry,
   HaGroup,
   HaRule,
+  PowerTask,
   StorageView,
 } from '../decide/model.ts';
 import type { Bridge } from '../decide/guest-config.ts';
@@ -168,6 +169,10 @@ export interface PveApi {
     filter: { vmid: number; since: number; type?: string },
     options?: CallOptions,
   ): Promise<TaskListEntry[]>;
+  /** The newest tasks that start or stop containers, of every node, also of one that has died since (recording 09). */
+  powerTasks(options?: CallOptions): Promise<PowerTask[]>;
+  /** The newest `stopall`s and `startall`s in a node's own log: its shutdowns and boots. */
+  nodePowerTasks(node: string, options?: CallOptions): Promise<PowerTask[]>;
   /** Tasks of a type that run on a node now, whatever guest they are about (a job of several names none). */
   runningTasks(node: string, type: string, options?: CallOptions): Promise<TaskListEntry[]>;
   close(): Promise<void>;

@@ -14,6 +14,7 @@ import { archivedFrom, guestDetailFrom, lastPowerTask, startUnderWay, taskEntrie
 import { configFacts, configFromReply } from './parse.ts';
 import { createInspection } from './inspect.ts';
 import { createLogin, identityOf, type PveCredentials } from './login.ts';
+import { powerTaskMethods } from './power-tasks.ts';
 import { createRotation } from './rotation.ts';
 import * as schemas from './schemas.ts';
 import { storageMethods } from './storages.ts';
@@ -270,6 +271,7 @@ export function createPveClient(options: PveClientOptions): PveApi {
     },
     taskLog,
     tasks,
+    ...powerTaskMethods(rotation, { self: who, alone: credentials.kind === 'token' }),
     ...storageMethods(cluster, rotation, who),
     async close() {
       login.close();

@@ -52,8 +52,8 @@ export function lastPowerTask(
     .filter((task) => POWER_TASKS.includes(task.type) && task.endedAt !== null)
     .toSorted((a, b) => b.startedAt - a.startedAt);
   if (newest === undefined || newest.endedAt === null) return null;
-  const { type, user, endedAt, exitstatus, ours } = newest;
-  return { type, user, endedAt, ok: succeeded(exitstatus), ...(ours && alone ? { ours } : {}) };
+  const { type, user, startedAt, endedAt, exitstatus, ours } = newest;
+  return { type, user, startedAt, endedAt, ok: succeeded(exitstatus), ...(ours && alone ? { ours } : {}) };
 }
 
 /** Tasks that make a container run: `status/current` says `stopped` until they are through. `hastart` (HA) is unmeasured. */

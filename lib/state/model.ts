@@ -14,6 +14,11 @@ export const ContainerState = z.object({
   verdict: Verdict.nullable(),
   /** Who stopped it, as long as nothing has been seen of a start since; it outlasts its node. Null: nobody. */
   stoppedByHand: z.string().nullable().default(null),
+  /** Which copy that was (`home/101@0`); null: the current one, in a state of an earlier version. */
+  stoppedCopy: z.string().nullable().default(null),
+  /** Since when it has been stopped by hand, and when that was last told. */
+  stoppedSince: z.number().nullable().default(null),
+  stoppedToldAt: z.number().nullable().default(null),
   /** Reached the failure threshold and has not yet reached the recovery threshold again. */
   down: z.boolean(),
   /** When it was last restarted in place during the present trouble. */
@@ -46,6 +51,19 @@ export const ContainerState = z.object({
 });
 export type ContainerState = z.infer<typeof ContainerState>;
 
+/** The last `stopall` of a node: somebody has shut it down or rebooted it, or has stopped its containers in bulk. */
+export const NodeStop = z.object({
+  /** By the node's own clock. */
+  startedAt: z.number(),
+  endedAt: z.number().nullable(),
+  /** When this runner saw it first. */
+  seenAt: z.number(),
+  /** When the node was first seen to have gone with it, and to be back. */
+  downAt: z.number().nullable(),
+  backAt: z.number().nullable(),
+});
+export type NodeStop = z.infer<typeof NodeStop>;
+
 export const State = z.object({
   version: z.literal(1),
   lastRunAt: z.number().nullable(),
@@ -60,6 +78,8 @@ export const State = z.object({
   nodeVersions: z.record(z.string(), z.object({ text: z.string(), readAt: z.number() })).default({}),
   /** By `cluster/node`: since when every run has found it silent, and when the last one did. */
   silent: z.record(z.string(), z.object({ since: z.number(), at: z.number() })).default({}),
+  /** By `cluster/node`. */
+  nodeStops: z.record(z.string(), NodeStop).default({}),
   /** When a fence was last used, and which nodes were online right before. */
   fenced: z.record(
     z.string(),
@@ -94,6 +114,7 @@ export function emptyState(): State {
     lastSeenOnline: {},
     nodeVersions: {},
     silent: {},
+    nodeStops: {},
     fenced: {},
     failovers: [],
     followed: {},
@@ -111,6 +132,9 @@ export function emptyContainerState(): ContainerState {
     lastHealthyAt: null,
     verdict: null,
     stoppedByHand: null,
+    stoppedCopy: null,
+    stoppedSince: null,
+    stoppedToldAt: null,
     down: false,
     restartedAt: null,
     lastFailoverAt: null,

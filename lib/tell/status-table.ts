@@ -81,6 +81,10 @@ function detailOf(
     return `HANDS OFF since ${formatDuration(now - record.error.at)} (${record.error.operation}): ${record.error.reason}`;
   if (record?.lastFailoverAt != null && record.verdict?.kind === 'healthy')
     return `failed over ${formatDuration(now - record.lastFailoverAt)} ago; ${record.verdict.reason}`;
+  if (record?.verdict?.until !== undefined)
+    return `${formatDuration(Math.max(record.verdict.until - now, 0))} left: ${record.verdict.reason}`;
+  if (record?.verdict?.kind === 'stopped-by-hand' && record.stoppedSince !== null)
+    return `${record.verdict.reason}, for ${formatDuration(Math.max(now - record.stoppedSince, 0))}`;
   return record?.verdict?.reason ?? 'never checked';
 }
 

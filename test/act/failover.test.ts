@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { parseLineage } from '../../lib/decide/lineage.ts';
 import { RETIRED_TAG } from '../../lib/act/retire.ts';
 import { PveError } from '../../lib/errors.ts';
-import { backupOf } from '../decide/parts.ts';
+import { backupOf, MINUTE } from '../decide/parts.ts';
 import { ActBench } from './bench.ts';
 
 const P1 = { failover: { proof: 'offline-accepted' } } as const;
@@ -175,6 +175,8 @@ async function deadAgain(t: ConstructorParameters<typeof ActBench>[0]): Promise<
   await bench.look();
   bench.pve.kill('pve1');
   await bench.clock.advance(20_000);
+  await bench.look();
+  await bench.clock.advance(MINUTE);
   bench.pve.writes.length = 0;
   return bench;
 }

@@ -290,6 +290,9 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
           exitstatus: t.exitstatus,
         }));
     },
+    // Nobody acts in this world but we.
+    powerTasks: async () => [],
+    nodePowerTasks: async () => [],
     close: async () => undefined,
   };
 }

@@ -75,7 +75,7 @@ const READERS: readonly (readonly [RegExp, (data: unknown) => void])[] = [
   ],
   [/^\/nodes\/[^/]+\/vzdump\/extractconfig$/, (data) => schemas.ExtractedConfigReply.parse(data)],
   [
-    /^\/nodes\/[^/]+\/tasks$/,
+    /^\/(?:nodes\/[^/]+|cluster)\/tasks$/,
     (data) =>
       taskEntries(schemas.TasksReply.parse(data), 'root@pam').forEach(({ upid }) =>
         assert(parseUpid(upid) !== null, upid),

@@ -81,6 +81,8 @@ const DRIVES: {
     (api) => api.deleteBackup('pve1', VOLID),
     (api) => api.deleteBackup('pve1', 'pbs:backup/ct/101/2026-11-22T20:16:47Z'),
   ],
+  powerTasks: [(api) => api.powerTasks()],
+  nodePowerTasks: [(api) => api.nodePowerTasks('pve1')],
   runningTasks: [(api) => api.runningTasks('pve1', 'vzdump')],
   vzdump: (['snapshot', 'suspend', 'stop'] as const).map(
     (mode) => (api) =>

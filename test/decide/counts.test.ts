@@ -118,7 +118,13 @@ test('an inconclusive run or a stop by hand never moves a count, at whatever tim
       (before, kind, seconds) => {
         const record = run(before);
         const after = run([[kind, seconds]], record);
-        const shown = { verdict: null, stoppedByHand: null };
+        const shown = {
+          verdict: null,
+          stoppedByHand: null,
+          stoppedCopy: null,
+          stoppedSince: null,
+          stoppedToldAt: null,
+        };
         assert.deepEqual({ ...after, ...shown }, { ...record, ...shown });
       },
     ),

@@ -48,6 +48,7 @@ export function containerOf(patch: ContainerPatch = {}): Container {
     intervalMs: MINUTE,
     failureThreshold: 3,
     recoveryThreshold: 2,
+    rebootGraceMs: 15 * MINUTE,
     home: null,
     macs: [],
     ...patch,

@@ -228,6 +228,7 @@ const resolved: fc.Arbitrary<Container> = fc.record({
   require: fc.constantFrom('all', 'any'),
   checks: fc.array(probe),
   intervalMs: int,
+  rebootGraceMs: int,
   failureThreshold: int,
   recoveryThreshold: int,
   home: fc.option(fc.string(), { nil: null }),
