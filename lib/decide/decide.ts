@@ -111,7 +111,7 @@ function decideOne(one: One): Decision {
     case 'stopped-by-hand':
       return verdict.until === undefined
         ? quiet(one, 'none', `${verdict.reason}: left alone`)
-        : quiet(one, 'wait', verdict.reason);
+        : (startAfterBoot(one) ?? quiet(one, 'wait', verdict.reason));
     case 'inconclusive':
       return quiet(one, 'wait', verdict.reason);
     case 'unhealthy':

@@ -2,6 +2,7 @@
 import type { Inventory } from '../inventory/types.ts';
 import type { State } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
+import { disagreement } from './agreement.ts';
 import { guestThatAnswers } from './life.ts';
 import type { ClusterView, Observation } from './model.ts';
 
@@ -20,6 +21,8 @@ export function fenceable(
     return `no quorate view says that ${name} is offline, so it is not powered off`;
   if (node.apiAnswers !== false || view.endpoints.some((e) => e.ok && e.node === name))
     return `the API of ${name} answers, so it is not powered off`;
+  const split = disagreement(view);
+  if (split !== null) return `${split}, so ${name} is not powered off`;
   if (node.pingAnswers === true)
     return `${name} answers a ping (${node.ip ?? 'its own address'}), so it is not powered off`;
   const alive = guestThatAnswers({ inventory, observation }, view, name);

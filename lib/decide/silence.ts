@@ -6,8 +6,6 @@ import type { ClusterView, NodeView } from './model.ts';
 /** More than so many intervals between two looks: what was in between, nobody has seen. */
 const GAP_INTERVALS = 3;
 const LEAST_INTERVAL_MS = 5 * 60_000;
-/** Longer than one observation takes with everything slow. */
-const READ_MS = 60_000;
 
 type Kept = Pick<State, 'silent' | 'lastSeenOnline'>;
 
@@ -16,7 +14,7 @@ function isSeen(node: NodeView): boolean {
   return node.online || node.apiAnswers === true || node.pingAnswers === true;
 }
 
-/** Notes in the state which nodes of a view were seen, and which were silent, at `now`. */
+/** Notes in the state which nodes of a view were seen, and which were silent, at `now`: the time that its observation bears. */
 export function noteSights(
   kept: Kept,
   view: ClusterView,
@@ -45,17 +43,12 @@ export function silentFor(
   now: number,
 ): number | null {
   const record = silent[`${cluster}/${node}`];
-  return record === undefined || !holds(record, gapMs(inventory, cluster), now)
-    ? null
-    : Math.max(now - record.since, 0);
+  return record === undefined || !holds(record, gapMs(inventory, cluster), now) ? null : now - record.since;
 }
 
-/**
- * A look in the future was made before the clock was set back, and one too long ago before it jumped, or runs ceased.
- * A look is noted when all of it has been read, so that `now`, when an observation was begun, may be a little before it.
- */
+/** A look in the future was made before the clock was set back, and one too long ago before it jumped, or runs ceased. */
 function holds({ since, at }: State['silent'][string], gap: number, now: number): boolean {
-  return since <= at && at - now <= READ_MS && now - at <= gap;
+  return since <= at && at <= now && now - at <= gap;
 }
 
 function gapMs({ containers }: Pick<Inventory, 'containers'>, cluster: string): number {

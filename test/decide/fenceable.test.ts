@@ -43,6 +43,16 @@ const forbidden: readonly (readonly [string, RegExp, World])[] = [
     /API of pve1 answers/,
     dead().but((w) => void Object.assign(w.view.endpoints[0] ?? {}, { ok: true })),
   ],
+  [
+    'its own address answers a ping',
+    /pve1 answers a ping \(10\.0\.0\.11\)/,
+    dead().but((w) => void (w.node('pve1').pingAnswers = true)),
+  ],
+  [
+    'two quorate views differ',
+    /disagree: .* so pve1 is not powered off/,
+    dead().but((w) => void Object.assign(w.view.endpoints[2] ?? {}, { online: ['pve3'] })),
+  ],
   ['the container itself answers', /dns on pve1 answers/, dead().answers('dns', 'refused')],
   [
     'a neighbour on it answers',

@@ -217,3 +217,11 @@ test('wrong plug: it is forgotten when that node is back', () => {
   w.state.fenced['home/pve1'] = { at: NOW - MINUTE, othersOnline: ['pve2', 'pve3'] };
   assert.equal(wrongPlug(w), null);
 });
+
+test('views that disagree: nothing is done, and by hand nothing either', () => {
+  const w = dueWorld().but((x) => void Object.assign(x.view.endpoints[2] ?? {}, { online: ['pve3'] }));
+  assert.equal(w.decides().kind, 'wait');
+  const byHand = w.decides('dns', { mode: 'by-hand' });
+  assert.deepEqual([byHand.kind, failedGates(byHand)[0]], ['blocked', 'quorum']);
+  assert.match(byHand.why, /the views of cluster home disagree/);
+});

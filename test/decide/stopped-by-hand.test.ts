@@ -143,7 +143,7 @@ const rows: readonly (readonly [string, Verdict['kind'] | 'grace', RegExp, World
     'unhealthy',
     /offline/,
     world()
-      .copy()
+      .copy({}, 'stopped')
       .dies('pve2')
       .record('dns', { stoppedByHand: 'stopped by root@pam', stoppedCopy: 'home/101@0' }),
   ],
@@ -339,6 +339,15 @@ for (const [what, kind, reason, w] of rows)
     assert.equal(found, kind, verdict.reason);
     assert.match(verdict.reason, reason);
   });
+
+test('autostart: proxwarden starts it after the boot, whoever asked for that boot', () => {
+  const back = listed(ended('vzshutdown', 8), task('stopall', 8), task('startall', 6)).but(
+    (w) => void (w.node('pve1').uptimeSeconds = 360),
+  );
+  assert.equal(back.decides().kind, 'wait');
+  const ours = back.entry('dns', { failover: { autostart: 'proxwarden' } }).decides();
+  assert.equal(ours.kind, 'start', ours.why);
+});
 
 test('a node that goes down, is gone and comes back: what the runs remember of it', () => {
   const w = listed(dead(), task('stopall', 0));

@@ -144,6 +144,40 @@ const rows: readonly (readonly [string, Verdict['kind'], RegExp, World])[] = [
       }),
   ],
   [
+    'two quorate views differ',
+    'inconclusive',
+    /no answer .*, but the views of cluster home disagree: .* sees pve2, pve3, .* sees pve3/,
+    world()
+      .dies('pve1')
+      .but((w) => void Object.assign(w.view.endpoints[2] ?? {}, { online: ['pve3'] })),
+  ],
+  [
+    'the others call its node offline, and its own API answers',
+    'inconclusive',
+    /disagree: the others say that pve1 is offline, and its own API answers/,
+    world()
+      .dies('pve1')
+      .but((w) => void Object.assign(w.view.endpoints[0] ?? {}, { ok: true })),
+  ],
+  [
+    'that is so of another node',
+    'unhealthy',
+    /node pve1 is offline/,
+    world()
+      .dies('pve1')
+      .but((w) => {
+        w.node('pve3').online = false;
+        for (const endpoint of w.view.endpoints) endpoint.online = ['pve2'];
+        Object.assign(w.view.endpoints[2] ?? {}, { quorate: false });
+      }),
+  ],
+  [
+    'two quorate views differ, and it answers',
+    'healthy',
+    /probes pass/,
+    world().but((w) => void Object.assign(w.view.endpoints[2] ?? {}, { online: ['pve3'] })),
+  ],
+  [
     'the vmid is not in the cluster',
     'inconclusive',
     /vmid 101 is not in cluster home/,
