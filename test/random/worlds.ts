@@ -38,6 +38,8 @@ interface Draw {
   readonly attempts: number;
   readonly perRun: number;
   readonly storageMiB: number;
+  readonly identity: 'new-vmid' | 'same-vmid';
+  readonly autostart: 'pve' | 'proxwarden';
 }
 
 const draw: fc.Arbitrary<Draw> = fc.record({
@@ -56,6 +58,8 @@ const draw: fc.Arbitrary<Draw> = fc.record({
   attempts: fc.integer({ min: 1, max: 3 }),
   perRun: fc.integer({ min: 1, max: 3 }),
   storageMiB: fc.constantFrom(102_400, 102_400, 1_000),
+  identity: fc.constantFrom<Draw['identity']>('new-vmid', 'new-vmid', 'same-vmid'),
+  autostart: fc.constantFrom<Draw['autostart']>('pve', 'pve', 'proxwarden'),
 });
 
 /** Nothing in it accepts a risk by name: whatever happens, two copies never run. */
@@ -104,6 +108,8 @@ function inventoryOf(
       endpoints: nodes.map((_, index) => `https://10.0.0.${11 + index}:8006`),
       token: 'env:PROXWARDEN_TOKEN',
     },
+    // Root on the nodes, for what moves a config aside.
+    ...(drawn.identity === 'same-vmid' ? { shell: { ssh: { user: 'root' } } } : {}),
     canaries: ['tcp:10.0.0.1:53', 'tcp:10.0.0.9:8007'],
     nodes: Object.fromEntries(nodes.map((node) => [node, { fence: fenceOf(node, drawn.fence) }])),
     defaults: {
@@ -111,7 +117,9 @@ function inventoryOf(
       backup: { storage: 'nas' },
       failover: {
         auto: true,
+        identity: drawn.identity,
         proof: drawn.proof,
+        autostart: drawn.autostart,
         restoreStorage: 'local',
         restart: drawn.restart,
         maxAttempts: drawn.attempts,
