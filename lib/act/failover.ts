@@ -17,7 +17,7 @@ import { setConfig } from './look.ts';
 import { asideAt, checkConfig, moveConfig } from './move-config.ts';
 import { backUpCopy, liftProtection, protectBackup, verifyCopy } from './after.ts';
 import { Cancelled, type Outcome } from './outcome.ts';
-import { preflight, proveSource } from './preflight.ts';
+import { preflight, proveSource, stillTakes } from './preflight.ts';
 import { setGuard } from './guard.ts';
 import { guardSuperseded, RETIRED_TAG, retireAlive } from './retire.ts';
 import { backUpSource, stillStopped, stopSource } from './source.ts';
@@ -75,6 +75,11 @@ export function attemptSteps(copy: Copy, action: FailoverAction, attempt: number
   ];
 }
 
+/** It was a good one when this was decided; others may have taken its room since. */
+function anotherTarget(copy: Copy, action: FailoverAction, attempt: number): Step {
+  return { name: `target #${attempt + 1}`, run: (c) => stillTakes(c, action, copy) };
+}
+
 function lastSteps(copy: Copy): Step[] {
   return [
     { name: 'onboot', run: (c) => setOnboot(c, copy) },
@@ -107,6 +112,7 @@ export async function runFailover(context: OperationContext, action: FailoverAct
   lookAgain(op);
   try {
     for (const step of firstSteps(action)) await runStep(context, step);
+    if (!op.steps.some((s) => s.name.startsWith('restore'))) await countForLimits(context, action);
   } catch (error) {
     if (context.signal?.aborted === true) throw error;
     return undo(context, action, error, firstCopy(action, op));
@@ -144,7 +150,6 @@ function lookAgain(op: Operation): void {
 async function runAttempts(context: OperationContext, action: FailoverAction): Promise<Copy | Outcome> {
   const { op, operations, container, teller } = context;
   const targets = [action.target, ...action.alternatives];
-  if (!op.steps.some((s) => s.name.startsWith('restore'))) await countForLimits(context, action);
   for (;;) {
     const epoch = action.epoch + op.data.started.length;
     const sameVmid = action.retire === 'config-moved';
@@ -152,6 +157,7 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
     op.data.target = { cluster: copy.cluster, node: copy.node };
     operations.save(op);
     try {
+      if (op.attempt > 0) await runStep(context, anotherTarget(copy, action, op.attempt));
       for (const step of attemptSteps(copy, action, op.attempt)) await runStep(context, step);
       return copy;
     } catch (error) {
@@ -206,13 +212,25 @@ function servedFor({ op, container, runtime }: OperationContext, copy: Copy): nu
   return ms > container.failover.verifyMs + UNSEEN_MS ? ms : null;
 }
 
-/** From here on it counts for the limits: before, nothing has been moved, however often it was tried. */
-async function countForLimits({ state, runtime }: OperationContext, action: FailoverAction): Promise<void> {
+/**
+ * From here on it counts for the limits: before, nothing has been moved, however often it was tried. Throws BlockedError
+ * when others, decided on when there was room for all of them, have used up the hour.
+ */
+async function countForLimits(
+  { state, runtime, inventory }: OperationContext,
+  action: FailoverAction,
+): Promise<void> {
   if (action.mode !== 'automatic') return;
   const now = runtime.clock.now();
+  const limit = inventory.limits.failoversPerHour;
+  let others = 0;
   await state.update((s) => {
-    s.failovers = [...s.failovers.filter((at) => now - at < 3_600_000), now];
+    const recent = s.failovers.filter((at) => now - at < 3_600_000);
+    others = recent.length;
+    s.failovers = others < limit ? [...recent, now] : recent;
   });
+  if (others >= limit)
+    throw new BlockedError(`limits: ${others} failovers within the hour, the limit is ${limit}`);
 }
 
 /** What forbids it has nothing to do with the target: another one would only be restored for nothing. */

@@ -1,18 +1,22 @@
 import type { Container } from '../inventory/types.ts';
 import type { Operation } from '../state/model.ts';
-import { newOperationId } from '../state/operations.ts';
+import { newOperationId, type OperationDraft } from '../state/operations.ts';
 import type { ActContext } from './context.ts';
 
 type Given = Pick<Operation, 'kind' | 'reason' | 'action'> & { readonly data?: Partial<Operation['data']> };
 
-/** Journals a new operation of one container. Throws LockedError or BlockedError when it has one already. */
+/**
+ * Journals a new operation of one container. Throws LockedError or BlockedError when it has one already, and what
+ * `admit` throws, which is shown those that are running while no other can begin.
+ */
 export function newOperation(
   { operations, runtime, inventory }: ActContext,
   container: Container,
   given: Given,
+  admit?: (running: readonly Operation[]) => void,
 ): Operation {
   const now = runtime.clock.now();
-  return operations.create({
+  const draft: OperationDraft = {
     version: 1,
     id: newOperationId(now, (bytes) => runtime.randomHex(bytes)),
     kind: given.kind,
@@ -47,5 +51,6 @@ export function newOperation(
       tried: [],
       ...given.data,
     },
-  });
+  };
+  return operations.create(draft, admit);
 }

@@ -13,6 +13,7 @@ import { inPlaceSteps, runInPlace } from './in-place.ts';
 import type { OperationContext } from './journal.ts';
 import { newOperation } from './new-operation.ts';
 import { NotYet, type Outcome } from './outcome.ts';
+import { NotItsTurn, waitingFor } from './turn.ts';
 
 /** A resumed operation older than this goes to `error`: the world has moved on too far. */
 const RESUME_LIMIT_MS = 2 * 3_600_000;
@@ -26,18 +27,18 @@ export interface Begin {
   readonly decision: Decision;
 }
 
-/** Journals a new operation for a decision that acts. Throws LockedError when the container has one already. */
+/** Journals a new operation for a decision that acts. Throws LockedError when the container has one already, NotItsTurn. */
 export async function begin(context: ActContext, { container, decision }: Begin): Promise<Operation> {
   const { runtime, state } = context;
   const kind = decision.kind;
   if (kind !== 'failover' && kind !== 'start' && kind !== 'restart')
     throw new FailedError(`${container.name}: nothing to do (${kind})`);
   const record = state.read().containers[container.name] ?? emptyContainerState();
-  const op = newOperation(context, container, {
-    kind,
-    reason: decision.why,
-    action: decision.action,
-    data: { detectedAt: record.firstFailureAt, inPlace: kind === 'failover' ? null : decision.current },
+  const { action } = decision;
+  const data = { detectedAt: record.firstFailureAt, inPlace: kind === 'failover' ? null : decision.current };
+  const op = newOperation(context, container, { kind, reason: decision.why, action, data }, (running) => {
+    const why = action === null ? null : waitingFor(context, action, running);
+    if (why !== null) throw new NotItsTurn(`${container.name} waits for its turn: ${why}`);
   });
   const steps = kind === 'failover' ? stepNames(actionOf(op)) : inPlaceSteps(kind);
   context.teller.tell({

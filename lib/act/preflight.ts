@@ -1,14 +1,19 @@
 /** Looking once more, right before anything is done: is it still wanted, and is it still true? */
+import { takenByGroup } from '../decide/apart.ts';
 import { decide, type Request } from '../decide/decide.ts';
 import { wrongPlug } from '../decide/gates.ts';
 import { incarnationKey, incarnationsOf } from '../decide/incarnations.ts';
-import type { FailoverAction } from '../decide/model.ts';
+import type { FailoverAction, Observation } from '../decide/model.ts';
 import { proofOf, requiredLevel } from '../decide/proof.ts';
+import { place } from '../decide/placement.ts';
 import { placeOf, samePlace } from '../decide/reach.ts';
+import { promised } from '../decide/reservations.ts';
 import { isAlive } from '../decide/source.ts';
-import { BlockedError } from '../errors.ts';
+import { BlockedError, FailedError } from '../errors.ts';
+import { clusterView } from '../observe/view.ts';
 import { busyContainers } from './busy.ts';
-import type { OperationContext } from './journal.ts';
+import type { Copy } from './copy.ts';
+import { quorateApi, type OperationContext } from './journal.ts';
 import { Cancelled } from './outcome.ts';
 import { observeClosely } from './start-gate.ts';
 
@@ -75,6 +80,65 @@ function difference(now: FailoverAction, then: FailoverAction, home: string): st
   const more = now.fence.filter((node) => !then.fence.includes(node));
   if (more.length > 0) return `it would fence ${more.join(', ')}, too`;
   return null;
+}
+
+/** Whether another target than the first can take the copy, as things are now. Throws FailedError with the reason. */
+export async function stillTakes(
+  context: OperationContext,
+  action: FailoverAction,
+  copy: Copy,
+): Promise<string> {
+  const { op, container, inventory } = context;
+  const { volid } = op.data;
+  if (volid === null) throw new FailedError(`${op.container}: no backup has been chosen`);
+  const observation = await listsOf(context, copy.cluster);
+  const api = await quorateApi(context, copy.cluster);
+  const { config } = await api.archivedConfig(copy.node, volid, { signal: context.signal });
+  const underWay = busyContainers(context).underWay.filter((one) => one.operation !== op.id);
+  const { rejected } = place({
+    container,
+    current: action.from,
+    observation,
+    backup: null,
+    memory: config.memory,
+    config,
+    vmid: copy.vmid,
+    reserved: promised(observation, underWay),
+    apart: takenByGroup({
+      container,
+      keepApart: inventory.keepApart,
+      containers: inventory.containers,
+      observation,
+      state: context.state.read(),
+      underWay,
+      chosen: new Map(),
+    }),
+    only: { cluster: copy.cluster, node: copy.node },
+  });
+  if (rejected[0] !== undefined)
+    throw new FailedError(`${copy.node} can't take it any more: ${rejected[0].why}`);
+  return `${copy.node} can take it`;
+}
+
+/** What is needed to count room by: the lists of one cluster. Services are not asked again. */
+async function listsOf(
+  { apis, inventory, runtime, signal }: OperationContext,
+  name: string,
+): Promise<Observation> {
+  const api = apis.get(name);
+  const cluster = inventory.clusters[name];
+  if (api === undefined || cluster === undefined)
+    throw new FailedError(`cluster ${name} is not in the inventory any more`);
+  const view = await clusterView({ api, cluster, runtime, signal });
+  return {
+    version: 1,
+    at: view.at,
+    inventory: inventory.digest,
+    canaries: [],
+    probes: {},
+    clusters: { [name]: view },
+    backups: [],
+  };
 }
 
 /** Proves, by fresh reads, that no other copy runs. Throws BlockedError with what is missing. */

@@ -5,11 +5,12 @@ import { EXIT, LockedError, messageOf, ProxwardenError, type ExitCode } from '..
 import { observe } from '../observe/observe.ts';
 import { writeObservation } from '../state/observation.ts';
 import type { Operation, State } from '../state/model.ts';
+import { actOn } from './batch.ts';
 import { busyContainers } from './busy.ts';
 import type { ActContext } from './context.ts';
 import { checkCoverage } from './coverage.ts';
 import { foldObservation } from './fold.ts';
-import { begin, carryOut, takeOver } from './operate.ts';
+import { carryOut, takeOver } from './operate.ts';
 import type { Outcome } from './outcome.ts';
 import { findings, reconcile, type Finding } from './reconcile.ts';
 
@@ -47,22 +48,35 @@ export async function tick(context: ActContext, options: TickOptions): Promise<T
   const resumed = Promise.allSettled(
     options.dryRun ? [] : resumeCut(context, cut, options, record, failures),
   );
-  const [seen] = await Promise.allSettled([lookAndAct(context, options, hands, record, failures)]);
+  const looked = lookAndAct(context, options, { ...hands, count: true }, record, failures);
+  const [seen] = await Promise.allSettled([looked]);
   const broken = (await resumed).find((r) => r.status === 'rejected');
   // An interrupted operation says more than an interrupted look.
   if (broken !== undefined) throw broken.reason;
   if (seen.status === 'rejected') throw seen.reason;
-  const { clusters } = seen.value.observation;
+  // What had to wait for an operation that this very run has gone on with: the next run may be long in coming.
+  const waited = outcomes.length > 0 && seen.value.decisions.some(waitsForTurn);
+  const last = waited
+    ? await lookAndAct(context, options, { ...busyContainers(context), count: false }, record, failures)
+    : seen.value;
+  const { clusters } = last.observation;
   const inSight = Object.values(clusters).flatMap((view) => (view.via === null ? [] : [view.cluster]));
   if (!options.dryRun) await checkCoverage(context, new Set(inSight));
-  const found = [...problems, ...failures, ...viewProblems(seen.value.observation)];
-  return { ...seen.value, state: context.state.read(), outcomes, problems: found };
+  const found = [...problems, ...failures, ...viewProblems(last.observation)];
+  return { ...last, state: context.state.read(), outcomes, problems: found };
 }
+
+function waitsForTurn({ kind, gates }: Decision): boolean {
+  return kind === 'wait' && gates.some(({ gate, ok }) => gate === 'turn' && !ok);
+}
+
+/** What is in hand already, and whether this look counts. */
+type Hands = Pick<ReturnType<typeof busyContainers>, 'busy' | 'underWay'> & { readonly count: boolean };
 
 async function lookAndAct(
   context: ActContext,
   options: TickOptions,
-  { busy, underWay }: Pick<ReturnType<typeof busyContainers>, 'busy' | 'underWay'>,
+  { busy, underWay, count }: Hands,
   record: (op: Operation, outcome: Outcome) => void,
   failures: string[],
 ): Promise<Pick<TickResult, 'observation' | 'decisions' | 'findings'>> {
@@ -75,7 +89,7 @@ async function lookAndAct(
     signal,
     only: options.only,
   });
-  const folded = options.dryRun ? state.read() : await foldObservation(context, observation, { count: true });
+  const folded = options.dryRun ? state.read() : await foldObservation(context, observation, { count });
   if (!options.dryRun && options.only === undefined) writeObservation(state.dir, observation);
 
   const found = findings(context, observation, busy);
@@ -84,7 +98,7 @@ async function lookAndAct(
   const all = decide({ inventory, observation, state: folded, now, busy, underWay });
   const decisions = all.filter((d) => options.only?.has(d.container) ?? true);
   await tellDecisions(context, decisions, options);
-  if (!options.dryRun) await actOn(context, decisions, options, record, failures);
+  if (!options.dryRun) await actOn(context, decisions, (op) => carry(context, op, options, record, failures));
   return { observation, decisions, findings: left };
 }
 
@@ -126,47 +140,25 @@ function resumeCut(
   });
 }
 
-async function actOn(
-  context: ActContext,
-  decisions: readonly Decision[],
-  options: TickOptions,
-  record: (op: Operation, outcome: Outcome) => void,
-  failures: string[],
-): Promise<void> {
-  for (const decision of decisions) {
-    const container = context.inventory.containers[decision.container];
-    if (
-      container === undefined ||
-      (decision.kind !== 'failover' && decision.kind !== 'start' && decision.kind !== 'restart')
-    )
-      continue;
-    let op: Operation;
-    try {
-      op = await begin(context, { container, decision });
-    } catch (error) {
-      // Another runner was faster: normal, and its business.
-      if (!(error instanceof LockedError)) throw error;
-      context.teller.tell({ kind: 'note', level: 'info', container: container.name, text: messageOf(error) });
-      continue;
-    }
-    await carry(context, op, options, record, failures);
-  }
-}
-
-async function carry(
+/** Carries an operation out, or hands it over: then there is nothing to wait for. */
+function carry(
   context: ActContext,
   op: Operation,
   options: TickOptions,
   record: (op: Operation, outcome: Outcome) => void,
   failures: string[],
-): Promise<void> {
-  if (options.handOver !== undefined) return options.handOver(op);
-  try {
-    record(op, await carryOut(context, op));
-  } catch (error) {
-    if (context.signal?.aborted === true || !(error instanceof ProxwardenError)) throw error;
-    failures.push(error.hint === undefined ? messageOf(error) : `${messageOf(error)} → ${error.hint}`);
+): Promise<void> | undefined {
+  if (options.handOver !== undefined) {
+    options.handOver(op);
+    return undefined;
   }
+  return carryOut(context, op).then(
+    (outcome) => record(op, outcome),
+    (error: unknown) => {
+      if (context.signal?.aborted === true || !(error instanceof ProxwardenError)) throw error;
+      failures.push(error.hint === undefined ? messageOf(error) : `${messageOf(error)} → ${error.hint}`);
+    },
+  );
 }
 
 /** Why views are incomplete, in sentences; a node that is simply down is no problem of its own. */

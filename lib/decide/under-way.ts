@@ -10,7 +10,7 @@ export interface UnderWay {
   readonly target: Target;
   /** Of the copy; null: not known yet. */
   readonly vmid: number | null;
-  /** Its restore has not ended, or not begun. */
+  /** Its restore has not ended, or not begun; false when it is being undone. */
   readonly restoring: boolean;
   /** `cluster/storage` that the backup is on. */
   readonly backups: string | null;
@@ -20,7 +20,7 @@ export interface UnderWay {
 
 /** What of a journal tells it. */
 type Making = Pick<Operation, 'id' | 'container' | 'kind' | 'status' | 'action'> & {
-  readonly data: Pick<Operation['data'], 'target' | 'volid' | 'live'>;
+  readonly data: Pick<Operation['data'], 'target' | 'volid' | 'live' | 'restored' | 'undoing'>;
 };
 
 /** The copy that an operation makes; null: it makes none, or has ended. */
@@ -34,7 +34,7 @@ export function underWayOf({ id, container, kind, status, action, data }: Making
     container,
     target,
     vmid: data.live?.vmid ?? action?.vmid ?? null,
-    restoring: data.live === null,
+    restoring: !data.restored && data.undoing === null,
     backups: storage === undefined ? null : `${action?.from.cluster ?? target.cluster}/${storage}`,
     takes: action?.takes ?? null,
   };
@@ -42,7 +42,7 @@ export function underWayOf({ id, container, kind, status, action, data }: Making
 
 /**
  * Why a failover to `target`, from a backup on `backups` (`cluster/storage`), has to wait for others; null: its turn has
- * come. A copy counts until its start is asked for: then its restore is over.
+ * come. Each counts from its beginning until its restore is over.
  */
 export function turnOf(
   limits: Pick<Limits, 'restoresPerNode' | 'restoresPerStorage'>,

@@ -128,7 +128,7 @@ function nodeEntry(world: World, viewer: string, name: string, audit: boolean): 
     status,
     ...limits,
     cpu: usage.cpu,
-    mem: usage.mem,
+    mem: world.statd.memoryOf(name),
     disk: usage.disk,
     uptime: usage.uptime,
   };

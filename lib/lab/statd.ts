@@ -1,4 +1,4 @@
-import { guestFigures } from './guest-view.ts';
+import { guestFigures, nodeUsage } from './guest-view.ts';
 import type { World } from './world.ts';
 
 /** pvestatd looks at its node every ten seconds and tells the others; a report is shown for five minutes at most. */
@@ -22,6 +22,8 @@ export class Statd {
   /** By node: its round that was last told, and what it said of its guests. */
   readonly #rounds = new Map<string, number>();
   readonly #told = new Map<string, Map<number, Report>>();
+  /** Bytes of memory that a node said it used: of the same look as its guests. */
+  readonly #memory = new Map<string, number>();
   /** What was known of a node when it fell silent. */
   readonly #frozen = new Map<string, ReadonlyMap<number, Report>>();
 
@@ -47,6 +49,7 @@ export class Statd {
     this.#rounds.set(name, this.#roundOf(nodeid));
     const told = this.#told.get(name) ?? new Map<number, Report>();
     this.#told.set(name, told);
+    this.#memory.set(name, nodeUsage(this.#world, name).mem);
     for (const vmid of cfs.list(name))
       told.set(vmid, { entry: statusOf(this.#world, name, vmid), at: core.now() });
   }
@@ -60,7 +63,14 @@ export class Statd {
   /** A node has lost power, and with it what it knew. */
   lost(name: string): void {
     this.#told.delete(name);
+    this.#memory.delete(name);
     this.#rounds.delete(name);
+  }
+
+  /** The memory that a node used when it last looked. */
+  memoryOf(name: string): number {
+    this.note();
+    return this.#memory.get(name) ?? nodeUsage(this.#world, name).mem;
   }
 
   /** The newest that `viewer` has heard of a guest, from whichever node; undefined: nothing. */

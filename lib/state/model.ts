@@ -88,6 +88,8 @@ export const State = z.object({
       othersOnline: z.array(z.string()),
       /** Runs in a row, of one outage, in which no driver has got it off. */
       failed: z.number().int().optional(),
+      /** Whose failover is at it, and until when it is waited for. */
+      trying: z.object({ container: z.string(), until: z.number() }).optional(),
     }),
   ),
   /** Starts of automatic failovers within the last hour. */

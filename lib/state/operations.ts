@@ -39,9 +39,10 @@ export interface OperationProblem {
 export interface OperationStore {
   /**
    * Begins a journal with a lease of this process. Throws LockedError when another process executes an operation of
-   * that container, BlockedError when one is to be resumed first or a journal can't be read, FailedError on disk errors.
+   * that container, BlockedError when one is to be resumed first or a journal can't be read, FailedError on disk errors;
+   * and what `admit` throws: it is shown all that are running, under the lock, so that limits hold over all processes.
    */
-  create(draft: OperationDraft): Operation;
+  create(draft: OperationDraft, admit?: (running: readonly Operation[]) => void): Operation;
   /**
    * Writes the journal and renews the lease (in `op`, too). Durable when it returns. Throws LockedError when the lease is
    * not ours any more (nothing is written then), FailedError on disk errors.
@@ -150,12 +151,13 @@ export function openOperations(dir: string, deps: OperationDeps): OperationStore
 
   return {
     list,
-    create(draft) {
+    create(draft, admit) {
       if (!OPERATION_ID.test(draft.id)) throw new Error(`bug: ${draft.id} is not an operation id`);
       return withLockSync(dir, () => {
         openFolder(folder);
         sweepTemps(folder, clock.now());
         refuseSecond(draft);
+        admit?.(list().operations.filter((o) => o.status === 'running'));
         const operation: Operation = { ...draft, lease: ownLease() };
         journal(join(folder, `${draft.id}.json`)).write(operation);
         pruneEnded();

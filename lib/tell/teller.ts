@@ -22,9 +22,11 @@ const PROGRESS_MAX_MS = 300_000;
 function levelOf(event: Event): keyof typeof RANK {
   if (event.kind === 'note') return event.level;
   if (event.kind === 'step-failed') return 'warn';
-  // A wait says no more than the verdict and the count that were just told.
-  if (event.kind === 'decision')
-    return event.decision.kind === 'none' || event.decision.kind === 'wait' ? 'debug' : 'info';
+  // A wait without gates says no more than the verdict and the count that were just told.
+  if (event.kind === 'decision') {
+    const { kind, gates } = event.decision;
+    return kind === 'none' || (kind === 'wait' && gates.length === 0) ? 'debug' : 'info';
+  }
   return 'info';
 }
 

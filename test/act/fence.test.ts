@@ -54,6 +54,49 @@ test('a plug that takes the order and goes on reading on: blocked, after half a 
   assert.equal(plug.orders.length, 1);
 });
 
+/** Another failover from the same node, in this process or another. */
+function another(b: ActBench): Promise<string> {
+  return fenceNode(b.context, { ...b.container, name: 'web' }, 'home', 'pve1');
+}
+
+test('one fence for all failovers of a node: the others wait for it, and give no order', async (t) => {
+  const { bench: b, plug } = await bench(t);
+  b.pve.cut('pve1');
+  plug.onOff = () => {
+    void b.clock.sleep(5_000).then(() => (plug.power = 'off'));
+    b.pve.kill('pve1');
+  };
+  const first = fenceNode(b.context, b.container, 'home', 'pve1');
+  const [ours, theirs] = await b.run(Promise.all([first, another(b)]));
+  assert.match(ours, /pve1 is off: http has read back power=off/);
+  assert.match(theirs, /pve1 is off already/);
+  assert.deepEqual(plug.orders, ['off']);
+  assert.equal(b.context.state.read().fenced['home/pve1']?.trying, undefined);
+});
+
+test('… and when it does not help, they do not try it again at once', async (t) => {
+  const { bench: b, plug } = await bench(t);
+  b.pve.cut('pve1');
+  plug.onOff = () => undefined;
+  const first = assert.rejects(fenceNode(b.context, b.container, 'home', 'pve1'), /could not be powered off/);
+  const second = assert.rejects(another(b), /pve1 is still on after the failover of dns has tried/);
+  await b.run(Promise.all([first, second]));
+  assert.equal(plug.orders.length, 1);
+  await assert.rejects(b.run(another(b)), /could not be powered off/, 'later they may');
+});
+
+test('… nor do they wait for ever for one that has died', async (t) => {
+  const { bench: b, plug } = await bench(t);
+  b.pve.cut('pve1');
+  const record = { at: b.clock.now(), othersOnline: [], failed: 1 };
+  const trying = { container: 'web', until: b.clock.now() + 60_000 };
+  await b.run(b.context.state.update((s) => void (s.fenced['home/pve1'] = { ...record, trying })));
+  const begun = b.clock.now();
+  assert.match(await b.run(fenceNode(b.context, b.container, 'home', 'pve1')), /pve1 is off/);
+  assert.ok(b.clock.now() - begun >= 60_000);
+  assert.deepEqual(plug.orders, ['off']);
+});
+
 test('an order whose answer is no use: what counts is what the plug reads back', async (t) => {
   const { bench: b, plug, fence } = await bench(t);
   b.pve.cut('pve1');

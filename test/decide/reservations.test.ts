@@ -121,7 +121,7 @@ for (const [what, others, expected] of turns)
 test('operations that make no copy, or have ended, are not under way', () => {
   const { action } = dueWorld().decides();
   assert.ok(action !== null);
-  const data = { target: null, volid: null, live: null };
+  const data = { target: null, volid: null, live: null, restored: false, undoing: null };
   const op: Making = { id: 'op-1', container: 'dns', kind: 'failover', status: 'running', action, data };
   const read = (patch: Partial<Making>): UnderWay | null => underWayOf({ ...op, ...patch });
   assert.deepEqual(read({}), {
@@ -136,7 +136,7 @@ test('operations that make no copy, or have ended, are not under way', () => {
   assert.equal(read({ status: 'done' }), null);
   assert.equal(read({ kind: 'restart', action: null }), null);
   const later = read({
-    data: { ...data, target: { ...PVE2, node: 'pve3' }, live: { vmid: 2_000_101, epoch: 2 } },
+    data: { ...data, target: { ...PVE2, node: 'pve3' }, live: { vmid: 2_000_101, epoch: 2 }, restored: true },
   });
   assert.deepEqual([later?.target.node, later?.vmid, later?.restoring], ['pve3', 2_000_101, false]);
 });

@@ -6,16 +6,15 @@ import type { ActContext } from '../context.ts';
 import { observeClosely } from '../start-gate.ts';
 import type { Container } from '../../inventory/types.ts';
 import { fenceDrivers } from './driver.ts';
+import { beginTry, endTry } from './one-try.ts';
 
 /** After an order to switch off, the status must say so within this time. */
 const OFF_WITHIN_MS = 30_000;
 const POLL_MS = 1_000;
-/** Fences of one node that are less than this apart belong to one run. */
-const ROUND_MS = 50_000;
 
 /**
  * Powers `node` off by the first of its drivers that ends with a status of "off". Idempotent: a node that reads off
- * is left alone. Throws BlockedError when rule 5 forbids it, or when no driver gets it off.
+ * is left alone, and of several failovers from it one gives the order. Throws BlockedError when rule 5 forbids it, or when no driver gets it off.
  */
 export async function fenceNode(
   context: ActContext,
@@ -23,25 +22,38 @@ export async function fenceNode(
   cluster: string,
   node: string,
 ): Promise<string> {
-  const { inventory, runtime, state, signal } = context;
+  const { inventory, runtime, signal } = context;
   const drivers = fenceDrivers(inventory.clusters[cluster]?.nodes[node]?.fence ?? [], runtime);
-  for (const driver of drivers) {
-    const read = await driver.status(signal);
-    if (read.power === 'off') return `${node} is off already (${driver.name}: ${read.detail})`;
-  }
-  const othersOnline = await mayFence(context, container, cluster, node);
   const place = `${cluster}/${node}`;
-  const now = runtime.clock.now();
-  await state.update((s) => {
-    const last = s.fenced[place];
-    // Each container of that node tries; together they are one try.
-    const again = last !== undefined && (s.lastSeenOnline[place] ?? 0) <= last.at ? (last.failed ?? 0) : 0;
-    s.fenced[place] = {
-      at: now,
-      othersOnline,
-      failed: last !== undefined && now - last.at < ROUND_MS ? Math.max(again, 1) : again + 1,
-    };
+  const off = await beginTry({
+    context,
+    container,
+    place,
+    drivers: drivers.length,
+    isOff: async () => {
+      for (const driver of drivers) {
+        const read = await driver.status(signal);
+        if (read.power === 'off') return `${node} is off already (${driver.name}: ${read.detail})`;
+      }
+      return null;
+    },
+    allowed: () => mayFence(context, container, cluster, node),
   });
+  if (off !== null) return off;
+  try {
+    return await powerOff(context, container, { cluster, node, drivers });
+  } finally {
+    await endTry(context, container, place);
+  }
+}
+
+async function powerOff(
+  context: ActContext,
+  container: Container,
+  { cluster, node, drivers }: { cluster: string; node: string; drivers: ReturnType<typeof fenceDrivers> },
+): Promise<string> {
+  const { runtime, state, signal } = context;
+  const place = `${cluster}/${node}`;
   const failures: string[] = [];
   for (const [index, driver] of drivers.entries()) {
     // While an earlier driver was waited for, the node may have come back, or another one vanished.
