@@ -6,7 +6,7 @@ import type { Container, Inventory, Target } from '../inventory/types.ts';
 import { emptyContainerState, type ContainerState, type State } from '../state/model.ts';
 import { afterBoot } from './after-boot.ts';
 import { decideFailover } from './failover.ts';
-import { automaticGates, errorGate, fail, pass, safetyGates, type GateInput } from './gates.ts';
+import { automaticGates, fail, pass, safetyGates, type GateInput } from './gates.ts';
 import { incarnationsOf, type Incarnations } from './incarnations.ts';
 import type { Decision, Gate, Incarnation, Observation, Verdict } from './model.ts';
 import { promised, type Reservations } from './reservations.ts';
@@ -127,7 +127,7 @@ function decideOne(one: One): Decision {
     );
   if (container.mode === 'observe')
     return quiet(one, 'none', `down, and mode: observe never acts: ${verdict.reason}`);
-  const gates = [...automaticGates(one.gateInput), ...safetyGates(one.gateInput)];
+  const gates = unaskedGates(one);
   const stuck = gates.find((g) => !g.ok);
   if (stuck !== undefined) return blocked(one, gates, stuck);
   const inPlace = startInPlace(container, incarnations.current, record, input.observation);
@@ -142,12 +142,20 @@ function modeGate({ name, mode }: Container): Gate {
     : fail('mode', `the inventory says mode: ${mode}, which never acts`, `set mode: protect for ${name}`);
 }
 
-/** What PVE's autostart would do, for a container of which the inventory says that we do it. It isn't counted out first. */
+/** What has to hold for whatever nobody has asked for. */
+function unaskedGates({ gateInput }: One): Gate[] {
+  return [...automaticGates(gateInput), ...safetyGates(gateInput)];
+}
+
+/** Of these, the ones that only limit failovers. */
+const FAILOVERS_ONLY = ['auto', 'cooldown', 'limits', 'nodes'];
+
+/** What PVE's autostart would do, where the inventory leaves that to us: nothing is moved, so it isn't counted out first. */
 function startAfterBoot(one: One): Decision | null {
-  const { assessment, gateInput, input, record } = one;
+  const { assessment, record, input } = one;
   const why = afterBoot(assessment.container, assessment.incarnations.current, record, input.observation);
   if (why === null) return null;
-  const gates = [errorGate(gateInput), ...safetyGates(gateInput)];
+  const gates = unaskedGates(one).filter(({ gate }) => !FAILOVERS_ONLY.includes(gate));
   // What stands in the way is told when it has been counted out.
   return gates.every((g) => g.ok) ? { ...quiet(one, 'start', why), gates } : null;
 }

@@ -42,7 +42,13 @@ export function automaticGates(input: GateInput): Gate[] {
           'the inventory does not allow automatic failover',
           `set failover.auto: true, or run \`proxwarden failover ${name}\``,
         ),
-    errorGate(input),
+    record.error === null
+      ? pass('error', 'no earlier failure')
+      : fail(
+          'error',
+          `hands off since ${record.error.operation}: ${record.error.reason}`,
+          `look into it, then \`proxwarden ack ${name}\``,
+        ),
   ];
   const since = record.lastFailoverAt === null ? null : now - record.lastFailoverAt;
   // Negative: the clock was set back meanwhile. How long ago it really was isn't known, so the cooldown holds.
@@ -56,17 +62,6 @@ export function automaticGates(input: GateInput): Gate[] {
     );
   gates.push(limitGate(input), nodesGate(input));
   return gates;
-}
-
-/** An earlier failure: hands off until a person has looked. */
-export function errorGate({ container: { name }, record: { error } }: GateInput): Gate {
-  return error === null
-    ? pass('error', 'no earlier failure')
-    : fail(
-        'error',
-        `hands off since ${error.operation}: ${error.reason}`,
-        `look into it, then \`proxwarden ack ${name}\``,
-      );
 }
 
 /** What would give a quorate view. Quorum is not the trouble where no endpoint lets us in at all. */
