@@ -86,10 +86,12 @@ export function findings(
 function told(container: Container, incarnations: Incarnations, observation: Observation): Finding[] {
   return incarnations.superseded.flatMap((old) => {
     const finding = returned(container, incarnations, old, observation);
-    return finding === null
-      ? []
-      : [{ ...finding, text: `${finding.text}; nothing of it is done: mode: observe never acts`, act: null }];
+    return finding === null ? [] : [leftAlone(finding, 'mode: observe never acts')];
   });
+}
+
+function leftAlone(finding: Finding, why: string): Finding {
+  return { ...finding, text: `${why}, so nothing is done of this: ${finding.text}`, act: null };
 }
 
 /** Containers that were failed over and that the inventory does not name, or ignores: two of them never run, either. */
@@ -109,11 +111,7 @@ function unnamed(
       const finding = returned(container, incarnations, old, observation);
       if (finding === null || finding.act === null) return finding === null ? [] : [finding];
       const hindrance = unnamedHindrance(one, old, { observation, state: known, claimed });
-      return [
-        hindrance === null
-          ? finding
-          : { ...finding, text: `${finding.text}; nothing of it is done: ${hindrance}`, act: null },
-      ];
+      return [hindrance === null ? finding : leftAlone(finding, hindrance)];
     });
     if (why === 'off') return acts;
     const olds = superseded.map((i) => incarnationKey(i)).join(', ');

@@ -182,11 +182,16 @@ test('a container that runs without a config is told of', async (t) => {
   ]);
 });
 
-test('a container with an operation in hand, and one that is only observed, are left alone', async (t) => {
+test('a container with an operation in hand is left alone, and of one that is only observed it is told', async (t) => {
   assert.deepEqual(await look(returned(t, true, true), new Map([['dns', 'op-1']])), []);
   const observed = new ActBench(t, { mode: 'observe' });
   addCopy(observed);
-  assert.deepEqual(await look(observed), []);
+  const [told, ...more] = await look(observed);
+  assert.deepEqual([told?.act, more], [null, []]);
+  assert.match(
+    told?.text ?? '',
+    /^mode: observe never acts, so nothing is done of this: .* pve1\/101@0 is back/,
+  );
 });
 
 test('a copy that lost its tag is known all the same', async (t) => {
