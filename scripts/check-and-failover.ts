@@ -7,6 +7,7 @@ import { show, warn } from '../lib/cli/say.ts';
 import { inventoryDir, narrow, openSession, stateDir, type CommonArgs } from '../lib/cli/session.ts';
 import { HANDOVER_VARIABLE } from '../lib/cli/handover.ts';
 import type { Operation } from '../lib/state/model.ts';
+import { pauseLines } from '../lib/tell/brakes.ts';
 import { explainCopies, explainDecision } from '../lib/tell/format.ts';
 import { statusRows } from '../lib/tell/status-table.ts';
 
@@ -41,12 +42,13 @@ export const checkAndFailover = defineCommand({
         (r) => only?.has(r.container) ?? true,
       );
       await session.teller.end();
-      warn(invocation.io, result.problems);
+      warn(invocation.io, [...pauseLines(result.state, now), ...result.problems]);
       if (args.json)
         invocation.io.out(
           JSON.stringify(
             {
               at: now,
+              paused: result.state.paused,
               containers: rows,
               decisions: result.decisions,
               outcomes: result.outcomes,
@@ -84,7 +86,7 @@ export const checkAndFailover = defineCommand({
       for (const name of handsOff(result.state, result.decisions)) {
         // Its decision has just said why.
         const told = result.decisions.some(
-          (d) => d.container === name && d.kind === 'blocked' && d.why.startsWith('error: '),
+          (d) => d.container === name && d.kind === 'blocked' && /^(error|flapping): /.test(d.why),
         );
         const why = told ? '' : `: ${result.state.containers[name]?.error?.reason ?? ''}`;
         invocation.io.err(

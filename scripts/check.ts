@@ -8,6 +8,7 @@ import { narrow, openSession } from '../lib/cli/session.ts';
 import { decide } from '../lib/decide/decide.ts';
 import { observe } from '../lib/observe/observe.ts';
 import { writeObservation } from '../lib/state/observation.ts';
+import { pauseLines } from '../lib/tell/brakes.ts';
 import { statusRows, statusTable } from '../lib/tell/status-table.ts';
 import { EXIT } from '../lib/errors.ts';
 
@@ -57,6 +58,7 @@ export const check = defineCommand({
           ? JSON.stringify(
               {
                 at: observation.at,
+                paused: folded.paused,
                 containers: rows,
                 canaries: observation.canaries,
                 probes: observation.probes,
@@ -68,7 +70,7 @@ export const check = defineCommand({
             )
           : statusTable(rows, invocation.io.columns),
       );
-      warn(invocation.io, [...problems, ...endpoints]);
+      warn(invocation.io, [...pauseLines(folded, now), ...problems, ...endpoints]);
       const verdicts = verdictExitCode(decisions);
       const code = verdicts === EXIT.ok && handsOff(folded, decisions).length > 0 ? EXIT.blocked : verdicts;
       return code === EXIT.ok && problems.length > 0 ? EXIT.inconclusive : code;

@@ -52,6 +52,21 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: 'read the power state of nodes, or confirm by hand that one is off',
     load: async () => (await import('./fence.ts')).fence,
   },
+  pause: {
+    usage: 'pause',
+    describe: 'nothing is done by itself any more, until `unpause`; checks and counts go on',
+    load: async () => (await import('./pause.ts')).pause,
+  },
+  unpause: {
+    usage: 'unpause',
+    describe: 'ends a pause: what is down is counted anew, and then acted on',
+    load: async () => (await import('./unpause.ts')).unpause,
+  },
+  maintenance: {
+    usage: 'maintenance [action] [names..]',
+    describe: 'leave containers or nodes alone for a while; list, end',
+    load: async () => (await import('./maintenance.ts')).maintenance,
+  },
   ack: {
     usage: 'ack <name>',
     describe: 'a person has looked after an error: let ProxWarden act on it again',

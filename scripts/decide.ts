@@ -12,6 +12,7 @@ import { readObservation } from '../lib/state/observation.ts';
 import { openOperations } from '../lib/state/operations.ts';
 import { savePlan } from '../lib/state/plans.ts';
 import { openState } from '../lib/state/store.ts';
+import { pauseLines } from '../lib/tell/brakes.ts';
 import { explainCopies, explainDecision } from '../lib/tell/format.ts';
 
 export const decideCommand = defineCommand({
@@ -71,7 +72,7 @@ export const decideCommand = defineCommand({
       if (acts) show(io, `plan ${plan.id}, holds for 30 min: \`proxwarden failover NAME --plan ${plan.id}\``);
     }
     const unseen = viewProblems(observation);
-    warn(io, unseen);
+    warn(io, [...pauseLines(state.read(), now), ...unseen]);
     if (decisions.some((d) => d.kind === 'blocked')) return EXIT.blocked;
     if (acts) return EXIT.unhealthy;
     const unsure = unseen.length > 0 || decisions.some((d) => d.verdict.kind === 'inconclusive');

@@ -42,6 +42,11 @@ export const failover = defineCommand({
         requiresArg: true,
         describe: 'the age of that backup that is acceptable, for example 26h',
       })
+      .option('despite-pause', {
+        type: 'boolean',
+        default: false,
+        describe: 'somebody has paused everything, and this does not get in their way',
+      })
       .conflicts('plan', ['to', 'planned', 'resume', 'backup'])
       .conflicts('resume', ['to', 'planned', 'backup'])
       .example('$0 failover dns --dry-run', 'show every gate, do nothing')
@@ -80,6 +85,7 @@ interface Wish {
   readonly planned?: boolean | undefined;
   readonly backup?: string | undefined;
   readonly acceptDataLoss?: string | undefined;
+  readonly despitePause?: boolean | undefined;
 }
 
 function requestOf(args: Wish, cluster: string): Request {
@@ -89,6 +95,7 @@ function requestOf(args: Wish, cluster: string): Request {
     container: args.name,
     mode: args.planned === true ? 'planned' : 'by-hand',
     to: args.to === undefined ? undefined : { cluster, node: args.to },
+    despitePause: args.despitePause,
     backup:
       args.backup === undefined
         ? undefined

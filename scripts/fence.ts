@@ -1,7 +1,7 @@
-import { userInfo } from 'node:os';
 import { fenceDrivers } from '../lib/act/fence/driver.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags } from '../lib/cli/options.ts';
+import { personName } from '../lib/cli/person.ts';
 import { openInventory, stateDir } from '../lib/cli/session.ts';
 import { EXIT, InputError } from '../lib/errors.ts';
 import type { Inventory } from '../lib/inventory/types.ts';
@@ -28,7 +28,7 @@ export const fence = defineCommand({
     if (args.action === 'confirm') {
       const [cluster, node, validMs] = manualNode(inventory, args.node);
       const at = runtime.clock.now();
-      const by = userInfo().username;
+      const by = personName();
       await openState(stateDir(args, invocation), { clock: runtime.clock }).update(
         (s) => void (s.fenceConfirmed[`${cluster}/${node}`] = { at, by }),
       );

@@ -6,6 +6,7 @@ import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
 import { show, warn } from '../lib/cli/say.ts';
 import { openSession } from '../lib/cli/session.ts';
 import { EXIT } from '../lib/errors.ts';
+import { pauseLines } from '../lib/tell/brakes.ts';
 import { observe } from '../lib/observe/observe.ts';
 
 export const reconcileCommand = defineCommand({
@@ -36,7 +37,7 @@ export const reconcileCommand = defineCommand({
             ? `nothing is out of place${unseen.length > 0 ? ' in what could be seen' : ''}`
             : found.map((f) => `${f.container}: ${f.text}`).join('\n'),
         );
-      warn(invocation.io, unseen);
+      warn(invocation.io, [...pauseLines(state.read(), runtime.clock.now()), ...unseen]);
       if (left.length > 0) return args.dryRun ? EXIT.unhealthy : EXIT.blocked;
       return unseen.length > 0 ? EXIT.inconclusive : EXIT.ok;
     } finally {

@@ -3,11 +3,12 @@ import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, narrowFlags } from '../lib/cli/options.ts';
 import { show, warn } from '../lib/cli/say.ts';
 import { narrow, openInventory, stateDir } from '../lib/cli/session.ts';
-import { EXIT, InconclusiveError } from '../lib/errors.ts';
-import type { Observation } from '../lib/decide/model.ts';
-import { readObservation } from '../lib/state/observation.ts';
+import { failoversWithinHour } from '../lib/decide/gates.ts';
+import { EXIT } from '../lib/errors.ts';
+import { lastObservation } from '../lib/state/observation.ts';
 import { openOperations } from '../lib/state/operations.ts';
 import { openState } from '../lib/state/store.ts';
+import { maintenanceRows, maintenanceTable, pauseLines } from '../lib/tell/brakes.ts';
 import { leftInventory, statusRows, statusTable } from '../lib/tell/status-table.ts';
 import { formatDuration } from '../lib/units.ts';
 
@@ -24,8 +25,9 @@ export const status = defineCommand({
     const operations = openOperations(dir, { clock: runtime.clock });
     const only = narrow(inventory, args.names, args.cluster);
     const now = runtime.clock.now();
+    const observation = lastObservation(dir, now);
     const { cut, problems } = busyContainers({ operations, inventory });
-    const rows = statusRows(inventory, state, lastSeen(dir, now), cut, now).filter(
+    const rows = statusRows(inventory, state, observation, cut, now).filter(
       (r) => only?.has(r.container) ?? true,
     );
     const notCovered = Object.keys(inventory.containers).flatMap((container) => {
@@ -37,6 +39,8 @@ export const status = defineCommand({
       .list()
       .operations.filter((o) => o.status !== 'running' && (only?.has(o.container) ?? true))
       .slice(-5);
+    const inMaintenance = maintenanceRows(state, observation);
+    const withinHour = failoversWithinHour(state, now);
     if (args.json) {
       io.out(
         JSON.stringify(
@@ -56,6 +60,9 @@ export const status = defineCommand({
                 reason,
               }),
             ),
+            paused: state.paused,
+            maintenance: inMaintenance,
+            limits: { ...inventory.limits, withinHour },
             fenceConfirmed: state.fenceConfirmed,
             problems,
           },
@@ -65,11 +72,17 @@ export const status = defineCommand({
       );
     } else {
       io.out(statusTable(rows, io.columns));
+      if (inMaintenance.length > 0) io.out(maintenanceTable(inMaintenance, now, io.columns));
+      for (const line of pauseLines(state, now)) show(io, line);
       io.out(
         `last run: ${state.lastRunAt === null ? 'never' : `${formatDuration(now - state.lastRunAt)} ago`}`,
       );
       for (const { text } of left) show(io, text);
       for (const { text } of notCovered) show(io, text);
+      const { failoversPerHour, failoversPerRun } = inventory.limits;
+      io.out(
+        `automatic failovers: ${withinHour} of ${failoversPerHour} within the hour, ${failoversPerRun} in one run`,
+      );
       for (const op of ended) io.out(`${op.id}  ${op.kind} ${op.container}: ${op.status}`);
       warn(io, problems);
     }
@@ -78,13 +91,3 @@ export const status = defineCommand({
     return rows.some((r) => r.verdict === 'unhealthy') ? EXIT.unhealthy : EXIT.ok;
   },
 });
-
-/** The last observation, however old: its age is in the table. Null when there is none. */
-function lastSeen(dir: string, now: number): Observation | null {
-  try {
-    return readObservation(dir, { now, maxAgeMs: Number.POSITIVE_INFINITY });
-  } catch (error) {
-    if (error instanceof InconclusiveError) return null;
-    throw error;
-  }
-}

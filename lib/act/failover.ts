@@ -2,11 +2,13 @@
  * A failover, step by step (design, section 8), with the identity `new-vmid` or `same-vmid` (move-config.ts). Every step is journalled first and safe
  * to run again; what was begun and can't be finished is undone as long as the copy's start has not been asked for.
  */
+import { brakeOn, pastSafeStep } from '../decide/brakes.ts';
+import { failoversWithinDay } from '../decide/gates.ts';
 import { vmidOfEpoch } from '../decide/incarnations.ts';
 import type { FailoverAction } from '../decide/model.ts';
 import { guardGroup, guardRule } from '../decide/guard.ts';
 import { BlockedError, FailedError, LockedError, messageOf, ProxwardenError } from '../errors.ts';
-import type { Operation } from '../state/model.ts';
+import { emptyContainerState, type Operation } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
 import { destroyCopy, isOurs, restoreCopy, type Copy } from './copy.ts';
 import { startCopy, takeOverStopped } from './start-copy.ts';
@@ -111,7 +113,11 @@ export async function runFailover(context: OperationContext, action: FailoverAct
   if (op.data.undoing !== null) return undo(context, action, causeOf(op.data.undoing), firstCopy(action, op));
   lookAgain(op);
   try {
-    for (const step of firstSteps(action)) await runStep(context, step);
+    for (const step of firstSteps(action)) {
+      // Journalled: a brake of the meantime ends what has cost nothing yet, and nothing else.
+      if (!pastSafeStep(op)) unbraked(context);
+      await runStep(context, step);
+    }
     if (!op.steps.some((s) => s.name.startsWith('restore'))) await countForLimits(context, action);
   } catch (error) {
     if (context.signal?.aborted === true) throw error;
@@ -137,6 +143,12 @@ export async function runFailover(context: OperationContext, action: FailoverAct
       ...warnings,
     ].join('; '),
   };
+}
+
+/** Throws Cancelled when everything is paused by now, or the container is in maintenance. */
+function unbraked({ op, state, runtime }: OperationContext): void {
+  const brake = brakeOn(state.read(), op, runtime.clock.now());
+  if (brake !== null) throw new Cancelled(`ended before anything was done: ${brake.evidence}`);
 }
 
 /** A resumed operation that has neither stopped nor restored anything asks again whether it is still wanted and true. */
@@ -217,7 +229,7 @@ function servedFor({ op, container, runtime }: OperationContext, copy: Copy): nu
  * when others, decided on when there was room for all of them, have used up the hour.
  */
 async function countForLimits(
-  { state, runtime, inventory }: OperationContext,
+  { op, state, runtime, inventory }: OperationContext,
   action: FailoverAction,
 ): Promise<void> {
   if (action.mode !== 'automatic') return;
@@ -227,7 +239,10 @@ async function countForLimits(
   await state.update((s) => {
     const recent = s.failovers.filter((at) => now - at < 3_600_000);
     others = recent.length;
-    s.failovers = others < limit ? [...recent, now] : recent;
+    if (others >= limit) return;
+    s.failovers = [...recent, now];
+    const record = s.containers[op.container] ?? emptyContainerState();
+    s.containers[op.container] = { ...record, autoFailovers: [...failoversWithinDay(record, now), now] };
   });
   if (others >= limit)
     throw new BlockedError(`limits: ${others} failovers within the hour, the limit is ${limit}`);

@@ -1,6 +1,7 @@
 /** What one observation means for the state: counts, caches, and the transitions that are told. */
 import { assess, type Assessment } from '../decide/decide.ts';
 import { followedOf, goneOf } from '../decide/followed.ts';
+import { endBrakes, maintenanceGate, type Ended } from '../decide/brakes.ts';
 import { fold, reminderDue } from '../decide/counts.ts';
 import { isListed } from '../decide/incarnations.ts';
 import { noteStops } from '../decide/node-stop.ts';
@@ -24,7 +25,9 @@ export async function foldObservation(
   const now = runtime.clock.now();
   const before = state.read();
   const reminders: string[] = [];
+  let ended: Ended[] = [];
   const after = await state.update((s) => {
+    if (count) ended = endBrakes(s, { inventory, observation, now });
     const assessments = assess(inventory, observation, s).filter(
       (a) => observation.probes[a.container.name] !== undefined,
     );
@@ -39,7 +42,9 @@ export async function foldObservation(
         s.containers[container.name] = record;
         continue;
       }
-      const folded = fold(record, assessment.verdict, container, now);
+      const { current } = assessment.incarnations;
+      const at = { state: s, observation, container: container.name, current, now };
+      const folded = fold(record, assessment.verdict, container, now, maintenanceGate(at) !== null);
       const due = reminderDue(folded, now);
       if (due) reminders.push(container.name);
       s.containers[container.name] = due ? { ...folded, stoppedToldAt: now } : folded;
@@ -57,6 +62,7 @@ export async function foldObservation(
       s.inconclusive = lost ? (s.inconclusive ?? { since: now, told: false }) : null;
     }
   });
+  for (const { container, text } of ended) teller.tell({ kind: 'brake', container, text });
   for (const [name, record] of Object.entries(after.containers)) {
     if (observation.probes[name] === undefined) continue;
     tellContainer(context, name, before.containers[name], record, count);

@@ -1,4 +1,5 @@
 /** A container that stopped by itself, or whose service hangs, is started again where it is. Once; the rest is a failover. */
+import { brakeOn, pastSafeStep } from '../decide/brakes.ts';
 import type { Incarnation } from '../decide/model.ts';
 import { FailedError, messageOf } from '../errors.ts';
 import type { StepRecord } from '../state/model.ts';
@@ -24,6 +25,10 @@ export async function runInPlace(context: OperationContext, kind: 'start' | 'res
     { name: 'start', run: (c, r) => startAgain(c, r, at) },
     { name: 'verify', run: (c, r) => verifyCopy(c, r, at) },
   ];
+  // Until its first step is journalled a brake of the meantime ends it; a container that was stopped is started again.
+  const brake = pastSafeStep(op) ? null : brakeOn(context.state.read(), op, context.runtime.clock.now());
+  if (brake !== null)
+    return { status: 'cancelled', text: `ended before anything was done: ${brake.evidence}` };
   try {
     for (const step of steps) await runStep(context, step);
   } catch (error) {

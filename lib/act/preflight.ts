@@ -1,5 +1,6 @@
 /** Looking once more, right before anything is done: is it still wanted, and is it still true? */
 import { takenByGroup } from '../decide/apart.ts';
+import { pastSafeStep } from '../decide/brakes.ts';
 import { decide, type Request } from '../decide/decide.ts';
 import { wrongPlug } from '../decide/gates.ts';
 import { incarnationKey, incarnationsOf } from '../decide/incarnations.ts';
@@ -41,6 +42,7 @@ export async function preflight(context: OperationContext, action: FailoverActio
     request: requestOf(action, now),
     // It was chosen with the others of its run in view, of which some may not have begun yet.
     target: action.target,
+    brakesOff: pastSafeStep(op),
   });
   if (decision?.kind === 'wait') throw new Cancelled(`not to be done now: ${decision.why}`);
   if (decision === undefined || decision.kind === 'none')

@@ -6,7 +6,7 @@
 import { incarnationKey, incarnationsOf, type Incarnations } from '../decide/incarnations.ts';
 import { assess } from '../decide/decide.ts';
 import { currentStatus, followedOf, isCertain, type Followed } from '../decide/followed.ts';
-import type { ClusterView, GuestDetail, Incarnation, Observation } from '../decide/model.ts';
+import type { ClusterView, Gate, GuestDetail, Incarnation, Observation } from '../decide/model.ts';
 import { composeDescription, parseLineage } from '../decide/lineage.ts';
 import { ourGuard, type OurGuard } from '../decide/guard.ts';
 import { driftOf, migratedCopies, type Migrated } from '../decide/migrated.ts';
@@ -35,6 +35,8 @@ export interface Finding {
   readonly loud?: boolean;
   /** What is done about it, and whether it has worked; null: a person has to. */
   readonly act: ((context: ActContext) => Promise<boolean>) | null;
+  /** It keeps a second copy from running (rule 1): done whatever people's brakes say. */
+  readonly neverTwo?: boolean | undefined;
 }
 
 /** What there is to reconcile. Reads nothing; `dry-run` prints these. */
@@ -175,6 +177,7 @@ function returned(
     text: `${what}: ${todo.join(', ')}`,
     loud: detail.status === 'running' || startedUnder(guard),
     act: (context) => keepDown(context, container, old, current),
+    neverTwo: true,
   };
 }
 
@@ -332,10 +335,24 @@ async function actUnlessHeld(
   }
 }
 
-/** Does what can be done about the findings and tells the rest. Returns those that need a person. */
-export async function reconcile(context: ActContext, found: readonly Finding[]): Promise<Finding[]> {
+/**
+ * Does what can be done about the findings and tells the rest. Returns those that need a person. `brakeOf`: the brake
+ * that a person has put on a container; what it holds is told, and left to a person when it is the pause.
+ */
+export async function reconcile(
+  context: ActContext,
+  found: readonly Finding[],
+  brakeOf: (container: string) => Gate | null = () => null,
+): Promise<Finding[]> {
   const left: Finding[] = [];
   for (const finding of found) {
+    const brake = finding.act === null || finding.neverTwo === true ? null : brakeOf(finding.container);
+    if (brake !== null) {
+      const text = `${finding.text}: not done, ${brake.evidence}`;
+      context.teller.tell({ kind: 'note', level: 'info', container: finding.container, text });
+      if (brake.gate === 'pause') left.push(finding);
+      continue;
+    }
     context.teller.tell({
       kind: 'note',
       level: finding.act === null || finding.loud === true ? 'warn' : 'info',

@@ -1,6 +1,7 @@
 /** One run of check-and-failover: resume → reconcile → check → decide → failover. What cron calls every minute. */
+import { maintenanceGate, pauseGate } from '../decide/brakes.ts';
 import { decide } from '../decide/decide.ts';
-import type { Decision, Observation } from '../decide/model.ts';
+import type { Decision, Gate, Observation } from '../decide/model.ts';
 import { EXIT, LockedError, messageOf, ProxwardenError, type ExitCode } from '../errors.ts';
 import { observe } from '../observe/observe.ts';
 import { writeObservation } from '../state/observation.ts';
@@ -93,13 +94,47 @@ async function lookAndAct(
   if (!options.dryRun && options.only === undefined) writeObservation(state.dir, observation);
 
   const found = findings(context, observation, busy);
-  const left = options.dryRun ? found : await reconcile(context, found);
+  const left = options.dryRun
+    ? found
+    : await reconcile(context, found, (name) => brakeOf(context, observation, name));
   const now = runtime.clock.now();
   const all = decide({ inventory, observation, state: folded, now, busy, underWay });
   const decisions = all.filter((d) => options.only?.has(d.container) ?? true);
   await tellDecisions(context, decisions, options);
-  if (!options.dryRun) await actOn(context, decisions, (op) => carry(context, op, options, record, failures));
+  if (!options.dryRun) {
+    await latchFlapping(context, decisions);
+    await actOn(context, decisions, (op) => carry(context, op, options, record, failures));
+  }
   return { observation, decisions, findings: left };
+}
+
+/** What keeps a run from clearing up by itself after a container. */
+function brakeOf({ state, runtime }: ActContext, observation: Observation, container: string): Gate | null {
+  const now = runtime.clock.now();
+  const s = state.read();
+  const at = { state: s, observation, container, current: s.containers[container]?.current ?? null, now };
+  return pauseGate(at) ?? maintenanceGate(at);
+}
+
+/** What has been failed over too often stays blocked until `ack`, also when the day is over. */
+async function latchFlapping({ state, runtime }: ActContext, decisions: readonly Decision[]): Promise<void> {
+  const flapping = decisions.flatMap(({ container, gates, current }) =>
+    gates
+      .filter(({ gate, ok }) => gate === 'flapping' && !ok)
+      .map(({ evidence }) => ({
+        container,
+        reason: evidence,
+        operation: current?.operation ?? 'no operation',
+      })),
+  );
+  if (flapping.length === 0) return;
+  const at = runtime.clock.now();
+  await state.update((s) => {
+    for (const { container, reason, operation } of flapping) {
+      const record = s.containers[container];
+      if (record !== undefined) record.error ??= { at, reason, operation };
+    }
+  });
 }
 
 /** Decisions are told in every run, and kept as an event only when they change. */
@@ -205,9 +240,12 @@ export function handsOff(state: State, decisions: readonly Decision[]): string[]
   return decisions.map((d) => d.container).filter((name) => state.containers[name]?.error != null);
 }
 
-/** 3 with unhealthy containers, 5 when something is inconclusive, else 0. */
+/** 3 with unhealthy containers that aren't in maintenance, 5 when something is inconclusive, else 0. */
 export function verdictExitCode(decisions: readonly Decision[]): ExitCode {
-  const verdicts = decisions.map((d) => d.verdict.kind);
+  // What is in maintenance is down because somebody is at work on it.
+  const verdicts = decisions
+    .filter(({ gates }) => !gates.some(({ gate, ok }) => gate === 'maintenance' && !ok))
+    .map((d) => d.verdict.kind);
   if (verdicts.includes('inconclusive')) return EXIT.inconclusive;
   return verdicts.includes('unhealthy') ? EXIT.unhealthy : EXIT.ok;
 }

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { InputError } from '../errors.ts';
 import { loadInventory } from '../inventory/load.ts';
+import { closest } from '../inventory/problems.ts';
 import { readSecret } from '../inventory/secrets.ts';
 import type { Cluster, Container, Inventory, SecretRef } from '../inventory/types.ts';
 import type { ActContext } from '../act/context.ts';
@@ -177,9 +178,13 @@ export function narrow(
 /** The container of that name. Throws InputError with the names that there are. */
 export function containerNamed(inventory: Inventory, name: string): Container {
   const container = Object.hasOwn(inventory.containers, name) ? inventory.containers[name] : undefined;
-  if (container === undefined)
+  if (container === undefined) {
+    const names = Object.keys(inventory.containers);
+    const meant = closest(name, names);
     throw new InputError(
-      `there is no container ${name} in the inventory (${Object.keys(inventory.containers).join(', ') || 'it has none'})`,
+      `there is no container ${name} in the inventory (${names.join(', ') || 'it has none'})`,
+      meant === undefined ? {} : { hint: `did you mean ${meant}?` },
     );
+  }
   return container;
 }

@@ -2,6 +2,7 @@
 import type { Container } from '../inventory/types.ts';
 import type { ContainerState } from '../state/model.ts';
 import { rememberedStop, stoppedKey } from './stopped-by-hand.ts';
+import { freshCounts } from './brakes.ts';
 import type { Verdict } from './model.ts';
 
 /** More than this many intervals without a counted run breaks "consecutive". */
@@ -16,9 +17,12 @@ export function fold(
   verdict: Verdict,
   container: Container,
   now: number,
+  /** In maintenance: its failures don't count. */
+  held = false,
 ): ContainerState {
   const shown = { ...previous, verdict, ...stopOf(previous, verdict, now) };
   if (verdict.kind === 'inconclusive' || verdict.kind === 'stopped-by-hand') return shown;
+  if (held && verdict.kind === 'unhealthy') return freshCounts(shown);
   const since = previous.countedAt === null ? null : now - previous.countedAt;
   const broken = since === null || since < 0 || since > GAP_INTERVALS * container.intervalMs;
   if (!broken && since < container.intervalMs / 2) return shown;

@@ -5,6 +5,7 @@
 import type { Container, Inventory, Target } from '../inventory/types.ts';
 import { emptyContainerState, type ContainerState, type State } from '../state/model.ts';
 import { afterBoot } from './after-boot.ts';
+import { fenceGate, maintenanceGate, pauseGate, type BrakeInput } from './brakes.ts';
 import { decideFailover } from './failover.ts';
 import { automaticGates, fail, pass, safetyGates, type GateInput } from './gates.ts';
 import { incarnationsOf, type Incarnations } from './incarnations.ts';
@@ -19,6 +20,8 @@ export interface Request {
   readonly mode: 'by-hand' | 'planned';
   readonly to?: Target | undefined;
   readonly backup?: { readonly volid: string; readonly acceptAgeMs: number } | undefined;
+  /** Whoever asks knows that somebody has paused everything. */
+  readonly despitePause?: boolean | undefined;
 }
 
 export interface DecideInput {
@@ -36,6 +39,8 @@ export interface DecideInput {
   readonly neighbours?: Inventory['containers'] | undefined;
   /** Where a failover that has been decided on goes: whether it still can is all that is asked of placement. */
   readonly target?: Target | undefined;
+  /** For an operation that goes on to its end, whatever people's brakes say by now. */
+  readonly brakesOff?: boolean | undefined;
 }
 
 export interface Assessment {
@@ -53,8 +58,18 @@ export function assess(inventory: Inventory, observation: Observation, state: St
     containers.map((c) => [c.name, incarnationsOf(c, observation, state.containers[c.name])]),
   );
   const current = new Map([...found].map(([name, i]) => [name, i.current]));
+  // Those in maintenance may fail as they like: that says nothing of the runner's network.
+  const expected = {
+    ...inventory,
+    containers: Object.fromEntries(
+      Object.entries(inventory.containers).filter(([name]) => {
+        const at = { state, observation, container: name, current: current.get(name) ?? null, now: 0 };
+        return maintenanceGate(at) === null;
+      }),
+    ),
+  };
   const runs = new Map(
-    Object.keys(inventory.clusters).map((name) => [name, runHealth(inventory, observation, current, name)]),
+    Object.keys(inventory.clusters).map((name) => [name, runHealth(expected, observation, current, name)]),
   );
   return containers.map((container) => {
     const incarnations = found.get(container.name) ?? {
@@ -64,7 +79,7 @@ export function assess(inventory: Inventory, observation: Observation, state: St
       problems: [],
     };
     const cluster = incarnations.current?.cluster ?? container.cluster;
-    const run = runs.get(cluster) ?? runHealth(inventory, observation, current, cluster);
+    const run = runs.get(cluster) ?? runHealth(expected, observation, current, cluster);
     const known = { record: state.containers[container.name], kept: state };
     const verdict = verdictOf(container, observation, incarnations.current, run, known);
     return { container, incarnations, verdict };
@@ -103,8 +118,13 @@ function decideOne(one: One): Decision {
   const { container, verdict, incarnations } = assessment;
   const busy = input.busy.get(container.name);
   if (busy !== undefined) return quiet(one, 'none', `operation ${busy} is in hand`);
-  if (input.request !== undefined)
-    return acting(one, [modeGate(container), ...safetyGates(one.gateInput)], input.request);
+  const brakes = brakesOf(one);
+  if (input.request !== undefined) {
+    const flip = '`proxwarden unpause`, or add --despite-pause if this gets in the way of nobody';
+    const held =
+      brakes.pause === null || input.request.despitePause === true ? [] : [{ ...brakes.pause, flip }];
+    return acting(one, [modeGate(container), ...held, ...safetyGates(one.gateInput)], input.request);
+  }
   switch (verdict.kind) {
     case 'healthy':
       return quiet(one, 'none', verdict.reason);
@@ -117,6 +137,11 @@ function decideOne(one: One): Decision {
     case 'unhealthy':
       break;
   }
+  if (brakes.maintenance !== null)
+    return {
+      ...quiet(one, 'wait', `${brakes.maintenance.evidence}: left alone (${verdict.reason})`),
+      gates: [brakes.maintenance],
+    };
   const booted = startAfterBoot(one);
   if (booted !== null) return booted;
   if (record.failures < container.failureThreshold)
@@ -135,6 +160,14 @@ function decideOne(one: One): Decision {
   return acting(one, gates, undefined);
 }
 
+/** People's brakes as they hold for this container. */
+function brakesOf({ assessment, input }: One): { pause: Gate | null; maintenance: Gate | null } {
+  if (input.brakesOff === true) return { pause: null, maintenance: null };
+  const { container, incarnations } = assessment;
+  const at: BrakeInput = { ...input, container: container.name, current: incarnations.current };
+  return { pause: pauseGate(at), maintenance: maintenanceGate(at) };
+}
+
 /** `observe` never acts, a person's wish included: such an entry need not even say where to restore. */
 function modeGate({ name, mode }: Container): Gate {
   return mode === 'protect'
@@ -143,12 +176,17 @@ function modeGate({ name, mode }: Container): Gate {
 }
 
 /** What has to hold for whatever nobody has asked for. */
-function unaskedGates({ gateInput }: One): Gate[] {
-  return [...automaticGates(gateInput), ...safetyGates(gateInput)];
+function unaskedGates(one: One): Gate[] {
+  const { pause, maintenance } = brakesOf(one);
+  return [
+    ...[pause, maintenance].filter((gate) => gate !== null),
+    ...automaticGates(one.gateInput),
+    ...safetyGates(one.gateInput),
+  ];
 }
 
 /** Of these, the ones that only limit failovers. */
-const FAILOVERS_ONLY = ['auto', 'cooldown', 'limits', 'nodes'];
+const FAILOVERS_ONLY = ['auto', 'cooldown', 'flapping', 'limits', 'nodes'];
 
 /** What PVE's autostart would do, where the inventory leaves that to us: nothing is moved, so it isn't counted out first. */
 function startAfterBoot(one: One): Decision | null {
@@ -203,7 +241,8 @@ function acting(one: One, gates: readonly Gate[], request: Request | undefined):
     state: input.state,
     now: input.now,
   });
-  const all = [...gates, ...outcome.gates];
+  const spared = input.brakesOff === true ? null : fenceGate(input, outcome.action?.fence ?? []);
+  const all = [...gates, ...outcome.gates, ...(spared === null ? [] : [spared])];
   const bad = all.find((g) => !g.ok);
   if (bad !== undefined || outcome.action === null)
     return {

@@ -102,6 +102,7 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
     vmid,
     reserved: input.reserved,
     apart: takenByGroup({ ...input, keepApart: input.inventory.keepApart, containers: input.neighbours }),
+    state: input.state,
     only: input.request?.to ?? input.target,
   };
   const placement = place(where);

@@ -7,6 +7,7 @@ import type { Incarnations } from './incarnations.ts';
 import type { ClusterView, Gate, Observation } from './model.ts';
 
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 /** A node that vanishes within this time after a fence means: wrong plug. */
 const WRONG_PLUG_MS = 60_000;
 
@@ -60,8 +61,31 @@ export function automaticGates(input: GateInput): Gate[] {
         `wait, or run \`proxwarden failover ${name}\``,
       ),
     );
+  const flaps = flappingGate(input);
+  if (flaps !== null) gates.push(flaps);
   gates.push(limitGate(input), nodesGate(input));
   return gates;
+}
+
+/** Its automatic failovers of the last 24 hours. After the clock was set back, how old one is isn't known: it counts. */
+export function failoversWithinDay(
+  { autoFailovers }: Pick<ContainerState, 'autoFailovers'>,
+  now: number,
+): number[] {
+  return autoFailovers.filter((at) => now - at < DAY_MS);
+}
+
+/** What keeps failing wherever it is put is not mended by moving it once more. The run makes an `error` of it. */
+function flappingGate({ container, record, now }: GateInput): Gate | null {
+  const { maxPerDay } = container.failover;
+  const count = failoversWithinDay(record, now).length;
+  return count < maxPerDay
+    ? null
+    : fail(
+        'flapping',
+        `it has been failed over ${count === 1 ? 'once' : `${count} times`} within 24 h and fails again (failover.maxPerDay: ${maxPerDay})`,
+        `find out what is wrong with it, then \`proxwarden ack ${container.name}\``,
+      );
 }
 
 /** What would give a quorate view. Quorum is not the trouble where no endpoint lets us in at all. */
@@ -99,11 +123,7 @@ export function safetyGates(input: GateInput): Gate[] {
   gates.push(
     incarnations.problems.length === 0
       ? pass('lineage', 'the lineage lines and the inventory agree')
-      : fail(
-          'lineage',
-          incarnations.problems.join('; '),
-          `bring inventory and cluster together, then \`proxwarden ack ${container.name}\``,
-        ),
+      : fail('lineage', incarnations.problems.join('; '), 'bring inventory and cluster together'),
   );
   const pending = incarnations.pending[0];
   if (pending !== undefined)
@@ -169,9 +189,14 @@ function lockOf({ observation, incarnations: { current } }: GateInput): string |
     : `CT ${current.vmid} on ${current.node} is locked (${lock})`;
 }
 
+/** Automatic failovers that count for the hour's limit; those of a time to come do (the clock was set back). */
+export function failoversWithinHour({ failovers }: Pick<State, 'failovers'>, now: number): number {
+  return failovers.filter((at) => now - at < HOUR_MS).length;
+}
+
 function limitGate({ inventory, state, now, decidedNow }: GateInput): Gate {
   const { failoversPerRun, failoversPerHour } = inventory.limits;
-  const recent = state.failovers.filter((at) => now - at < HOUR_MS).length;
+  const recent = failoversWithinHour(state, now);
   if (decidedNow >= failoversPerRun)
     return fail(
       'limits',

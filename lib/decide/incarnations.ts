@@ -299,7 +299,7 @@ function addUnread(
   if (view !== undefined && holds(view, known)) found.push(known);
   else if (view?.quorate === true)
     problems.push(
-      `the state knows ${name} as ${incarnationKey(known, cluster)}, and the cluster does not: if that copy was removed on purpose, forget it with \`proxwarden ack ${name}\``,
+      `the state knows ${name} as ${incarnationKey(known, cluster)}, and the cluster does not: if that copy was removed on purpose, forget it with \`proxwarden ack ${name} --forget-copy\``,
     );
 }
 

@@ -71,6 +71,8 @@ export const NodeView = z.object({
   machine: z.string().nullable(),
   /** Its own Proxmox VE, `8.4.21`, and when it said so: a silent node's is remembered. Undefined: not known. */
   version: z.object({ text: z.string(), readAt: z.number() }).optional(),
+  /** Proxmox VE's HA manager has it in maintenance mode; undefined: not so, or it can't be known (`haProblem`). */
+  maintenance: z.boolean().optional(),
 });
 export type NodeView = z.infer<typeof NodeView>;
 

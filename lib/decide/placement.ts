@@ -1,5 +1,7 @@
 /** Where a copy goes, and why not elsewhere. Pure. */
 import type { Container, Target } from '../inventory/types.ts';
+import type { State } from '../state/model.ts';
+import { nodeInMaintenance } from './brakes.ts';
 import type { ArchivedConfig } from './guest-config.ts';
 import { apartBar, type Taken } from './apart.ts';
 import type { BackupView, Incarnation, Observation, Takes } from './model.ts';
@@ -21,6 +23,8 @@ export interface PlacementInput {
   readonly reserved: Reservations;
   /** Nodes that others of its groups have. */
   readonly apart: readonly Taken[];
+  /** Which nodes people have in maintenance; undefined: only Proxmox VE's own maintenance counts. */
+  readonly state?: Pick<State, 'maintenance'> | undefined;
   /** Only this node: a person's choice, or one that was made before. */
   readonly only?: Target | undefined;
 }
@@ -133,7 +137,10 @@ function bar(what: string): Bar {
 }
 
 /** Whether it is a node at all that can be asked. */
-function unfit(target: Target, { container, current, observation }: PlacementInput): Bar | null {
+function unfit(
+  target: Target,
+  { container, current, observation, state = { maintenance: {} } }: PlacementInput,
+): Bar | null {
   if (target.cluster !== container.cluster) return bar('failover to another cluster is not available yet');
   if (target.cluster === current.cluster && target.node === current.node) return bar('it is there already');
   const view = observation.clusters[target.cluster];
@@ -142,7 +149,9 @@ function unfit(target: Target, { container, current, observation }: PlacementInp
   const node = view.nodes.find((n) => n.name === target.node);
   if (node === undefined) return bar(`there is no node ${target.node} in cluster ${target.cluster}`);
   if (!node.online) return bar('it is offline');
-  return node.apiAnswers === true ? null : bar('its API does not answer');
+  if (node.apiAnswers !== true) return bar('its API does not answer');
+  const resting = nodeInMaintenance({ state, observation, now: observation.at }, target);
+  return resting === null ? null : { what: resting.why, fix: resting.flip };
 }
 
 /** Whether others of its groups leave it the node. */

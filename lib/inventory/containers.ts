@@ -104,6 +104,7 @@ function resolveContainer(
       returnRisk: get((s) => s.failover?.returnRisk) ?? 'refused',
       autostart: get((s) => s.failover?.autostart) ?? 'pve',
       cooldownMs: get((s) => s.failover?.cooldown) ?? HOUR_MS,
+      maxPerDay: get((s) => s.failover?.maxPerDay) ?? 2,
       restoreStorage: required(
         get((s) => s.failover?.restoreStorage)?.rootfs,
         'failover',

@@ -66,6 +66,8 @@ export const ResolvedContainer: z.ZodType<Container> = z.object({
     returnRisk: z.enum(['refused', 'accepted']),
     autostart: z.enum(['pve', 'proxwarden']).default('pve'),
     cooldownMs: z.number(),
+    // Journals of an earlier version lack it.
+    maxPerDay: z.int().default(2),
     restoreStorage: z.string(),
     // Journals of an earlier version haven't these.
     mountStorage: z.record(z.string(), z.string()).default({}),

@@ -110,6 +110,10 @@ const failoverShape = {
       'Who starts it after a boot of its node. proxwarden: onboot is kept 0, and without ProxWarden running nothing starts it. Default pve.',
     ),
   cooldown: f.duration({ minMs: 0 }).optional().describe('After a failover, none for this long. Default 1h.'),
+  maxPerDay: f
+    .count(1, 100)
+    .optional()
+    .describe('Automatic failovers within 24 h; before one more, somebody has to say `ack`. Default 2.'),
   ...restoreShape,
   placement: z
     .enum(['order', 'spread'])

@@ -201,6 +201,8 @@ export interface Container {
     /** proxwarden: its onboot is kept 0, and ProxWarden starts the current copy after a boot of its node. */
     readonly autostart: 'pve' | 'proxwarden';
     readonly cooldownMs: number;
+    /** Automatic failovers within 24 hours; before one more, a person has to look. */
+    readonly maxPerDay: number;
     /** For the root disk, and for the mount points that `mountStorage` doesn't name. */
     readonly restoreStorage: string;
     /** By mount point (`mp0`). */

@@ -24,6 +24,8 @@ export const ContainerState = z.object({
   /** When it was last restarted in place during the present trouble. */
   restartedAt: z.number().nullable(),
   lastFailoverAt: z.number().nullable(),
+  /** When automatic failovers of it began to move it, those of the last 24 hours; `ack` empties it. */
+  autoFailovers: z.array(z.number()).default([]),
   /** Hands off until `ack`: what went wrong. */
   error: z.object({ at: z.number(), reason: z.string(), operation: z.string() }).nullable(),
   current: Incarnation.nullable(),
@@ -64,6 +66,16 @@ export const NodeStop = z.object({
 });
 export type NodeStop = z.infer<typeof NodeStop>;
 
+/** What a person has said: hold still. It holds as long as it is in the state; decide/brakes.ts says when it is taken away. */
+export const Brake = z.object({
+  since: z.number(),
+  /** null: until a person ends it. */
+  until: z.number().nullable(),
+  by: z.string(),
+  reason: z.string(),
+});
+export type Brake = z.infer<typeof Brake>;
+
 export const State = z.object({
   version: z.literal(1),
   lastRunAt: z.number().nullable(),
@@ -101,6 +113,10 @@ export const State = z.object({
   followed: z.record(z.string(), z.unknown()).default({}),
   /** By name: containers of which a person has said `forget`, with their highest epoch at that time. */
   forgotten: z.record(z.string(), z.object({ at: z.number(), epoch: z.number().int() })).default({}),
+  /** Nothing is done by itself. */
+  paused: Brake.nullable().default(null),
+  /** By a container's name or `cluster/node`. */
+  maintenance: z.record(z.string(), Brake).default({}),
   /** What was last told per subject, so that only transitions are told. */
   told: z.record(z.string(), z.string()),
 });
@@ -121,6 +137,8 @@ export function emptyState(): State {
     failovers: [],
     followed: {},
     forgotten: {},
+    paused: null,
+    maintenance: {},
     told: {},
   };
 }
@@ -140,6 +158,7 @@ export function emptyContainerState(): ContainerState {
     down: false,
     restartedAt: null,
     lastFailoverAt: null,
+    autoFailovers: [],
     error: null,
     current: null,
     attempt: null,
@@ -231,7 +250,14 @@ export const Operation = z.object({
     /** vmids of earlier attempts whose copies were started, failed to verify, and were stopped and kept. */
     started: z.array(z.number().int()),
     /** The copy whose start was asked for last: where the container lives when it has been verified. */
-    live: z.object({ vmid: z.number().int(), epoch: z.number().int() }).nullable(),
+    live: z
+      .object({
+        vmid: z.number().int(),
+        epoch: z.number().int(),
+        /** From when on its backups are its own, as its line says; journals of an earlier version lack it. */
+        since: z.number().optional(),
+      })
+      .nullable(),
     /** The incarnation that is started or restarted in place. */
     inPlace: Incarnation.nullable(),
     /** Why it is being undone; null: it goes forward. */

@@ -22,6 +22,16 @@ export function writeObservation(dir: string, observation: Observation): void {
   observationFile(dir).write(observation);
 }
 
+/** The last observation, however old; null when there is none that can be dated. */
+export function lastObservation(dir: string, now: number): Observation | null {
+  try {
+    return readObservation(dir, { now, maxAgeMs: Number.POSITIVE_INFINITY });
+  } catch (error) {
+    if (error instanceof InconclusiveError) return null;
+    throw error;
+  }
+}
+
 /**
  * The last observation. Throws InconclusiveError when there is none, when it is older than `maxAgeMs` or lies in the
  * future (the clock was set back), FailedError when it can't be read.

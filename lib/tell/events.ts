@@ -78,7 +78,13 @@ export type Event =
       readonly status: string;
       readonly text: string;
     }
-  | { readonly kind: 'reconciled'; readonly container: string; readonly text: string };
+  | { readonly kind: 'reconciled'; readonly container: string; readonly text: string }
+  | {
+      /** A pause or a maintenance begins or ends. */
+      readonly kind: 'brake';
+      readonly container: string | null;
+      readonly text: string;
+    };
 
 /** Kinds that are kept in state/events.ndjson: transitions, never single probes. */
 export function isTransition(event: Event): boolean {
@@ -88,6 +94,7 @@ export function isTransition(event: Event): boolean {
     case 'operation-resumed':
     case 'operation-ended':
     case 'reconciled':
+    case 'brake':
       return true;
     case 'decision':
       return !event.repeated && event.decision.kind !== 'none' && event.decision.kind !== 'wait';

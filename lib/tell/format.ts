@@ -19,6 +19,7 @@ const formatters: Formatters = {
   'step-failed': (e) => `${e.container}: ${e.step} failed: ${e.note}`,
   'operation-ended': (e) => `${e.container}: ${e.operation} ${e.status}: ${e.text}`,
   reconciled: (e) => `${e.container}: ${e.text}`,
+  brake: (e) => `${e.container === null ? '' : `${e.container}: `}${e.text}`,
 };
 
 /** The line of an event, or null when it has none of its own. */
@@ -38,11 +39,11 @@ export function bar(percent: number | null): string {
   return `[${'#'.repeat(filled)}${'-'.repeat(20 - filled)}] ${String(Math.round(percent)).padStart(3)}% `;
 }
 
-/** What is about to be done is explained in full, once; anything else in its one sentence, with the way out if it is blocked. */
+/** What is about to be done is explained in full, once; anything else in its one sentence, with the way out if there is one. */
 function formatDecision(decision: Decision): string {
   if (decision.kind === 'failover') return explainDecision(decision).join('\n');
   const text = `${decision.container}: ${decision.kind}: ${decision.why}`;
-  const out = decision.kind === 'blocked' ? decision.gates.find((gate) => !gate.ok)?.flip : undefined;
+  const out = decision.gates.find((gate) => !gate.ok)?.flip;
   return out === undefined || out === null ? text : `${text} → ${out}`;
 }
 

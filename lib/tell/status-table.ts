@@ -1,8 +1,10 @@
 /** The table of `check`, `status` and the demo: one line per container. Pure. */
+import { maintenanceGate } from '../decide/brakes.ts';
+import { failoversWithinDay } from '../decide/gates.ts';
 import { incarnationKey } from '../decide/incarnations.ts';
 import type { Observation, ProbeResult } from '../decide/model.ts';
-import type { Inventory } from '../inventory/types.ts';
-import type { Operation, State } from '../state/model.ts';
+import type { Container, Inventory } from '../inventory/types.ts';
+import { emptyContainerState, type ContainerState, type Operation, type State } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
 import { table } from './tables.ts';
 
@@ -13,7 +15,19 @@ export interface StatusRow {
   readonly failures: string;
   readonly where: string;
   readonly latencyMs: number | null;
+  /** Epoch ms; it may be over. null: there was no failover. */
+  readonly cooldownUntil: number | null;
+  /** Automatic ones of it, within 24 hours. */
+  readonly failoversWithinDay: number;
+  /** Hands off until `ack`. */
+  readonly error: ContainerState['error'];
   readonly detail: string;
+}
+
+interface BrakesInput {
+  readonly state: State;
+  readonly observation: Observation | null;
+  readonly now: number;
 }
 
 /** What is known of every container, for a table or JSON. */
@@ -40,7 +54,10 @@ export function statusRows(
             ? `${container.cluster}/?`
             : incarnationKey(record.current, container.cluster),
         latencyMs: slowest(probes),
-        detail: detailOf(record, op, now),
+        cooldownUntil: cooldownUntil(container, record ?? emptyContainerState()),
+        failoversWithinDay: failoversWithinDay(record ?? emptyContainerState(), now).length,
+        error: record?.error ?? null,
+        detail: detailOf(container, op, { state, observation, now }),
       };
     });
 }
@@ -68,24 +85,45 @@ function slowest(probes: readonly ProbeResult[]): number | null {
   return times.length === 0 ? null : Math.round(Math.max(...times));
 }
 
-function detailOf(
-  record: State['containers'][string] | undefined,
-  op: Operation | undefined,
-  now: number,
-): string {
+function detailOf(container: Container, op: Operation | undefined, input: BrakesInput): string {
+  const { state, observation, now } = input;
+  const record = state.containers[container.name] ?? emptyContainerState();
   const stuck = op?.steps.find((s) => s.name.startsWith('undo: ') && s.status === 'failed');
   if (op !== undefined && stuck !== undefined)
     return `${op.kind} in hand: ${stuck.name} can't be done yet (${op.id}): ${stuck.note}`;
   if (op !== undefined) return `${op.kind} in hand: ${op.steps.at(-1)?.name ?? 'beginning'} (${op.id})`;
-  if (record?.error != null)
+  if (record.error !== null)
     return `HANDS OFF since ${formatDuration(now - record.error.at)} (${record.error.operation}): ${record.error.reason}`;
-  if (record?.lastFailoverAt != null && record.verdict?.kind === 'healthy')
-    return `failed over ${formatDuration(now - record.lastFailoverAt)} ago; ${record.verdict.reason}`;
-  if (record?.verdict?.until !== undefined)
-    return `${formatDuration(Math.max(record.verdict.until - now, 0))} left: ${record.verdict.reason}`;
-  if (record?.verdict?.kind === 'stopped-by-hand' && record.stoppedSince !== null)
-    return `${record.verdict.reason}, for ${formatDuration(Math.max(now - record.stoppedSince, 0))}`;
-  return record?.verdict?.reason ?? 'never checked';
+  const maintenance = maintenanceGate({
+    state,
+    observation: observation ?? { clusters: {} },
+    container: container.name,
+    current: record.current,
+    now,
+  });
+  const failedOver = record.lastFailoverAt !== null && record.verdict?.kind === 'healthy';
+  const cooled = cooldownUntil(container, record);
+  const flaps = failoversWithinDay(record, now).length;
+  return [
+    ...(maintenance === null ? [] : [maintenance.evidence]),
+    ...(failedOver ? [`failed over ${formatDuration(now - (record.lastFailoverAt ?? now))} ago`] : []),
+    verdictText(record, now),
+    ...(cooled === null || cooled <= now ? [] : [`cooldown for another ${formatDuration(cooled - now)}`]),
+    ...(flaps === 0 ? [] : [`${flaps} of ${container.failover.maxPerDay} automatic failovers within 24 h`]),
+  ].join('; ');
+}
+
+function verdictText({ verdict, stoppedSince }: ContainerState, now: number): string {
+  if (verdict?.until !== undefined)
+    return `${formatDuration(Math.max(verdict.until - now, 0))} left: ${verdict.reason}`;
+  if (verdict?.kind === 'stopped-by-hand' && stoppedSince !== null)
+    return `${verdict.reason}, for ${formatDuration(Math.max(now - stoppedSince, 0))}`;
+  return verdict?.reason ?? 'never checked';
+}
+
+/** Until when a failover that happened keeps the next automatic one away; null: none has happened. */
+function cooldownUntil({ failover }: Container, { lastFailoverAt }: ContainerState): number | null {
+  return lastFailoverAt === null ? null : lastFailoverAt + failover.cooldownMs;
 }
 
 /** Narrower than this, mode and latency are left out. */

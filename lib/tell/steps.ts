@@ -63,6 +63,7 @@ export function stepsTeller({
       case 'verdict':
       case 'decision':
       case 'reconciled':
+      case 'brake':
         hold(event);
     }
   }

@@ -49,6 +49,18 @@ const automatic: readonly (readonly [string, string, RegExp, (w: World) => World
     /0 failovers in this run, the limit is 0/,
     (w) => w.but(() => Object.assign(w.limits, { failoversPerRun: 0, failoversPerHour: 6 })),
   ],
+  [
+    'it was failed over twice today',
+    'flapping',
+    /2 times within 24 h and fails again/,
+    (w) => w.record('dns', { autoFailovers: [NOW - 23 * HOUR, NOW - 2 * HOUR] }),
+  ],
+  [
+    'the clock was set back after two failovers',
+    'flapping',
+    /2 times within 24 h/,
+    (w) => w.record('dns', { autoFailovers: [NOW + HOUR, NOW + 30 * HOUR] }),
+  ],
   ['two of three nodes are down', 'nodes', /2 of 3 nodes are down/, (w) => w.dies('pve3')],
 ];
 

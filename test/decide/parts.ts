@@ -68,6 +68,7 @@ export function containerOf(patch: ContainerPatch = {}): Container {
       returnRisk: 'refused',
       autostart: 'pve',
       cooldownMs: HOUR,
+      maxPerDay: 2,
       restoreStorage: 'local',
       mountStorage: {},
       restoreVia: 'api',

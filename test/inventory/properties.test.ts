@@ -250,6 +250,7 @@ const resolved: fc.Arbitrary<Container> = fc.record({
     returnRisk: fc.constantFrom('refused', 'accepted'),
     autostart: fc.constantFrom('pve', 'proxwarden'),
     cooldownMs: int,
+    maxPerDay: int,
     restoreStorage: name,
     mountStorage: fc.dictionary(fc.constantFrom('mp0', 'mp1'), name),
     restoreVia: fc.constantFrom('api', 'shell'),

@@ -30,6 +30,7 @@ export const EVENTS: { readonly [K in Event['kind']]: Extract<Event, { kind: K }
   'step-failed': { kind: 'step-failed', ...at, step: 'restore', note: 'disk full' },
   'operation-ended': { kind: 'operation-ended', ...at, status: 'failed', text: 'disk full' },
   reconciled: { kind: 'reconciled', container: 'dns', text: 'kept down' },
+  brake: { kind: 'brake', container: 'dns', text: 'in maintenance' },
 };
 
 export const IDLE: Event = { kind: 'decision', decision: world().decides(), repeated: false };

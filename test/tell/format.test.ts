@@ -26,6 +26,7 @@ test('one line per event', () => {
     'step-failed': 'dns: restore failed: disk full',
     'operation-ended': 'dns: op-1 failed: disk full',
     reconciled: 'dns: kept down',
+    brake: 'dns: in maintenance',
   });
 });
 
@@ -78,6 +79,7 @@ test('bars', () => {
 test('transitions are kept, single probes and steps are not', () => {
   const kept = Object.values(EVENTS).filter(isTransition);
   assert.deepEqual(kept.map((e) => e.kind).toSorted(), [
+    'brake',
     'decision',
     'note',
     'operation-ended',

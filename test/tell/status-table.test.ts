@@ -23,6 +23,9 @@ test('a healthy container: where it is, how fast it answers, why', () => {
     failures: '0/3',
     where: 'pve1/101@0',
     latencyMs: 3,
+    cooldownUntil: null,
+    failoversWithinDay: 0,
+    error: null,
     detail: '1 of 1 probes pass',
   });
 });
@@ -42,6 +45,34 @@ const details: readonly (readonly [string, RegExp, StatusRow])[] = [
     'a failover not long ago',
     /^failed over 1 h ago; 1 of 1 probes pass$/,
     row(world().record('dns', { verdict: healthy, lastFailoverAt: NOW - HOUR })),
+  ],
+  [
+    'what still holds after a failover',
+    /^failed over 5 min ago; 1 of 1 probes pass; cooldown for another 55 min; 1 of 2 automatic failovers within 24 h$/,
+    row(
+      world().record('dns', {
+        verdict: healthy,
+        lastFailoverAt: NOW - 5 * MINUTE,
+        autoFailovers: [NOW - 6 * MINUTE],
+      }),
+    ),
+  ],
+  [
+    'maintenance',
+    /^node pve1 is in maintenance, by anna for another 1 h \(new disk\); 1 of 1 probes pass$/,
+    row(
+      world()
+        .record('dns', { verdict: healthy })
+        .but(
+          (w) =>
+            (w.state.maintenance['home/pve1'] = {
+              since: NOW,
+              until: NOW + HOUR,
+              by: 'anna',
+              reason: 'new disk',
+            }),
+        ),
+    ),
   ],
   ['nothing known', /^never checked$/, row(world().but((w) => (w.state.containers = {})))],
 ];

@@ -43,6 +43,7 @@ const levels: readonly (readonly [TellerOptions['level'], readonly Event['kind']
       'step-failed',
       'operation-ended',
       'reconciled',
+      'brake',
     ],
   ],
 ];
