@@ -1,8 +1,15 @@
+import { busyContainers } from '../lib/act/busy.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags } from '../lib/cli/options.ts';
 import { containerNamed, openInventory, stateDir } from '../lib/cli/session.ts';
-import { EXIT } from '../lib/errors.ts';
+import { freshCounts } from '../lib/decide/brakes.ts';
+import { incarnationKey } from '../lib/decide/incarnations.ts';
+import type { Incarnation } from '../lib/decide/model.ts';
+import { BlockedError, EXIT, LockedError } from '../lib/errors.ts';
+import { lastObservation } from '../lib/state/observation.ts';
+import { openOperations } from '../lib/state/operations.ts';
 import { openState } from '../lib/state/store.ts';
+import { formatDuration } from '../lib/units.ts';
 
 export const ack = defineCommand({
   usage: 'ack <name>',
@@ -10,35 +17,67 @@ export const ack = defineCommand({
   flags: (y) =>
     commonFlags(y)
       .positional('name', { type: 'string', demandOption: true, describe: 'the container' })
-      .example('$0 ack dns', 'after you have mended what `status` shows'),
+      .option('forget-copy', {
+        type: 'boolean',
+        default: false,
+        describe: 'the copy that the state knows was removed on purpose: the container lives elsewhere',
+      })
+      .example('$0 ack dns', 'after you have mended what `status` shows')
+      .epilogue(
+        `Counts begin anew, failovers of the last 24 h are forgiven, and so is the cooldown when there was an error.
+Which copy is the current one is remembered: its node may die before the next run can read it again.`,
+      ),
   async run(args, invocation) {
-    const container = containerNamed(openInventory(args, invocation), args.name);
-    const state = openState(stateDir(args, invocation), { clock: invocation.runtime.clock });
-    const before = state.read().containers[container.name];
-    await state.update((s) => {
+    const inventory = openInventory(args, invocation);
+    const container = containerNamed(inventory, args.name);
+    const { clock } = invocation.runtime;
+    const dir = stateDir(args, invocation);
+    const store = openState(dir, { clock });
+    const { busy } = busyContainers({ operations: openOperations(dir, { clock }), inventory });
+    const inHand = busy.get(container.name);
+    if (inHand !== undefined)
+      throw new LockedError(`${container.name}: operation ${inHand} is in hand, and has not ended yet`, {
+        hint: `\`proxwarden status ${container.name}\``,
+      });
+    const before = store.read().containers[container.name];
+    if (args.forgetCopy && before?.current != null) refuseIfSeen(before.current, dir, clock.now());
+    await store.update((s) => {
       const record = s.containers[container.name];
-      // The counts start anew, so that nothing happens in the very next run; what is current is read from the cluster.
+      // The counts start anew, so that nothing happens in the very next run.
       if (record !== undefined)
         s.containers[container.name] = {
-          ...record,
+          ...freshCounts(record),
           error: null,
           // A person's word counts more than the time since a failover that went wrong.
           lastFailoverAt: record.error === null ? record.lastFailoverAt : null,
-          failures: 0,
-          successes: 0,
-          firstFailureAt: null,
+          autoFailovers: [],
           restartedAt: null,
-          current: null,
-          identity: record.identity,
+          current: args.forgetCopy ? null : record.current,
         };
     });
-    const text =
+    const forgotten = args.forgetCopy ? (before?.current ?? null) : null;
+    const text = [
       before?.error == null
-        ? `${container.name}: there was no error; counts and caches start anew`
-        : `${container.name}: acknowledged: ${before.error.reason}`;
+        ? `${container.name}: there was no error; its counts start anew`
+        : `${container.name}: acknowledged: ${before.error.reason}`,
+      ...(forgotten === null ? [] : [`${incarnationKey(forgotten)} is forgotten`]),
+    ].join('; ');
     invocation.io.out(
-      args.json ? JSON.stringify({ container: container.name, acknowledged: before?.error ?? null }) : text,
+      args.json
+        ? JSON.stringify({ container: container.name, acknowledged: before?.error ?? null, forgotten })
+        : text,
     );
     return EXIT.ok;
   },
 });
+
+/** What a run has just seen is not gone; forgotten, it would be a stranger's as soon as its node dies. */
+function refuseIfSeen({ cluster, node, vmid }: Incarnation, dir: string, now: number): void {
+  const observation = lastObservation(dir, now);
+  const there = observation?.clusters[cluster]?.guests.find((g) => g.vmid === vmid && g.node === node);
+  if (observation === null || there === undefined) return;
+  throw new BlockedError(
+    `CT ${vmid} on ${node} is not forgotten: the last run saw it there (${there.status}), ${formatDuration(Math.max(now - observation.at, 0))} ago`,
+    { hint: 'if it has been removed since, run `proxwarden check`, and then this again' },
+  );
+}

@@ -196,7 +196,7 @@ function newHome(op: Operation, outcome: Outcome): Incarnation | null {
     vmid: op.data.live.vmid,
     epoch: op.data.live.epoch,
     phase: 'live',
-    since: op.data.verifiedAt ?? op.createdAt,
+    since: op.data.live.since ?? op.data.verifiedAt ?? op.createdAt,
     operation: op.id,
   };
 }

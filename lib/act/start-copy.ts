@@ -108,7 +108,7 @@ async function markLive(
   if (!isOurs(context, detail, copy))
     throw new BlockedError(`${op.container}: CT ${copy.vmid} on ${copy.node} is not ours any more`);
   op.data.startAsked = true;
-  op.data.live = { vmid: copy.vmid, epoch: copy.epoch };
+  op.data.live = { vmid: copy.vmid, epoch: copy.epoch, since: context.runtime.clock.now() };
   operations.save(op);
   operations.assertLease(op);
   await setPhase(context, api, copy, action, { phase: 'live', previous: detail.description });
