@@ -4,6 +4,7 @@ import { parseLineage } from '../../lib/decide/lineage.ts';
 import { RETIRED_TAG } from '../../lib/act/retire.ts';
 import { PveError } from '../../lib/errors.ts';
 import { backupOf, MINUTE } from '../decide/parts.ts';
+import { newOperation } from '../../lib/act/new-operation.ts';
 import { ActBench } from './bench.ts';
 
 const P1 = { failover: { proof: 'offline-accepted' } } as const;
@@ -133,6 +134,32 @@ test('a first target that fails leaves nothing behind, and the next one is tried
   const { outcome } = await bench.act(PLANNED);
   assert.equal(outcome.status, 'done', outcome.text);
   assert.deepEqual(bench.pve.running(), ['pve3/1000101']);
+});
+
+test('the next one is asked again whether it can: another of its group may have gone there meanwhile', async (t) => {
+  const bench = new ActBench(t, {}, (w) => {
+    w.has({ name: 'web', vmid: 102 }, null);
+    w.keepApart['pair'] = ['dns', 'web'];
+  });
+  const decision = await bench.decide(PLANNED);
+  const { action } = decision;
+  assert.deepEqual(action?.alternatives, [{ cluster: 'home', node: 'pve3' }]);
+  bench.pve.onTask = (type) => {
+    if (type !== 'vzrestore') return null;
+    const target = { cluster: 'home', node: 'pve3' };
+    const theirs = { ...action, container: 'web', target, vmid: 1_000_102 };
+    newOperation(bench.context, bench.world.container('web'), {
+      kind: 'failover',
+      reason: 'another run',
+      action: theirs,
+    });
+    return 'disk full';
+  };
+  await bench.look();
+  const { outcome } = await bench.act(PLANNED);
+  assert.equal(outcome.status, 'failed');
+  assert.match(outcome.text, /pve3 can't take it any more: web is going there, and they are kept apart/);
+  assert.deepEqual(bench.pve.running(), ['pve1/101'], 'the source is started again');
 });
 
 test('a copy that never answers is stopped and kept, and the next one takes the next epoch', async (t) => {

@@ -120,6 +120,27 @@ test('rule 5, limited blast: at most N failovers in a run and in an hour', () =>
   assert.equal(failovers(), 9);
 });
 
+test('rule 5, limited blast: runs that decide at the same time share the hour', async (t) => {
+  const hook = { path: '/hooks/notify', args: [], timeoutMs: 1000 };
+  const bench = new ActBench(
+    t,
+    { hooks: { before: [hook], after: [] }, failover: { proof: 'offline-accepted' } },
+    (w) => Object.assign(w.limits, { failoversPerHour: 1 }),
+  );
+  await bench.look();
+  bench.pve.kill('pve1');
+  await bench.fail();
+  const { state, runtime } = bench.context;
+  // Between the last look at the limits and the restore another run has begun one.
+  runtime.exec = async () => {
+    await state.update((s) => void s.failovers.push(bench.clock.now()));
+    return { exitCode: 0, stdout: '', stderr: '' };
+  };
+  const { outcome } = await bench.act();
+  assert.match(outcome.text, /1 failovers within the hour, the limit is 1/);
+  assert.deepEqual(bench.pve.running(), []);
+});
+
 test('rule 5, limited blast: with more than half of the nodes down nothing is automatic', () => {
   assert.equal(dueWorld().decides().kind, 'failover');
   assert.equal(dueWorld().dies('pve3').decides().kind, 'blocked');
