@@ -13,6 +13,7 @@ import type {
   ProbeResult,
 } from './model.ts';
 import { copyInItsPlace } from './same-vmid.ts';
+import { contradiction, offAmong } from './power.ts';
 import { silentFor } from './silence.ts';
 import { lostCanaries, type Share } from './verdict.ts';
 
@@ -64,6 +65,8 @@ export interface Evidence {
   readonly neighbour: { readonly container: string; readonly probe: string } | null;
   /** What says "off", fresh; a person's word for as long as it is valid. */
   readonly off: FenceStatus | null;
+  /** Two fences that say the opposite of each other. */
+  readonly conflict: string | null;
   /** What a fence says otherwise. */
   readonly on: FenceStatus | null;
   /** Set when too few of them answer. */
@@ -79,6 +82,7 @@ export function evidenceOf(input: ProofInput): Evidence {
   const view = observation.clusters[cluster];
   const node = view?.nodes.find((n) => n.name === name);
   const said = view?.fences.filter((f) => f.node === name) ?? [];
+  const switches = said.filter((f) => f.driver !== 'manual' && isFresh(f.at, now));
   return {
     cluster,
     node: name,
@@ -99,7 +103,8 @@ export function evidenceOf(input: ProofInput): Evidence {
     unasked: probes.every((p) => p.unknown === true) ? (probes[0] ?? null) : null,
     neighbour: view === undefined ? null : guestThatAnswers({ inventory, observation }, view, name),
     // A person's word carries its own limit, checked where it is read.
-    off: said.find((f) => f.power === 'off' && (f.driver === 'manual' || isFresh(f.at, now))) ?? null,
+    off: offAmong(switches) ?? said.find((f) => f.driver === 'manual' && f.power === 'off') ?? null,
+    conflict: contradiction(switches),
     on: said.find((f) => f.power === 'on' && isFresh(f.at, now)) ?? null,
     canaries: lostCanaries(inventory, observation, cluster),
     silentMs: silentFor(state, inventory, incarnation, now),

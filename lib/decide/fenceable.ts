@@ -5,6 +5,7 @@ import { formatDuration } from '../units.ts';
 import { disagreement } from './agreement.ts';
 import { guestThatAnswers } from './life.ts';
 import type { ClusterView, Observation } from './model.ts';
+import { switchesPower } from './power.ts';
 
 /** Why a node may not be powered off automatically, or null when it may. */
 export function fenceable(
@@ -12,9 +13,7 @@ export function fenceable(
   view: ClusterView,
   name: string,
 ): string | null {
-  const drivers = (inventory.clusters[view.cluster]?.nodes[name]?.fence ?? []).filter(
-    (f) => f.driver !== 'manual',
-  );
+  const drivers = (inventory.clusters[view.cluster]?.nodes[name]?.fence ?? []).filter(switchesPower);
   if (drivers.length === 0) return `no fence driver is configured for ${name}`;
   const node = view.nodes.find((n) => n.name === name);
   if (view.standalone || !view.quorate || node?.online !== false)

@@ -23,7 +23,8 @@ interface Row {
 /**
  * The truth table. The first row that fits decides; each has a test. P0 proves nothing. P1: the node is offline in a
  * quorate view of two other votes or more, and all of it is silent. P2: read from its living node, the copy is stopped
- * for good. P3: a fence driver has read back "off", or a person has confirmed it, since the node fell silent.
+ * for good. P3: a fence driver has read back "off" and
+ * no other one says "on", or a person has confirmed it, since the node fell silent.
  */
 export const TRUTH_TABLE: readonly Row[] = [
   {
@@ -113,6 +114,15 @@ export const TRUTH_TABLE: readonly Row[] = [
       `node ${node} is silent, and ${off?.driver ?? ''} says off (${off?.detail ?? ''})`,
     ],
     raise: () => [],
+  },
+  {
+    row: 'silent, and its fences contradict each other',
+    level: 0,
+    when: (e) => e.conflict !== null,
+    rests: ({ node, conflict }) => [`the fences of ${node} contradict each other: ${conflict ?? ''}`],
+    raise: ({ cluster, node }) => [
+      `look at ${node}: if it is off, say \`proxwarden fence confirm ${cluster}/${node}\``,
+    ],
   },
   {
     row: 'silent, stand-alone',

@@ -4,7 +4,16 @@ import { closest, type Path } from './problems.ts';
 import { isBroken, type Part } from './parts.ts';
 import { findProgram, placeInside } from './programs.ts';
 import { whereIs, type Report } from './report.ts';
-import type { Cluster, Credentials, FenceConfig, NodeConfig, ProbeSpec, SecretRef, Tls } from './types.ts';
+import type {
+  Cluster,
+  Credentials,
+  FenceConfig,
+  NodeConfig,
+  ProbeSpec,
+  SecretRef,
+  SwitchConfig,
+  Tls,
+} from './types.ts';
 
 export interface Context {
   /** Real path of the inventory folder. */
@@ -200,39 +209,48 @@ function resolveFences(
   context: Context,
 ): FenceConfig[] {
   return fences.map((fence, index): FenceConfig => {
-    const secret = (ref: SecretRef, ...below: string[]): SecretRef =>
-      resolveSecret(ref, part, [...path, index, ...below], context);
+    const here = [...path, index];
     switch (fence.driver) {
+      case 'all':
+        return {
+          ...fence,
+          of: fence.of.map((one, nth) => resolveSwitch(one, part, [...here, 'all', nth], context)),
+        };
       case 'http':
-        return fence.password === undefined
-          ? fence
-          : { ...fence, password: secret(fence.password, 'http', 'password') };
-      case 'redfish':
-        return {
-          ...fence,
-          password: secret(fence.password, 'redfish', 'password'),
-          tls: resolveTls(
-            `the controller ${fence.url}`,
-            fence.tls,
-            part,
-            [...path, index, 'redfish', 'tls'],
-            context,
-          ),
-        };
       case 'agent':
-        return {
-          ...fence,
-          secrets: Object.fromEntries(
-            Object.entries(fence.secrets).map(([name, ref]) => [
-              name,
-              name === 'password' ? secret(ref, 'agent', name) : secret(ref, 'agent', 'secrets', name),
-            ]),
-          ),
-        };
+      case 'redfish':
+        return resolveSwitch(fence, part, here, context);
       case 'manual':
         return fence;
     }
   });
+}
+
+function resolveSwitch(fence: SwitchConfig, part: Part, path: Path, context: Context): SwitchConfig {
+  const secret = (ref: SecretRef, ...below: string[]): SecretRef =>
+    resolveSecret(ref, part, [...path, ...below], context);
+  switch (fence.driver) {
+    case 'http':
+      return fence.password === undefined
+        ? fence
+        : { ...fence, password: secret(fence.password, fence.device ?? 'http', 'password') };
+    case 'redfish':
+      return {
+        ...fence,
+        password: secret(fence.password, 'redfish', 'password'),
+        tls: resolveTls(`the controller ${fence.url}`, fence.tls, part, [...path, 'redfish', 'tls'], context),
+      };
+    case 'agent':
+      return {
+        ...fence,
+        secrets: Object.fromEntries(
+          Object.entries(fence.secrets).map(([name, ref]) => [
+            name,
+            name === 'password' ? secret(ref, 'agent', name) : secret(ref, 'agent', 'secrets', name),
+          ]),
+        ),
+      };
+  }
 }
 
 /** `what`: whose certificate it is. */

@@ -103,9 +103,7 @@ function nodes(draft: Draft): string {
   const about = [
     'How a node is made provably off before its containers are started elsewhere. `manual` is your word: when a node is',
     'dead, you look, and type `proxwarden fence confirm NODE`. REVIEW: a smart plug does it without you; for a Shelly:',
-    '  - http:',
-    "      off: { url: 'http://10.0.0.71/relay/0?turn=off' }",
-    "      status: { url: 'http://10.0.0.71/relay/0', field: ison, off: false }",
+    '  - shelly: { host: 10.0.0.71, gen: 2 }',
     ...(draft.nodes.length === 2
       ? [
           'With two nodes and no QDevice there is no quorum when one is dead, and so no failover: add a QDevice.',

@@ -1,7 +1,7 @@
 /** `agent:` fences: a program of ClusterLabs' fence-agents, and what may be said to it. */
 import * as z from 'zod';
 import * as f from './fields.ts';
-import type { FenceConfig, SecretRef } from './types.ts';
+import type { SecretRef, SwitchConfig } from './types.ts';
 
 const AGENT_MS = 60_000;
 
@@ -58,7 +58,7 @@ export const agent = f
       .describe('Further options that are secrets (snmp_priv_passwd, token …): env:NAME or file:PATH.'),
     timeout: f.duration({ maxMs: 600_000 }).optional().describe('Of one call. Default 60s.'),
   })
-  .transform((given, context): FenceConfig => {
+  .transform((given, context): SwitchConfig => {
     const { name, options = {}, secrets = {}, password, timeout } = given;
     if (NO_POWER.has(name))
       return f.refuse(context, `${name} does not switch the power of a node`, 'use an agent that does', [

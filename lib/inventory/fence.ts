@@ -1,9 +1,11 @@
 /** Ways to make a node provably off, as they are written in the inventory. */
+import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
 import { agent } from './fence-agent.ts';
+import { shelly, tasmota } from './fence-plugs.ts';
 import * as f from './fields.ts';
 import { tls } from './tls.ts';
-import type { FenceConfig } from './types.ts';
+import type { FenceConfig, SwitchConfig } from './types.ts';
 
 const MANUAL_MS = 1_800_000;
 const HTTP_MS = 10_000;
@@ -16,16 +18,20 @@ const http = f
       'The call that switches the node off: a URL, or a mapping with method and body.',
     ),
     status: f.httpStatusCall.describe('The call that reads the state back.'),
-    user: z.string().min(1).max(200).optional().describe('User for HTTP basic authentication.'),
+    on: f.httpCall.optional().describe('The call that switches it on: for `fence on NODE`, a person.'),
+    auth: z.enum(['basic', 'digest']).optional().describe('How user and password are shown. Default basic.'),
+    user: z.string().min(1).max(200).optional().describe('User for HTTP authentication.'),
     password: f.secretRef
       .optional()
       .describe('Its password: env:NAME or file:PATH, never the password itself.'),
     timeout: timeout.describe('Of one call. Default 10s.'),
   })
-  .transform(({ off, status, user, password, timeout: timeoutMs }): FenceConfig => ({
+  .transform(({ off, on, status, auth, user, password, timeout: timeoutMs }): SwitchConfig => ({
     driver: 'http',
     off,
     status,
+    ...(on === undefined ? {} : { on }),
+    ...(auth === undefined ? {} : { auth }),
     timeoutMs: timeoutMs ?? HTTP_MS,
     ...(user === undefined ? {} : { user }),
     ...(password === undefined ? {} : { password }),
@@ -51,7 +57,7 @@ const redfish = f
     tls: tls.optional().describe('How its certificate is checked.'),
     timeout: timeout.describe('Of one question. Default 10s.'),
   })
-  .transform(({ url, system, user, password, tls: how, timeout: timeoutMs }): FenceConfig => ({
+  .transform(({ url, system, user, password, tls: how, timeout: timeoutMs }): SwitchConfig => ({
     driver: 'redfish',
     url,
     user,
@@ -70,6 +76,51 @@ const manual = f
   })
   .transform(({ valid }): FenceConfig => ({ driver: 'manual', validMs: valid ?? MANUAL_MS }));
 
+const switchShape = {
+  http: http.optional().describe('A smart plug or the like with an HTTP API.'),
+  shelly: shelly.optional().describe('A Shelly plug or relay.'),
+  tasmota: tasmota.optional().describe('A plug or relay with Tasmota.'),
+  agent: agent.optional().describe('A program of the fence-agents packages: IPMI, PDUs, libvirt …'),
+  redfish: redfish.optional().describe('A management controller with Redfish.'),
+};
+
+/** The only driver that a mapping names. */
+function onlyOne<T>(
+  given: Readonly<Record<string, T | undefined>>,
+  names: readonly string[],
+  context: Parameters<typeof f.refuse>[0],
+): T {
+  const [only, second] = Object.values(given).filter((one) => one !== undefined);
+  if (only !== undefined && second === undefined) return only;
+  return f.refuse(
+    context,
+    'must name one fence driver',
+    `give exactly one of ${names.join(', ')} per list entry`,
+  );
+}
+
+/** Every one of them has to be off. */
+const all = z
+  .array(
+    f.strict(switchShape).transform((given, context) => onlyOne(given, Object.keys(switchShape), context)),
+  )
+  .min(2)
+  .max(8)
+  .transform((of, context): FenceConfig => {
+    const twice = of.findIndex((one, index) =>
+      of.slice(0, index).some((other) => isDeepStrictEqual(one, other)),
+    );
+    return twice < 0
+      ? { driver: 'all', of }
+      : f.refuse(context, 'names the same switch twice', 'give each power supply its own', [twice]);
+  });
+
+const fenceShape = {
+  ...switchShape,
+  all: all.optional().describe('Several power supplies: off only when each of these says off.'),
+  manual: manual.optional().describe('A person says `fence confirm NODE`.'),
+};
+
 /** One fence driver: the word `manual`, or a mapping with the name of one. */
 export const fence = z.union([
   // No enum: its issue would not tell a wrong word from a mapping.
@@ -81,24 +132,12 @@ export const fence = z.union([
       return f.refuse(
         context,
         'is not a fence driver',
-        'use manual, { http: … }, { agent: … } or { redfish: … }',
+        `use manual, or a mapping with ${Object.keys(fenceShape).slice(0, -1).join(', ')}`,
       );
     }),
   f
-    .strict({
-      http: http.optional().describe('A smart plug or the like with an HTTP API.'),
-      agent: agent.optional().describe('A program of the fence-agents packages: IPMI, PDUs, libvirt …'),
-      redfish: redfish.optional().describe('A management controller with Redfish.'),
-      manual: manual.optional().describe('A person says `fence confirm NODE`.'),
-    })
-    .transform((given, context): FenceConfig => {
-      const named = Object.values(given).filter((one) => one !== undefined);
-      const [only, second] = named;
-      if (only !== undefined && second === undefined) return only;
-      return f.refuse(
-        context,
-        'must name one fence driver',
-        'give exactly one of http, agent, redfish, manual per list entry',
-      );
-    }),
+    .strict(fenceShape)
+    .transform((given, context): FenceConfig =>
+      onlyOne<FenceConfig>(given, Object.keys(fenceShape), context),
+    ),
 ]);

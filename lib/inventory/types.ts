@@ -60,14 +60,21 @@ export interface HttpCall {
   readonly body?: string | undefined;
 }
 
-export type FenceConfig =
+/** What switches a node's power, and says afterwards whether it is off. */
+export type SwitchConfig =
   | {
       readonly driver: 'http';
+      /** The device it was written as; undefined: as `http`. */
+      readonly device?: 'shelly' | 'tasmota' | undefined;
       readonly off: HttpCall;
+      /** For people; undefined: none. */
+      readonly on?: HttpCall | undefined;
       /** Read-back: the JSON answer's `field` (dots go deeper) equals `off` when the power is off. */
       readonly status: HttpCall & { readonly field: string; readonly off: string | number | boolean };
       readonly user?: string | undefined;
       readonly password?: SecretRef | undefined;
+      /** How user and password are shown; undefined: basic. */
+      readonly auth?: 'basic' | 'digest' | undefined;
       readonly timeoutMs: number;
     }
   | {
@@ -90,7 +97,12 @@ export type FenceConfig =
       readonly password: SecretRef;
       readonly tls: Tls;
       readonly timeoutMs: number;
-    }
+    };
+
+export type FenceConfig =
+  | SwitchConfig
+  /** A node with several power supplies: it is off only when every one of them is. */
+  | { readonly driver: 'all'; readonly of: readonly SwitchConfig[] }
   | {
       readonly driver: 'manual';
       /** How long a person's `fence confirm` holds. */

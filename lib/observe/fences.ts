@@ -1,12 +1,9 @@
 /** What the fences of silent nodes say, and what people have said of them. Reads only. */
-import { fenceDrivers, type FenceDriver } from '../act/fence/driver.ts';
-import { DeadlineError, withDeadline, type Clock } from '../clock.ts';
+import { fenceDrivers, readPower } from '../act/fence/driver.ts';
 import type { ClusterView, FenceStatus } from '../decide/model.ts';
 import type { State } from '../state/model.ts';
 import type { ViewDeps } from './view.ts';
 
-/** For the status of a plug or a BMC, whatever its own timeout, so that the other reads are still young enough for a proof. */
-const FENCE_DEADLINE_MS = 5_000;
 /** A cluster lists a node as online for some nine seconds after its death (facts, section 6). */
 const SEEN_LATE_MS = 10_000;
 
@@ -22,8 +19,9 @@ export async function addFences(
     const configs = cluster.nodes[node]?.fence ?? [];
     const found: FenceStatus[] = [];
     await Promise.all(
+      // At the same time: the BMC of a node without power keeps no plug's answer waiting until it is old.
       fenceDrivers(configs, runtime).map(async (driver) => {
-        const read = await statusOf(driver, runtime.clock, signal);
+        const read = await readPower(driver, runtime.clock, signal);
         found.push({ node, driver: driver.name, ...read, at: runtime.clock.now() });
       }),
     );
@@ -38,14 +36,4 @@ export async function addFences(
     return found;
   });
   view.fences = (await Promise.all(reads)).flat();
-}
-
-/** All of them are asked at the same time: the BMC of a node without power keeps no plug's answer waiting until it is old. */
-async function statusOf(driver: FenceDriver, clock: Clock, signal: AbortSignal | undefined) {
-  try {
-    return await withDeadline(clock, FENCE_DEADLINE_MS, signal, (inner) => driver.status(inner));
-  } catch (error) {
-    if (!(error instanceof DeadlineError)) throw error;
-    return { power: 'unknown' as const, detail: error.message };
-  }
 }

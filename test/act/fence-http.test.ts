@@ -32,7 +32,12 @@ function driver(t: TestContext, port: number, patch: Partial<HttpFence> = {}) {
       timeoutMs: 300,
       ...patch,
     },
-    { clock: systemClock, env: { PLUG: password('plug') }, httpDispatcher: () => Promise.resolve(agent) },
+    {
+      clock: systemClock,
+      env: { PLUG: password('plug') },
+      httpDispatcher: () => Promise.resolve(agent),
+      randomHex: (bytes) => 'c'.repeat(bytes * 2),
+    },
   );
 }
 
@@ -52,7 +57,7 @@ const reads: readonly (readonly [string, 'on' | 'off' | 'unknown', RegExp, Answe
     /answers 302/,
     (_, response) => response.writeHead(302, { location: '/x' }).end(),
   ],
-  ['not allowed', 'unknown', /answers 401/, json({}, 401)],
+  ['not allowed', 'unknown', /wants a password \(401\)/, json({}, 401)],
   ['silence', 'unknown', /no answer within 300 ms/, () => undefined],
   ['half an answer', 'unknown', /./, (_, response) => void (response.write('{"relay":'), response.destroy())],
   ['far too much', 'unknown', /too long for a plug/, (_, response) => response.end('x'.repeat(100_000))],

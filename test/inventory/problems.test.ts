@@ -260,9 +260,27 @@ const CASES: readonly [string, string, RegExp][] = [
       'redfish: { url: "https://10.0.0.9", user: a, password: sesame }',
       /redfish\.password {2}holds a literal value/,
     ],
+    'a plug by its URL': [
+      'shelly: { host: "http://10.0.0.71/", gen: 2 }',
+      /shelly\.host {2}must be an address or a name/,
+    ],
+    'a Shelly of which generation?': ['shelly: { host: 10.0.0.71 }', /shelly\.gen {2}is missing/],
+    'a user of a Shelly that has only admin': [
+      'shelly: { host: 10.0.0.71, gen: 2, user: me, password: env:X }',
+      /shelly\.user {2}has no user but admin/,
+    ],
+    'one plug that stands for two': [
+      'all: [{ tasmota: { host: 10.0.0.71 } }, { tasmota: { host: 10.0.0.71 } }]',
+      /all\[1\] {2}names the same switch twice/,
+    ],
+    'one supply is not several': ['all: [{ tasmota: { host: 10.0.0.71 } }]', /all {2}/],
+    'a person among the supplies': [
+      'all: [{ tasmota: { host: a } }, { manual: {} }]',
+      /all\[1\]\.manual {2}is an unknown key/,
+    ],
     'two drivers in one entry': [
       'manual: {}, agent: { name: fence_apc }',
-      /must name one fence driver {2}give exactly one of http, agent, redfish, manual/,
+      /must name one fence driver {2}give exactly one of http, shelly, tasmota, agent, redfish, all, /,
     ],
   }),
   [

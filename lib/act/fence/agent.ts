@@ -3,22 +3,23 @@
  * ClusterLabs' contract (FenceAgentAPI.md): options as `name=value` lines on standard input, so that no secret is in
  * an argument; `action=status` ends with 0 for on and 2 for off, `action=off` with 0 once it is off.
  */
+import { fenceName } from '../../decide/power.ts';
 import { FailedError } from '../../errors.ts';
 import { readSecret } from '../../inventory/secrets.ts';
-import type { FenceConfig } from '../../inventory/types.ts';
+import type { SwitchConfig } from '../../inventory/types.ts';
 import { redact } from '../../redact.ts';
 import type { ExecResult, Runtime } from '../../runtime.ts';
 import { plainText } from '../../text.ts';
-import type { FenceDriver } from './driver.ts';
+import type { PowerSwitch } from './driver.ts';
 
-type AgentFence = Extract<FenceConfig, { driver: 'agent' }>;
+type AgentFence = Extract<SwitchConfig, { driver: 'agent' }>;
 
 /** What agents call in turn (ipmitool, ssh, snmpget). */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** A driver that runs the agent once per question. */
-export function createAgentFence(config: AgentFence, runtime: Pick<Runtime, 'env' | 'exec'>): FenceDriver {
-  function ask(action: 'status' | 'off', signal: AbortSignal | undefined): Promise<ExecResult> {
+export function createAgentFence(config: AgentFence, runtime: Pick<Runtime, 'env' | 'exec'>): PowerSwitch {
+  function ask(action: 'status' | 'off' | 'on', signal: AbortSignal | undefined): Promise<ExecResult> {
     const secrets = Object.entries(config.secrets).map(
       ([name, ref]) => [name, readSecret(ref, runtime.env)] as const,
     );
@@ -33,8 +34,16 @@ export function createAgentFence(config: AgentFence, runtime: Pick<Runtime, 'env
     });
   }
 
+  async function order(turn: 'off' | 'on', signal: AbortSignal | undefined): Promise<void> {
+    const result = await ask(turn, signal);
+    if (result.exitCode !== 0)
+      throw new FailedError(
+        `${config.agent} does not switch ${turn}: ${words(result)}${installHint(config.agent, result)}`,
+      );
+  }
+
   return {
-    name: config.agent,
+    name: fenceName(config),
     async status(signal) {
       const result = await ask('status', signal);
       const said = words(result);
@@ -44,13 +53,8 @@ export function createAgentFence(config: AgentFence, runtime: Pick<Runtime, 'env
         return { power: 'off', detail: said };
       return { power: 'unknown', detail: `${said}${installHint(config.agent, result)}` };
     },
-    async off(signal) {
-      const result = await ask('off', signal);
-      if (result.exitCode !== 0)
-        throw new FailedError(
-          `${config.agent} does not switch off: ${words(result)}${installHint(config.agent, result)}`,
-        );
-    },
+    off: (signal) => order('off', signal),
+    on: (signal) => order('on', signal),
   };
 }
 

@@ -1,11 +1,12 @@
 /** Powering a node off, and believing it only after a status read says so. Rule 5 is checked right before. */
 import { fenceable } from '../../decide/fenceable.ts';
 import { wrongPlug } from '../../decide/gates.ts';
+import { offAmong } from '../../decide/power.ts';
 import { BlockedError, messageOf } from '../../errors.ts';
 import type { ActContext } from '../context.ts';
 import { observeClosely } from '../start-gate.ts';
 import type { Container } from '../../inventory/types.ts';
-import { fenceDrivers } from './driver.ts';
+import { fenceDrivers, readPower, type FenceDriver } from './driver.ts';
 import { beginTry, endTry } from './one-try.ts';
 
 /** After an order to switch off, the status must say so within this time. */
@@ -13,8 +14,9 @@ const OFF_WITHIN_MS = 30_000;
 const POLL_MS = 1_000;
 
 /**
- * Powers `node` off by the first of its drivers that ends with a status of "off". Idempotent: a node that reads off
- * is left alone, and of several failovers from it one gives the order. Throws BlockedError when rule 5 forbids it, or when no driver gets it off.
+ * Powers `node` off by the first of its drivers that ends with a status of "off" which no other one contradicts.
+ * Idempotent: a node that reads off is left alone, and of several failovers from it one gives the order. Throws
+ * BlockedError when rule 5 forbids it, or when no driver gets it off.
  */
 export async function fenceNode(
   context: ActContext,
@@ -22,7 +24,7 @@ export async function fenceNode(
   cluster: string,
   node: string,
 ): Promise<string> {
-  const { inventory, runtime, signal } = context;
+  const { inventory, runtime } = context;
   const drivers = fenceDrivers(inventory.clusters[cluster]?.nodes[node]?.fence ?? [], runtime);
   const place = `${cluster}/${node}`;
   const off = await beginTry({
@@ -31,11 +33,8 @@ export async function fenceNode(
     place,
     drivers: drivers.length,
     isOff: async () => {
-      for (const driver of drivers) {
-        const read = await driver.status(signal);
-        if (read.power === 'off') return `${node} is off already (${driver.name}: ${read.detail})`;
-      }
-      return null;
+      const already = offAmong(await readAll(drivers, context));
+      return already === null ? null : `${node} is off already (${already.driver}: ${already.detail})`;
     },
     allowed: () => mayFence(context, container, cluster, node),
   });
@@ -50,7 +49,7 @@ export async function fenceNode(
 async function powerOff(
   context: ActContext,
   container: Container,
-  { cluster, node, drivers }: { cluster: string; node: string; drivers: ReturnType<typeof fenceDrivers> },
+  { cluster, node, drivers }: { cluster: string; node: string; drivers: readonly FenceDriver[] },
 ): Promise<string> {
   const { runtime, state, signal } = context;
   const place = `${cluster}/${node}`;
@@ -78,11 +77,21 @@ async function powerOff(
       await runtime.clock.sleep(POLL_MS, signal);
       last = await driver.status(signal);
     }
-    if (last.power === 'off') {
+    const against =
+      last.power === 'off'
+        ? (await readAll(drivers.toSpliced(index, 1), context)).find((read) => read.power === 'on')
+        : undefined;
+    if (last.power === 'off' && against === undefined) {
       await state.update((s) => {
         delete s.fenced[place]?.failed;
       });
       return `${node} is off: ${driver.name} has read back ${last.detail}`;
+    }
+    if (against !== undefined) {
+      failures.push(
+        `${driver.name}: off (${last.detail}), but ${against.driver} still says on (${against.detail})`,
+      );
+      continue;
     }
     const order = trouble ?? 'ordered off';
     failures.push(
@@ -94,6 +103,16 @@ async function powerOff(
     {
       hint: `power it off by hand, then \`proxwarden fence confirm ${cluster}/${node}\``,
     },
+  );
+}
+
+/** What all of them say, asked at the same time. */
+function readAll(drivers: readonly FenceDriver[], { runtime, signal }: ActContext) {
+  return Promise.all(
+    drivers.map(async (driver) => ({
+      driver: driver.name,
+      ...(await readPower(driver, runtime.clock, signal)),
+    })),
   );
 }
 

@@ -1,13 +1,15 @@
 /** Smart plugs and power strips with an HTTP interface: one call switches off, another one reads back. */
 import * as z from 'zod';
 import { withDeadline } from '../../clock.ts';
+import { fenceName } from '../../decide/power.ts';
 import { FailedError, messageOf } from '../../errors.ts';
 import { readSecret } from '../../inventory/secrets.ts';
-import type { FenceConfig, HttpCall } from '../../inventory/types.ts';
+import type { HttpCall, SwitchConfig } from '../../inventory/types.ts';
 import type { Runtime } from '../../runtime.ts';
-import type { FenceDriver } from './driver.ts';
+import { digestAuthorization } from './digest.ts';
+import type { PowerSwitch } from './driver.ts';
 
-type HttpFence = Extract<FenceConfig, { driver: 'http' }>;
+type HttpFence = Extract<SwitchConfig, { driver: 'http' }>;
 
 /** An answer longer than this is no answer of a plug. */
 const BODY_MAX = 65_536;
@@ -15,39 +17,76 @@ const BODY_MAX = 65_536;
 /** A driver for one plug. Its answers must be JSON; `status.field` says where the power state is in them. */
 export function createHttpFence(
   config: HttpFence,
-  runtime: Pick<Runtime, 'clock' | 'env' | 'httpDispatcher'>,
-): FenceDriver {
-  async function call(what: HttpCall, signal: AbortSignal | undefined): Promise<string> {
+  runtime: Pick<Runtime, 'clock' | 'env' | 'httpDispatcher' | 'randomHex'>,
+): PowerSwitch {
+  async function send(what: HttpCall, authorization: string | null, signal: AbortSignal) {
     const { request } = await import('../../undici.ts');
-    const dispatcher = await runtime.httpDispatcher();
+    const response = await request(what.url, {
+      dispatcher: await runtime.httpDispatcher(),
+      method: what.method,
+      headers: {
+        ...(authorization === null ? {} : { authorization }),
+        ...(what.body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      body: what.body ?? null,
+      signal,
+    });
+    let text = '';
+    for await (const chunk of response.body) {
+      text += String(chunk);
+      if (text.length > BODY_MAX) throw new FailedError('the answer is too long for a plug');
+    }
+    return { status: response.statusCode, headers: response.headers, text };
+  }
+
+  function call(what: HttpCall, signal: AbortSignal | undefined): Promise<string> {
     return withDeadline(runtime.clock, config.timeoutMs, signal, async (inner) => {
-      const response = await request(what.url, {
-        dispatcher,
-        method: what.method,
-        headers: {
-          ...authorization(config, runtime.env),
-          ...(what.body === undefined ? {} : { 'content-type': 'application/json' }),
-        },
-        body: what.body ?? null,
-        signal: inner,
-      });
-      let text = '';
-      for await (const chunk of response.body) {
-        text += String(chunk);
-        if (text.length > BODY_MAX) throw new FailedError('the answer is too long for a plug');
+      const login = loginOf(config, runtime.env);
+      const basic = login === null || config.auth === 'digest' ? null : basicAuthorization(login);
+      let answer = await send(what, basic, inner);
+      // What it has refused it has not done: asked once more, with the answer to its challenge.
+      if (answer.status === 401 && login !== null && config.auth === 'digest') {
+        const { pathname, search } = new URL(what.url);
+        const proof = digestAuthorization({
+          challenge: String(answer.headers['www-authenticate'] ?? ''),
+          method: what.method,
+          uri: `${pathname}${search}`,
+          ...login,
+          cnonce: runtime.randomHex(8),
+        });
+        if (proof === null) throw new FailedError('it asks for a login of another kind than digest');
+        answer = await send(what, proof, inner);
       }
-      if (response.statusCode >= 300) throw new FailedError(`it answers ${response.statusCode}`);
-      return text;
+      if (answer.status === 401)
+        throw new FailedError(
+          login === null ? 'it wants a password (401)' : `it refuses user ${login.user} (401)`,
+        );
+      if (answer.status >= 300) throw new FailedError(`it answers ${answer.status}`);
+      return answer.text;
     });
   }
 
+  async function order(what: HttpCall, signal: AbortSignal | undefined): Promise<void> {
+    try {
+      await call(what, signal);
+    } catch (error) {
+      if (signal?.aborted === true) throw error;
+      throw new FailedError(
+        `the plug at ${new URL(what.url).host} does not take the order: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  const { on } = config;
   return {
-    name: 'http',
+    name: fenceName(config),
     async status(signal) {
       let text: string;
       try {
         text = await call(config.status, signal);
       } catch (error) {
+        if (signal?.aborted === true) throw error;
         return { power: 'unknown', detail: `${new URL(config.status.url).host}: ${messageOf(error)}` };
       }
       const value = fieldOf(text, config.status.field);
@@ -58,23 +97,23 @@ export function createHttpFence(
         detail: `${config.status.field}=${String(value)}`,
       };
     },
-    async off(signal) {
-      try {
-        await call(config.off, signal);
-      } catch (error) {
-        throw new FailedError(
-          `the plug at ${new URL(config.off.url).host} does not take the order: ${messageOf(error)}`,
-          { cause: error },
-        );
-      }
-    },
+    off: (signal) => order(config.off, signal),
+    on: on === undefined ? null : (signal) => order(on, signal),
   };
 }
 
-function authorization(config: HttpFence, env: Runtime['env']): Record<string, string> {
-  if (config.user === undefined || config.password === undefined) return {};
-  const pair = `${config.user}:${readSecret(config.password, env)}`;
-  return { authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
+interface Login {
+  readonly user: string;
+  readonly password: string;
+}
+
+function loginOf(config: HttpFence, env: Runtime['env']): Login | null {
+  if (config.user === undefined || config.password === undefined) return null;
+  return { user: config.user, password: readSecret(config.password, env) };
+}
+
+function basicAuthorization({ user, password }: Login): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
 }
 
 const Scalar = z.union([z.string(), z.number(), z.boolean()]);

@@ -6,11 +6,11 @@ import * as z from 'zod';
 import { withDeadline } from '../../clock.ts';
 import { FailedError, messageOf } from '../../errors.ts';
 import { readSecret } from '../../inventory/secrets.ts';
-import type { FenceConfig } from '../../inventory/types.ts';
+import type { SwitchConfig } from '../../inventory/types.ts';
 import type { Runtime } from '../../runtime.ts';
-import type { FenceDriver } from './driver.ts';
+import type { PowerSwitch } from './driver.ts';
 
-type RedfishFence = Extract<FenceConfig, { driver: 'redfish' }>;
+type RedfishFence = Extract<SwitchConfig, { driver: 'redfish' }>;
 
 /** The answers that are read here are a few KiB. */
 const BODY_MAX = 1_048_576;
@@ -28,7 +28,7 @@ const System = z.looseObject({
 export function createRedfishFence(
   config: RedfishFence,
   runtime: Pick<Runtime, 'clock' | 'env' | 'dispatcher'>,
-): FenceDriver {
+): PowerSwitch {
   async function call(path: string, body: object | null, signal: AbortSignal): Promise<string> {
     const { request } = await import('../../undici.ts');
     const pair = `${config.user}:${readSecret(config.password, runtime.env)}`;
@@ -71,6 +71,28 @@ export function createRedfishFence(
     return withDeadline(runtime.clock, config.timeoutMs, signal, work);
   }
 
+  async function reset(
+    { turn, type }: { turn: 'off' | 'on'; type: 'ForceOff' | 'On' },
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    try {
+      await within(signal, async (inner) => {
+        const path = await systemPath(inner);
+        const system = parsed(System, await call(path, null, inner), path);
+        // Many answer an error to the order when it is so already.
+        if (system.PowerState === (turn === 'off' ? 'Off' : 'On')) return;
+        const target = system.Actions?.['#ComputerSystem.Reset']?.target;
+        await call(ownPath(target ?? `${path}/Actions/ComputerSystem.Reset`), { ResetType: type }, inner);
+      });
+    } catch (error) {
+      if (signal?.aborted === true) throw error;
+      throw new FailedError(
+        `the controller at ${new URL(config.url).host} does not switch ${turn}: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
   return {
     name: 'redfish',
     async status(signal) {
@@ -87,28 +109,8 @@ export function createRedfishFence(
         return { power: 'unknown', detail: `${new URL(config.url).host}: ${messageOf(error)}` };
       }
     },
-    async off(signal) {
-      try {
-        await within(signal, async (inner) => {
-          const path = await systemPath(inner);
-          const system = parsed(System, await call(path, null, inner), path);
-          // Many answer an error to the order when it is off already.
-          if (system.PowerState === 'Off') return;
-          const target = system.Actions?.['#ComputerSystem.Reset']?.target;
-          await call(
-            ownPath(target ?? `${path}/Actions/ComputerSystem.Reset`),
-            { ResetType: 'ForceOff' },
-            inner,
-          );
-        });
-      } catch (error) {
-        if (signal?.aborted === true) throw error;
-        throw new FailedError(
-          `the controller at ${new URL(config.url).host} does not switch off: ${messageOf(error)}`,
-          { cause: error },
-        );
-      }
-    },
+    off: (signal) => reset({ turn: 'off', type: 'ForceOff' }, signal),
+    on: (signal) => reset({ turn: 'on', type: 'On' }, signal),
   };
 }
 

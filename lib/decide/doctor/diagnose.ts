@@ -3,6 +3,7 @@ import type { Inventory } from '../../inventory/types.ts';
 import { formatDuration, formatSize } from '../../units.ts';
 import { incarnationKey } from '../incarnations.ts';
 import { exposures } from '../two-copies.ts';
+import { fenceName } from '../power.ts';
 import { checkBackups } from './backups.ts';
 import { checkClusters } from './cluster.ts';
 import { consequences, type Consequence } from './consequences.ts';
@@ -128,8 +129,8 @@ function nodeSummary({ view, facts, config }: ClusterLook, name: string): string
   const free = node?.memTotal == null || node.memUsed === null ? null : node.memTotal - node.memUsed;
   const offset = facts.nodes.find((n) => n.name === name)?.clockOffsetMs;
   const fences = (config.nodes[name]?.fence ?? []).map((f) => {
-    const read = view?.fences.find((r) => r.node === name && r.driver === f.driver);
-    return f.driver === 'manual' ? 'a person' : `${f.driver} (${read?.power ?? 'not read'})`;
+    const read = view?.fences.find((r) => r.node === name && r.driver === fenceName(f));
+    return f.driver === 'manual' ? 'a person' : `${fenceName(f)} (${read?.power ?? 'not read'})`;
   });
   return [
     node?.online === true ? 'online' : 'offline',

@@ -3,6 +3,7 @@ import type { FenceConfig } from '../../inventory/types.ts';
 import { requiredLevel } from '../proof.ts';
 import { leastEpochOf } from '../incarnations.ts';
 import type { Finding, Subject } from './facts.ts';
+import { switchesPower } from '../power.ts';
 import { byNode, finding, listed, type ClusterLook, type Look } from './look.ts';
 
 /** Below this level a dead node needs no fence. */
@@ -74,7 +75,7 @@ function absent({ name: cluster, config, view, containers }: ClusterLook): Findi
   );
   return [...byNode(demanding)].flatMap(([node, on]): Finding[] => {
     const fences = config.nodes[node]?.fence ?? [];
-    if (fences.some((f) => f.driver !== 'manual')) return [];
+    if (fences.some(switchesPower)) return [];
     const who = listed(on.map((c) => c.container.name));
     const about = onNode(cluster, node);
     return fences.length === 0
@@ -105,7 +106,7 @@ function bystanders({ name: cluster, config, view }: ClusterLook, { inventory }:
     (c) => c.cluster === cluster && c.mode === 'protect',
   );
   return Object.entries(config.nodes).flatMap(([node, { fence }]) => {
-    if (!fence.some((f) => f.driver !== 'manual')) return [];
+    if (!fence.some(switchesPower)) return [];
     const here = view?.guests.filter((g) => g.node === node && !g.template) ?? [];
     const mine = here.filter((g) => ours.some((c) => leastEpochOf(c, cluster, g.vmid) !== null));
     const others = here.filter((g) => !mine.includes(g) && g.status === 'running');
@@ -154,6 +155,8 @@ function deviceOf(fence: FenceConfig): string[] {
     }
     case 'redfish':
       return [`${fence.url} ${fence.system ?? ''}`.trimEnd()];
+    case 'all':
+      return fence.of.flatMap(deviceOf);
     case 'manual':
       return [];
   }

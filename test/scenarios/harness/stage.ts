@@ -79,7 +79,11 @@ export class Stage {
     const spec = worldOf(world);
     const nodes = new Map(spec.nodes.map(({ ip, name }) => [ip, name]));
     this.network = { runnerCut: false, outside: new Set(world.outside), forced: new Map(), nodes };
-    this.lab = new StagedLab({ clock: this.clock, world: spec, randomHex: countingHex(1) }, this.network);
+    this.lab = new StagedLab(
+      { clock: this.clock, world: spec, randomHex: countingHex(1) },
+      this.network,
+      world.twoSupplies,
+    );
     this.log = new Log(this.folder);
     this.rules = new Rules({ lab: this.lab, network: this.network, clock: this.clock }, (runner) =>
       this.stateOf(runner.name),

@@ -34,12 +34,18 @@ export class StagedLab extends Lab {
   plugsDead = false;
   /** The plugs take orders and do nothing. */
   plugsStuck = false;
+  /** Those of them that do nothing. */
+  readonly stuck = new Set<string>();
+  readonly #twoSupplies: ReadonlySet<string>;
+  /** Plugs of nodes with two supplies that are off. */
+  readonly #unfed = new Set<string>();
   readonly #network: Network;
   readonly #clock: LabOptions['clock'];
   readonly #nodes: ReadonlyMap<string, string>;
 
-  constructor(options: LabOptions, network: Network) {
+  constructor(options: LabOptions, network: Network, twoSupplies: readonly string[] = []) {
     super(options);
+    this.#twoSupplies = new Set(twoSupplies);
     this.#network = network;
     this.#clock = options.clock;
     this.#nodes = new Map(options.world.nodes.map(({ ip, name }) => [ip, name]));
@@ -130,20 +136,33 @@ export class StagedLab extends Lab {
   #plug(request: LabRequest): LabResponse {
     if (this.plugsDead || this.#network.runnerCut) throw new LabUnreachable('plugs', 'timeout');
     const url = new URL(request.path, 'http://plugs');
-    const node = /^\/plug\/([^/]+)\/relay$/.exec(url.pathname)?.[1];
+    const plug = /^\/plug\/([^/]+)\/relay$/.exec(url.pathname)?.[1];
     // Anything else is a device without power.
-    if (node === undefined) throw new LabUnreachable('plugs', 'timeout');
+    if (plug === undefined) throw new LabUnreachable('plugs', 'timeout');
     const turn = url.searchParams.get('turn');
-    if (turn === 'off' || turn === 'on') {
-      this.rules?.plug(node, turn);
-      if (!this.plugsStuck) this.setPlug(node, turn);
-    }
+    if (turn === 'off' || turn === 'on') this.#turn(plug, turn);
     return {
       status: 200,
       statusText: 'OK',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ ison: this.plug(node) === 'on' }),
+      body: JSON.stringify({ ison: this.#feeds(plug) }),
     };
+  }
+
+  /** `pve1-b` is the plug of the second power supply of pve1. */
+  #turn(plug: string, turn: 'on' | 'off'): void {
+    const node = plug.replace(/-b$/, '');
+    this.rules?.plug(node, turn);
+    if (this.plugsStuck || this.stuck.has(plug)) return;
+    if (!this.#twoSupplies.has(node)) return this.setPlug(node, turn);
+    if (turn === 'off') this.#unfed.add(plug);
+    else this.#unfed.delete(plug);
+    this.setPlug(node, this.#unfed.has(node) && this.#unfed.has(`${node}-b`) ? 'off' : 'on');
+  }
+
+  #feeds(plug: string): boolean {
+    const node = plug.replace(/-b$/, '');
+    return this.#twoSupplies.has(node) ? !this.#unfed.has(plug) : this.plug(node) === 'on';
   }
 }
 

@@ -53,6 +53,7 @@ const sentences: readonly Sentence[] = [
   },
   { pattern: /^plugs (silent|stuck|well)$/, act: plugs, shown: true },
   { pattern: /^job (\S+) covers ([\d,]+)$/, act: job, shown: true },
+  { pattern: /^plug (\S+) (stuck|well)$/, act: plug, shown: true },
   { pattern: /^api (.+)$/, act: async (s, call) => void (await admin(s, call)), shown: true },
   // The runner.
   {
@@ -152,6 +153,11 @@ function job({ jobs }: Stage, id = '', vmids = ''): void {
 function plugs({ lab }: Stage, how = ''): void {
   lab.plugsDead = how === 'silent';
   lab.plugsStuck = how === 'stuck';
+}
+
+function plug({ lab }: Stage, name = '', how = ''): void {
+  if (how === 'stuck') lab.stuck.add(name);
+  else lab.stuck.delete(name);
 }
 
 function canary({ network }: Stage, address = '', how = ''): void {

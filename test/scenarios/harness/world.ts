@@ -105,6 +105,8 @@ export const WorldFile = z.strictObject({
   throughputMiB: z.number().default(50),
   /** What answers outside of the cluster: canaries. */
   outside: z.array(z.string()).default(['10.0.0.1:53', '10.0.0.9:8007']),
+  /** Nodes with a second power supply, behind a plug of its own: `pve1-b`. */
+  twoSupplies: z.array(z.string()).default([]),
 });
 export type WorldFile = z.infer<typeof WorldFile>;
 
