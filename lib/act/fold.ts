@@ -3,6 +3,7 @@ import { assess, type Assessment } from '../decide/decide.ts';
 import { followedOf, goneOf } from '../decide/followed.ts';
 import { endBrakes, maintenanceGate, type Ended } from '../decide/brakes.ts';
 import { fold, reminderDue } from '../decide/counts.ts';
+import { foldWatchdogs } from '../decide/watchdog.ts';
 import { isListed } from '../decide/incarnations.ts';
 import { noteStops } from '../decide/node-stop.ts';
 import { noteSights } from '../decide/silence.ts';
@@ -55,6 +56,7 @@ export async function foldObservation(
       noteSights(s, view, inventory, observation.at);
       for (const node of view.nodes)
         if (node.version !== undefined) s.nodeVersions[`${view.cluster}/${node.name}`] = node.version;
+      foldWatchdogs(s.watchdogs, view, watchdogNodes(inventory, view.cluster));
     }
     if (count) {
       s.lastRunAt = now;
@@ -84,6 +86,12 @@ export async function foldObservation(
     });
   }
   return after;
+}
+
+function watchdogNodes({ clusters }: ActContext['inventory'], cluster: string): string[] {
+  return Object.entries(clusters[cluster]?.nodes ?? {})
+    .filter(([, { fence }]) => fence.some(({ driver }) => driver === 'ha-watchdog'))
+    .map(([node]) => node);
 }
 
 /** Caches what can be read of a container only while its node answers. */

@@ -243,7 +243,14 @@ function acting(one: One, gates: readonly Gate[], request: Request | undefined):
   });
   const spared = input.brakesOff === true ? null : fenceGate(input, outcome.action?.fence ?? []);
   const all = [...gates, ...outcome.gates, ...(spared === null ? [] : [spared])];
-  const bad = all.find((g) => !g.ok);
+  const bad = all.find((g) => !g.ok && g.waits !== true) ?? all.find((g) => !g.ok);
+  // Nobody is needed: time alone opens it. A person who asks now is told what is in the way.
+  if (bad?.waits === true && request === undefined)
+    return {
+      ...quiet(one, 'wait', `${bad.gate}: ${bad.evidence}`),
+      gates: all,
+      rejected: [...outcome.rejected],
+    };
   if (bad !== undefined || outcome.action === null)
     return {
       ...blocked(one, all, bad ?? { gate: 'action', ok: false, evidence: 'nothing can be done', flip: null }),

@@ -82,7 +82,11 @@ export function evidenceOf(input: ProofInput): Evidence {
   const view = observation.clusters[cluster];
   const node = view?.nodes.find((n) => n.name === name);
   const said = view?.fences.filter((f) => f.node === name) ?? [];
-  const switches = said.filter((f) => f.driver !== 'manual' && isFresh(f.at, now));
+  const switches = said.filter(
+    (f) => f.driver !== 'manual' && f.driver !== 'ha-watchdog' && isFresh(f.at, now),
+  );
+  // It says nothing of the power: a plug that is on does not contradict it.
+  const watchdog = said.find((f) => f.driver === 'ha-watchdog' && f.power === 'off' && isFresh(f.at, now));
   return {
     cluster,
     node: name,
@@ -103,9 +107,10 @@ export function evidenceOf(input: ProofInput): Evidence {
     unasked: probes.every((p) => p.unknown === true) ? (probes[0] ?? null) : null,
     neighbour: view === undefined ? null : guestThatAnswers({ inventory, observation }, view, name),
     // A person's word carries its own limit, checked where it is read.
-    off: offAmong(switches) ?? said.find((f) => f.driver === 'manual' && f.power === 'off') ?? null,
+    off:
+      offAmong(switches) ?? watchdog ?? said.find((f) => f.driver === 'manual' && f.power === 'off') ?? null,
     conflict: contradiction(switches),
-    on: said.find((f) => f.power === 'on' && isFresh(f.at, now)) ?? null,
+    on: switches.find((f) => f.power === 'on') ?? null,
     canaries: lostCanaries(inventory, observation, cluster),
     silentMs: silentFor(state, inventory, incarnation, now),
   };

@@ -27,6 +27,7 @@ import { retirement } from './retire.ts';
 import { freshBackupGate } from './room.ts';
 import { movingGate } from './same-vmid.ts';
 import { isAlive, sourceGate, stoppedSource } from './source.ts';
+import { watchdogDue, watchdogText, withWatchdogOff } from './watchdog.ts';
 
 export interface FailoverInput {
   readonly container: Container;
@@ -244,14 +245,16 @@ function proofGate(
   const probes = observation.probes[container.name] ?? [];
   // Probes speak for the current copy; a superseded one shares its addresses, so its silence can't be demanded
   // while the current one answers: its own node's word (P2) or a fence (P3) counts.
-  const proof = proofOf({
-    incarnation: other,
-    observation,
-    probes: how.isSource ? probes : [],
-    inventory: input.inventory,
-    state: input.state,
-    now,
-  });
+  const prove = (seen: Observation) =>
+    proofOf({
+      incarnation: other,
+      observation: seen,
+      probes: how.isSource ? probes : [],
+      inventory: input.inventory,
+      state: input.state,
+      now,
+    });
+  const proof = prove(observation);
   const required = requiredLevel(container.failover);
   const key = incarnationKey(other, container.cluster);
   const name = `P${proof.level} that ${key} is not running: ${proof.rests.join('; ')}`;
@@ -270,9 +273,15 @@ function proofGate(
     how.fence.add(where);
     return pass('proof', `${name}; a fence of ${other.node} will raise it to P3`);
   }
+  const due = watchdogDue(view, other.node);
+  if (due !== null && prove(withWatchdogOff(observation, view, other.node)).level >= required)
+    return {
+      ...fail('proof', `${name}; P${required} is demanded; ${due.detail}`, 'wait, or power it off by hand'),
+      waits: true,
+    };
   return fail(
     'proof',
-    `${name}; P${required} is demanded (failover.proof: ${container.failover.proof}${container.failover.identity === 'same-vmid' ? ', identity: same-vmid' : ''}); ${fenced}`,
+    `${name}; P${required} is demanded (failover.proof: ${container.failover.proof}${container.failover.identity === 'same-vmid' ? ', identity: same-vmid' : ''}); ${fenced}${watchdogText(view, other.node)}`,
     proof.raise.join('; '),
   );
 }

@@ -171,6 +171,18 @@ export const HaRule = z.object({
 });
 export type HaRule = z.infer<typeof HaRule>;
 
+/** What the LRM of a node has last written of itself; it stays as it was when the node falls silent. */
+export const LrmWord = z.object({
+  node: z.string(),
+  /** `active`, `wait_for_agent_lock` … */
+  state: z.string(),
+  /** `active`, or how it is going down: `shutdown`, `restart`, `maintenance`. */
+  mode: z.string(),
+  /** When it was written, seconds by the node's clock. */
+  timestamp: z.number(),
+});
+export type LrmWord = z.infer<typeof LrmWord>;
+
 /** One endpoint's own `/cluster/status`. */
 export const EndpointView = z.object({
   endpoint: z.string(),
@@ -193,6 +205,8 @@ export const FenceStatus = z.object({
   power: z.enum(['on', 'off', 'unknown']),
   at: z.number(),
   detail: z.string(),
+  /** When it will say off by itself, if nothing is heard of the node until then. */
+  dueAt: z.number().optional(),
 });
 export type FenceStatus = z.infer<typeof FenceStatus>;
 
@@ -230,6 +244,11 @@ export const ClusterView = z.object({
   haRules: z.array(HaRule).default([]),
   /** Why the HA entries could not be read, so that their absence says nothing; undefined: they were. */
   haProblem: z.string().optional(),
+  /** The HA manager's own state: only where a fence is `ha-watchdog`. `masterAt`: when it was written, epoch ms by its own clock. */
+  lrms: z
+    .object({ masterAt: z.number().nullable(), words: z.array(LrmWord) })
+    .nullable()
+    .default(null),
   /** Whether the token may write HA entries (Sys.Console on `/`); null: not read. */
   mayGuard: z.boolean().nullable(),
   /** Whether the token has Sys.Modify on `/`, which a restore of a privileged container needs; null: not read. */
@@ -336,6 +355,8 @@ export const Gate = z.object({
   ok: z.boolean(),
   evidence: z.string(),
   flip: z.string().nullable(),
+  /** It passes by itself after a while. */
+  waits: z.literal(true).optional(),
 });
 export type Gate = z.infer<typeof Gate>;
 

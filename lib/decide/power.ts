@@ -11,6 +11,9 @@ export function fenceName(config: FenceConfig): string {
       return config.device ?? 'http';
     case 'redfish':
     case 'all':
+    case 'ha-watchdog':
+    case 'pve':
+    case 'ssh':
     case 'manual':
       return config.driver;
   }

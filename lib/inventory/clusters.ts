@@ -220,6 +220,9 @@ function resolveFences(
       case 'agent':
       case 'redfish':
         return resolveSwitch(fence, part, here, context);
+      case 'ha-watchdog':
+      case 'pve':
+      case 'ssh':
       case 'manual':
         return fence;
     }

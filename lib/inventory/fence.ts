@@ -121,18 +121,23 @@ const fenceShape = {
   manual: manual.optional().describe('A person says `fence confirm NODE`.'),
 };
 
-/** One fence driver: the word `manual`, or a mapping with the name of one. */
+/** Drivers without anything to say about them. */
+const WORDS = ['ha-watchdog', 'pve', 'ssh'] as const;
+
+/** One fence driver: a word, or a mapping with the name of one. */
 export const fence = z.union([
   // No enum: its issue would not tell a wrong word from a mapping.
   z
     .string()
-    .meta({ enum: ['manual'] })
+    .meta({ enum: ['manual', ...WORDS] })
     .transform((value, context): FenceConfig => {
       if (value === 'manual') return { driver: 'manual', validMs: MANUAL_MS };
+      const word = WORDS.find((one) => one === value);
+      if (word !== undefined) return { driver: word };
       return f.refuse(
         context,
         'is not a fence driver',
-        `use manual, or a mapping with ${Object.keys(fenceShape).slice(0, -1).join(', ')}`,
+        `use manual, ${WORDS.join(', ')}, or a mapping with ${Object.keys(fenceShape).slice(0, -1).join(', ')}`,
       );
     }),
   f

@@ -103,6 +103,12 @@ export type FenceConfig =
   | SwitchConfig
   /** A node with several power supplies: it is off only when every one of them is. */
   | { readonly driver: 'all'; readonly of: readonly SwitchConfig[] }
+  /** A node whose HA manager has armed its watchdog resets itself without quorum. It can't be asked to. */
+  | { readonly driver: 'ha-watchdog' }
+  /** For people: the node's own API shuts it down while it answers. Proves nothing. */
+  | { readonly driver: 'pve' }
+  /** For people: a root shell on the node (`shell`) powers it off. Proves nothing. */
+  | { readonly driver: 'ssh' }
   | {
       readonly driver: 'manual';
       /** How long a person's `fence confirm` holds. */

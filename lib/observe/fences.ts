@@ -1,6 +1,7 @@
 /** What the fences of silent nodes say, and what people have said of them. Reads only. */
 import { fenceDrivers, readPower } from '../act/fence/driver.ts';
 import type { ClusterView, FenceStatus } from '../decide/model.ts';
+import { readWatchdog } from '../decide/watchdog.ts';
 import type { State } from '../state/model.ts';
 import type { ViewDeps } from './view.ts';
 
@@ -35,5 +36,22 @@ export async function addFences(
       found.push({ node, driver: 'manual', power: 'off', at: word.at, detail: `confirmed by ${word.by}` });
     return found;
   });
-  view.fences = (await Promise.all(reads)).flat();
+  view.fences = [...(await Promise.all(reads)).flat(), ...watchdogReads(view, nodes, state, deps)];
+}
+
+/** What the watchdogs of `nodes` say, as the view shows them. */
+export function watchdogReads(
+  view: ClusterView,
+  nodes: readonly string[],
+  { watchdogs }: State,
+  { cluster }: Pick<ViewDeps, 'cluster'>,
+): FenceStatus[] {
+  return nodes
+    .filter((node) => cluster.nodes[node]?.fence.some((c) => c.driver === 'ha-watchdog') === true)
+    .map((node) => ({
+      node,
+      driver: 'ha-watchdog',
+      at: view.at,
+      ...readWatchdog(watchdogs[`${cluster.name}/${node}`], view, node),
+    }));
 }

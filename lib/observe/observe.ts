@@ -10,7 +10,7 @@ import { clustersOf, copyVmids, viewsOf } from '../decide/reach.ts';
 import { knownMacs } from '../decide/whose.ts';
 import { readStore } from './backups.ts';
 import { probeAll } from './prober.ts';
-import { addFences } from './fences.ts';
+import { addFences, watchdogReads } from './fences.ts';
 import {
   addPowerTasks,
   addDetails,
@@ -230,7 +230,11 @@ async function renew(
         clusterView(d),
         addFences(before, silentOf(before, troubled), input.state, d),
       ]);
-      const { fences, mayGuard, maySysModify, powerTasks } = before;
+      const { mayGuard, maySysModify, powerTasks } = before;
+      const fences = [
+        ...before.fences.filter((f) => f.driver !== 'ha-watchdog'),
+        ...watchdogReads(view, silentOf(before, troubled), input.state, d),
+      ];
       const problems = [...new Set([...view.problems, ...before.problems])];
       // Bridges, processor and version don't change meanwhile.
       const nodes = view.nodes.map((node) => {

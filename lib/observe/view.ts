@@ -51,6 +51,7 @@ export async function clusterView(deps: ViewDeps): Promise<ClusterView> {
     ha: [],
     haGroups: [],
     haRules: [],
+    lrms: null,
     mayGuard: null,
     maySysModify: null,
     mayNameDisks: null,
@@ -86,16 +87,17 @@ function endpointProblems(endpoints: readonly EndpointView[]): string[] {
 }
 
 async function fullView(
-  { api, runtime, signal }: ViewDeps,
+  { api, cluster, runtime, signal }: ViewDeps,
   empty: ClusterView,
   chosen: Awaited<ReturnType<PveApi['endpointView']>>,
 ): Promise<ClusterView> {
   const problems = [...empty.problems];
   const asked = api.version({ signal });
-  const [version, resources, ha, nodes] = await Promise.all([
+  const [version, resources, ha, lrms, nodes] = await Promise.all([
     asked,
     api.resources({ signal }),
     haView(api, asked, problems, signal),
+    lrmsOf(api, cluster, problems, signal),
     Promise.all(chosen.nodes.map((node) => nodeView({ api, runtime, signal }, node))),
   ]);
   for (const node of nodes) {
@@ -117,6 +119,7 @@ async function fullView(
     ha: ha.entries,
     haGroups: ha.groups,
     haRules: ha.rules,
+    lrms,
     ...(ha.problem === undefined ? {} : { haProblem: ha.problem }),
     lineages: tagged.lineages,
     unread: tagged.unread,
@@ -142,6 +145,24 @@ async function haView(
     const problem = `HA entries: ${messageOf(error)}`;
     problems.push(problem);
     return { entries: [], groups: [], rules: [], problem };
+  }
+}
+
+/** Read only where a watchdog is somebody's fence. */
+async function lrmsOf(
+  api: PveApi,
+  cluster: Cluster,
+  problems: string[],
+  signal: AbortSignal | undefined,
+): Promise<ClusterView['lrms']> {
+  const fences = Object.values(cluster.nodes).flatMap((node) => node.fence);
+  if (!fences.some((fence) => fence.driver === 'ha-watchdog')) return null;
+  try {
+    return await api.haLrms({ signal });
+  } catch (error) {
+    if (!(error instanceof PveError)) throw error;
+    problems.push(`HA manager: ${messageOf(error)}`);
+    return null;
   }
 }
 

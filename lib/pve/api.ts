@@ -10,6 +10,7 @@ import type {
   HaGroup,
   HaRule,
   PowerTask,
+  LrmWord,
   StorageView,
 } from '../decide/model.ts';
 import type { Bridge } from '../decide/guest-config.ts';
@@ -106,6 +107,8 @@ export interface PveApi {
 
   haResources(options?: CallOptions): Promise<HaEntry[]>;
   haGroups(options?: CallOptions): Promise<HaGroup[]>;
+  /** What the LRMs have last written of themselves. `masterAt`: when the manager wrote its own state, epoch ms; null: never. */
+  haLrms(options?: CallOptions): Promise<{ masterAt: number | null; words: LrmWord[] }>;
   createHaGroup(group: string, nodes: string[], options?: CallOptions): Promise<void>;
   /** 9.x only: an older one answers 501. */
   haRules(options?: CallOptions): Promise<HaRule[]>;

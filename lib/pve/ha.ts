@@ -4,7 +4,7 @@ import type { CallOptions, PveApi } from './api.ts';
 import * as calls from './calls.ts';
 import { get } from './calls.ts';
 import type { Rotation } from './rotation.ts';
-import { HaGroupsReply, HaResourcesReply, HaRulesReply } from './schemas.ts';
+import { HaGroupsReply, HaManagerReply, HaResourcesReply, HaRulesReply } from './schemas.ts';
 import type { Call } from './transport.ts';
 
 type Methods = Pick<
@@ -12,6 +12,7 @@ type Methods = Pick<
   | 'haResources'
   | 'haGroups'
   | 'haRules'
+  | 'haLrms'
   | 'createHaGroup'
   | 'createHaRule'
   | 'createHaResource'
@@ -48,6 +49,18 @@ export function haMethods({ read, write }: Pick<Rotation, 'read' | 'write'>): Me
         strict,
         disabled: disable,
       }));
+    },
+    async haLrms(options) {
+      const call = get('reading the state of the HA manager', null, '/cluster/ha/status/manager_status');
+      const { manager_status: manager, lrm_status: lrms = {} } = await read(call, HaManagerReply, options);
+      return {
+        masterAt: manager?.timestamp === undefined ? null : manager.timestamp * 1000,
+        words: Object.entries(lrms).flatMap(([node, { state, mode, timestamp }]) =>
+          state === undefined || timestamp === undefined
+            ? []
+            : [{ node, state, mode: mode ?? 'unknown', timestamp }],
+        ),
+      };
     },
     createHaGroup: (group, nodes, options) => done(calls.createHaGroupCall(group, nodes), options),
     createHaRule: (rule, settings, options) => done(calls.createHaRuleCall(rule, settings), options),

@@ -121,6 +121,21 @@ export const HaRulesReply = z.array(
   }),
 );
 
+/** `lrm_status` has an entry for each node that the manager knows; one without a state could not be read. */
+export const HaManagerReply = z.looseObject({
+  manager_status: z.looseObject({ timestamp: number.optional() }).optional(),
+  lrm_status: z
+    .record(
+      z.string(),
+      z.looseObject({
+        state: z.string().optional(),
+        mode: z.string().optional(),
+        timestamp: number.optional(),
+      }),
+    )
+    .optional(),
+});
+
 export const ContentReply = z.array(
   z.looseObject({
     volid: z.string(),

@@ -104,6 +104,18 @@ export const State = z.object({
       trying: z.object({ container: z.string(), until: z.number() }).optional(),
     }),
   ),
+  /** By `cluster/node`: armed watchdogs of its HA manager (decide/watchdog.ts). */
+  watchdogs: z
+    .record(
+      z.string(),
+      z.object({
+        /** When its LRM was last seen active, with a resource, while the node was online. */
+        armedAt: z.number(),
+        /** Since when it has been seen offline, the HA manager's own time then, and the LRM's last word; null: online. */
+        offline: z.object({ since: z.number(), masterAt: z.number(), word: z.number() }).nullable(),
+      }),
+    )
+    .default({}),
   /** Starts of automatic failovers within the last hour. */
   failovers: z.array(z.number()),
   /**
@@ -134,6 +146,7 @@ export function emptyState(): State {
     silent: {},
     nodeStops: {},
     fenced: {},
+    watchdogs: {},
     failovers: [],
     followed: {},
     forgotten: {},

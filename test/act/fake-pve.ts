@@ -134,6 +134,7 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
     permissions: async () => ({ '/': fake.mayGuard ? ['Sys.Audit', 'Sys.Console'] : ['Sys.Audit'] }),
     haResources: async () => structuredClone(fake.ha),
     haGroups: async () => structuredClone(fake.groups),
+    haLrms: async () => ({ masterAt: null, words: [] }),
     async createHaGroup(group, members) {
       fake.write(`create group ${group}`);
       fake.groups.push({ group, nodes: [...members], restricted: true });

@@ -52,6 +52,7 @@ const DRIVES: {
   permissions: [(api) => api.permissions()],
   haResources: [(api) => api.haResources()],
   haGroups: [(api) => api.haGroups()],
+  haLrms: [(api) => api.haLrms()],
   createHaGroup: [(api) => api.createHaGroup('pw-guard-pve3', ['pve3', 'pve2'])],
   createHaResource: [
     (api) =>

@@ -87,6 +87,7 @@ export class World {
       ha: [],
       haGroups: [],
       haRules: [],
+      lrms: null,
       mayGuard: true,
       maySysModify: null,
       mayNameDisks: null,

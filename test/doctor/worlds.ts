@@ -133,6 +133,11 @@ export const WORLDS: readonly Fault[] = [
   ['candidate-none', (p) => yaml(p, 'nodes: [pve2]', 'nodes: [pve1]')],
   ['cron-never', (p) => void (p.state.lastRunAt = null)],
   ['privilege-excess', (p) => rights(p, '/', (names) => [...names, 'Sys.Modify'])],
+  [
+    'fence-not-armed',
+    (p) =>
+      yaml(p, /( {2}pve1:\n {4}fence:\n) {6}- http:\n.*\n.*\n/, '$1      - ha-watchdog\n      - manual\n'),
+  ],
   ['fence-manual', (p) => void (p.files['home.yaml'] = unplugged(p.files['home.yaml'] ?? '', 'pve6'))],
   [
     'bystanders',

@@ -50,6 +50,9 @@ export function powerSwitches(configs: readonly FenceConfig[], runtime: DriverRu
       case 'agent':
       case 'redfish':
         return [createSwitch(config, runtime)];
+      case 'ha-watchdog':
+      case 'pve':
+      case 'ssh':
       case 'manual':
         return [];
     }

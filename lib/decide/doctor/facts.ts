@@ -168,6 +168,7 @@ export const FINDINGS = {
   'clock-off': 'the clocks of runner and node differ',
   'fence-missing': 'a node has no fence, and the demanded proof needs one',
   'fence-manual': 'the fence of a node is a person',
+  'fence-not-armed': 'the watchdog that is to fence a node is not armed',
   'fence-silent': 'a fence cannot be read',
   'fence-reads-off': 'a fence says off, and the node is on',
   'fence-shared': 'two nodes have the same plug',

@@ -4,6 +4,7 @@ import { requiredLevel } from '../proof.ts';
 import { leastEpochOf } from '../incarnations.ts';
 import type { Finding, Subject } from './facts.ts';
 import { switchesPower } from '../power.ts';
+import { isArmed } from '../watchdog.ts';
 import { byNode, finding, listed, type ClusterLook, type Look } from './look.ts';
 
 /** Below this level a dead node needs no fence. */
@@ -78,13 +79,28 @@ function absent({ name: cluster, config, view, containers }: ClusterLook): Findi
     if (fences.some(switchesPower)) return [];
     const who = listed(on.map((c) => c.container.name));
     const about = onNode(cluster, node);
-    return fences.length === 0
+    const byHand = fences.some((f) => f.driver === 'manual');
+    if (fences.some((f) => f.driver === 'ha-watchdog')) {
+      const read =
+        view === null ? null : view.fences.find((f) => f.node === node && f.driver === 'ha-watchdog');
+      if (view === null || isArmed(view, node)) return [];
+      return [
+        finding(
+          'fence-not-armed',
+          byHand ? 'warn' : 'fail',
+          about,
+          `its HA watchdog proves nothing (${read?.detail ?? 'not read'}): if it died now, ${who} ${byHand ? 'would wait for your word' : "couldn't be failed over"}`,
+          'it is armed while Proxmox VE runs a guest of that node under HA, on 8.x; or give it a smart plug',
+        ),
+      ];
+    }
+    return !byHand
       ? [
           finding(
             'fence-missing',
             'fail',
             about,
-            `it has no fence: when it dies ${who} can't be failed over, not even by hand`,
+            `it has no fence${fences.length === 0 ? '' : ` that proves anything (${fences.map((f) => f.driver).join(', ')} are for people)`}: when it dies ${who} can't be failed over, not even by hand`,
             `give it a smart plug under nodes.${node}.fence (README), or at least take a person's word: \`fence: [manual]\``,
           ),
         ]
@@ -157,6 +173,9 @@ function deviceOf(fence: FenceConfig): string[] {
       return [`${fence.url} ${fence.system ?? ''}`.trimEnd()];
     case 'all':
       return fence.of.flatMap(deviceOf);
+    case 'ha-watchdog':
+    case 'pve':
+    case 'ssh':
     case 'manual':
       return [];
   }

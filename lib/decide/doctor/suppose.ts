@@ -5,6 +5,7 @@
 import type { Container, Inventory, ProbeSpec } from '../../inventory/types.ts';
 import { emptyContainerState, type State } from '../../state/model.ts';
 import { assess } from '../decide.ts';
+import { isArmed } from '../watchdog.ts';
 import type { ClusterView, Incarnation, NodeView, Observation, ProbeResult } from '../model.ts';
 import { SILENT_LONG_MS } from '../proof.ts';
 import type { ClusterFacts, Facts } from './facts.ts';
@@ -166,6 +167,12 @@ function withoutNode(
       n.name === node ? { ...n, online: false, apiAnswers: false, netstat: null, memUsed: null } : n,
     ),
     details: view.details.filter((d) => d.node !== node),
+    // Nothing is heard of it for as long as its watchdog needs.
+    fences: view.fences.map((f) =>
+      f.node === node && f.driver === 'ha-watchdog' && isArmed(view, node)
+        ? { ...f, at, power: 'off', detail: 'its armed watchdog has had its time' }
+        : f,
+    ),
     lineages: view.lineages.filter((l) => l.node !== node),
     unread: [
       ...view.unread,
