@@ -37,6 +37,8 @@ export type ShellOrder =
   | { readonly kind: 'move-config'; readonly from: string; readonly to: string; readonly sha1: string }
   /** Ends at once a container that runs there and whose config is on another node. */
   | { readonly kind: 'stop-orphan'; readonly vmid: number }
+  /** Powers the node off, in order, right after it has answered. */
+  | { readonly kind: 'power-off' }
   /** Nothing: whether a root shell can be had at all. */
   | { readonly kind: 'greet' };
 

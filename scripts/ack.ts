@@ -1,33 +1,57 @@
 import { busyContainers } from '../lib/act/busy.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags } from '../lib/cli/options.ts';
-import { containerNamed, openInventory, stateDir } from '../lib/cli/session.ts';
+import { nodeNamed } from '../lib/act/fence/word.ts';
+import { containerNamed, openInventory, openSession, stateDir } from '../lib/cli/session.ts';
 import { freshCounts } from '../lib/decide/brakes.ts';
 import { incarnationKey } from '../lib/decide/incarnations.ts';
 import type { Incarnation } from '../lib/decide/model.ts';
-import { BlockedError, EXIT, LockedError } from '../lib/errors.ts';
+import { BlockedError, EXIT, InputError, LockedError } from '../lib/errors.ts';
 import { lastObservation } from '../lib/state/observation.ts';
 import { openOperations } from '../lib/state/operations.ts';
 import { openState } from '../lib/state/store.ts';
 import { formatDuration } from '../lib/units.ts';
+import { confirm } from './fence.ts';
 
 export const ack = defineCommand({
-  usage: 'ack <name>',
-  describe: 'a person has looked after an error: let ProxWarden act on it again',
+  usage: 'ack [name]',
+  describe: 'a person has looked after an error, or has seen that a node is off',
   flags: (y) =>
     commonFlags(y)
-      .positional('name', { type: 'string', demandOption: true, describe: 'the container' })
+      .positional('name', { type: 'string', describe: 'the container that ProxWarden may act on again' })
+      .option('fenced', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'instead: this node is off, as `fence confirm NODE`',
+      })
+      .option('despite-power', {
+        type: 'boolean',
+        default: false,
+        describe: 'with --fenced: though its plug or BMC says on',
+      })
       .option('forget-copy', {
         type: 'boolean',
         default: false,
         describe: 'the copy that the state knows was removed on purpose: the container lives elsewhere',
       })
       .example('$0 ack dns', 'after you have mended what `status` shows')
+      .example('$0 ack --fenced pve1', 'you have looked: pve1 is off, and stays off')
       .epilogue(
         `Counts begin anew, failovers of the last 24 h are forgiven, and so is the cooldown when there was an error.
 Which copy is the current one is remembered: its node may die before the next run can read it again.`,
       ),
   async run(args, invocation) {
+    if (args.fenced !== undefined) {
+      if (args.name !== undefined || args.forgetCopy)
+        throw new InputError('ack is about a container or, with --fenced, about a node: not both at once');
+      const session = await openSession(args, invocation, { lenient: true });
+      try {
+        return await confirm(session, nodeNamed(session.inventory, args.fenced), args);
+      } finally {
+        await session.close();
+      }
+    }
+    if (args.name === undefined) throw new InputError('which container? `ack NAME` (or `ack --fenced NODE`)');
     const inventory = openInventory(args, invocation);
     const container = containerNamed(inventory, args.name);
     const { clock } = invocation.runtime;

@@ -49,7 +49,7 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
   fence: {
     usage: 'fence <action> [node]',
-    describe: 'read the power state of nodes, or confirm by hand that one is off',
+    describe: 'read the power of nodes, test their fences, switch by hand, or confirm that one is off',
     load: async () => (await import('./fence.ts')).fence,
   },
   pause: {
@@ -68,8 +68,8 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./maintenance.ts')).maintenance,
   },
   ack: {
-    usage: 'ack <name>',
-    describe: 'a person has looked after an error: let ProxWarden act on it again',
+    usage: 'ack [name]',
+    describe: 'a person has looked after an error, or has seen that a node is off',
     load: async () => (await import('./ack.ts')).ack,
   },
   cleanup: {

@@ -83,6 +83,13 @@ lxc-stop -k -n "$vmid" 2>&1
 ended $?
 `;
 
+/** It answers first: the order itself takes the connection down. */
+const POWER_OFF = `
+command -v systemctl >/dev/null || refuse "there is no systemctl on $node"
+setsid sh -c 'sleep 2; systemctl poweroff' </dev/null >/dev/null 2>&1 &
+ended 0
+`;
+
 const GREET = `
 [ -d "$root/nodes" ] || refuse "there is no $root/nodes on $node"
 command -v pct >/dev/null || refuse "there is no pct on $node, or it is not in the PATH of this user"
@@ -107,6 +114,8 @@ export function scriptOf(order: ShellOrder, node: string, root: string): string[
       return call(`${QUORUM}${MOVE_CONFIG}`, order.from, order.to, order.sha1);
     case 'stop-orphan':
       return call(`${QUORUM}${STOP_ORPHAN}`, String(order.vmid));
+    case 'power-off':
+      return call(POWER_OFF);
     case 'greet':
       return call(GREET);
   }

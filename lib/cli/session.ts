@@ -51,11 +51,14 @@ export interface Session extends ActContext {
   close(): Promise<void>;
 }
 
-/** Everything, for commands that talk to clusters. Throws InputError for a bad inventory or an unreadable token. */
+/**
+ * Everything, for commands that talk to clusters. Throws InputError for a bad inventory or an unreadable token; `lenient`:
+ * without any token, too, it is opened, and every cluster refuses it.
+ */
 export async function openSession(
   args: CommonArgs,
   invocation: Invocation,
-  options: { steps?: boolean } = {},
+  options: { steps?: boolean; lenient?: boolean } = {},
 ): Promise<Session> {
   const { runtime, io, signal } = invocation;
   const inventory = openInventory(args, invocation);
@@ -85,7 +88,7 @@ export async function openSession(
     },
     end: () => screen.end(),
   };
-  const apis = await connect(inventory, invocation);
+  const apis = await connect(inventory, invocation, options.lenient ?? false);
   for (const text of inventory.warnings) teller.tell({ kind: 'note', level: 'warn', container: null, text });
   return {
     args,
@@ -108,7 +111,11 @@ export async function openSession(
  * One API client per cluster. One whose credentials can't be read must not hold up the others: it fails as one that
  * refuses them would. Throws InputError when there is no other.
  */
-async function connect(inventory: Inventory, invocation: Invocation): Promise<Map<string, PveApi>> {
+async function connect(
+  inventory: Inventory,
+  invocation: Invocation,
+  lenient: boolean,
+): Promise<Map<string, PveApi>> {
   const { createPveClient } = await import('../pve/client.ts');
   const apis = new Map<string, PveApi>();
   const unreadable: { readonly cluster: Cluster; readonly why: InputError }[] = [];
@@ -120,7 +127,7 @@ async function connect(inventory: Inventory, invocation: Invocation): Promise<Ma
       unreadable.push({ cluster, why: error });
     }
   }
-  if (apis.size === 0 && unreadable[0] !== undefined) throw unreadable[0].why;
+  if (apis.size === 0 && unreadable[0] !== undefined && !lenient) throw unreadable[0].why;
   const { runtime } = invocation;
   for (const { cluster, why } of unreadable) {
     const { name, endpoints, tls, timeoutMs } = cluster;

@@ -1,6 +1,7 @@
 /** Root at a node of the lab: what the scripts of lib/act/shell-scripts.ts come to there. */
 import { createHash } from 'node:crypto';
 import type { ShellOrder, ShellResult } from '../runtime.ts';
+import { shutdownNode } from './power.ts';
 import type { World } from './world.ts';
 
 export type QuickOrder = Exclude<ShellOrder, { kind: 'pct' }>;
@@ -13,6 +14,9 @@ export async function carryOutOrder(world: World, node: string, order: QuickOrde
   const ended = (exitCode: number, output = ''): QuickResult => ({ kind: 'ended', exitCode, output });
   switch (order.kind) {
     case 'greet':
+      return ended(0);
+    case 'power-off':
+      shutdownNode(world, node, { reboot: false, by: 'hand' });
       return ended(0);
     case 'read-config': {
       const text = cfs.file(order.path);

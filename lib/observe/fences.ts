@@ -2,11 +2,9 @@
 import { fenceDrivers, readPower } from '../act/fence/driver.ts';
 import type { ClusterView, FenceStatus } from '../decide/model.ts';
 import { readWatchdog } from '../decide/watchdog.ts';
+import { wordOn } from '../decide/word.ts';
 import type { State } from '../state/model.ts';
 import type { ViewDeps } from './view.ts';
-
-/** A cluster lists a node as online for some nine seconds after its death (facts, section 6). */
-const SEEN_LATE_MS = 10_000;
 
 /** Reads back the fences of `nodes`, and adds what a person has confirmed and is still valid. */
 export async function addFences(
@@ -26,13 +24,8 @@ export async function addFences(
         found.push({ node, driver: driver.name, ...read, at: runtime.clock.now() });
       }),
     );
-    const key = `${cluster.name}/${node}`;
-    const word = state.fenceConfirmed[key];
-    const manual = configs.find((c) => c.driver === 'manual');
-    const age = word === undefined ? NaN : runtime.clock.now() - word.at;
-    // It was said of that outage: a node that has been seen since may be running now, cut off or not.
-    const stillOff = word !== undefined && (state.lastSeenOnline[key] ?? 0) <= word.at + SEEN_LATE_MS;
-    if (stillOff && manual?.driver === 'manual' && age > -SEEN_LATE_MS && age < manual.validMs)
+    const word = wordOn(`${cluster.name}/${node}`, configs, state, runtime.clock.now());
+    if (word !== null && word.leftMs > 0)
       found.push({ node, driver: 'manual', power: 'off', at: word.at, detail: `confirmed by ${word.by}` });
     return found;
   });

@@ -160,8 +160,8 @@ export interface PveApi {
     options?: CallOptions,
   ): Promise<void>;
 
-  /** Asks a node that answers to restart; it goes down some seconds later. Sys.PowerMgmt on the node. */
-  powerNode(node: string, command: 'reboot', options?: CallOptions): Promise<void>;
+  /** Asks a node that answers to restart or to shut down, guests first; it acts some seconds later. Sys.PowerMgmt on the node. */
+  powerNode(node: string, command: 'reboot' | 'shutdown', options?: CallOptions): Promise<void>;
   /** Asks the node to interrupt a task of this token (another's: Sys.Modify). It ends by itself, soon. */
   stopTask(upid: string, options?: CallOptions): Promise<void>;
   taskStatus(upid: string, options?: CallOptions): Promise<TaskStatus>;

@@ -218,7 +218,7 @@ export function deleteHaRuleCall(rule: string): Call {
 }
 
 /** Everything on the node goes down with it. */
-export function powerNodeCall(node: string, command: 'reboot'): Call {
+export function powerNodeCall(node: string, command: 'reboot' | 'shutdown'): Call {
   return {
     method: 'POST',
     path: path('nodes', node, 'status'),

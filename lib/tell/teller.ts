@@ -23,7 +23,6 @@ function levelOf(event: Event): keyof typeof RANK {
   if (event.kind === 'note') return event.level;
   if (event.kind === 'step-failed') return 'warn';
   // A wait without gates says no more than the verdict and the count that were just told.
-  // A wait for counts says no more than the verdict that was just told; one for a gate does.
   if (event.kind === 'decision') {
     const { kind, gates } = event.decision;
     return kind === 'none' || (kind === 'wait' && gates.length === 0) ? 'debug' : 'info';

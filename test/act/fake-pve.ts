@@ -255,8 +255,9 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
       fake.write(`config ${node}/${vmid} ${Object.keys(changes).toSorted().join(',')}`, node);
       Object.assign(fake.on(node, vmid).config, changes);
     },
-    async powerNode(node) {
-      fake.write(`reboot ${node}`, node);
+    async powerNode(node, command) {
+      fake.write(`${command} ${node}`, node);
+      if (command === 'shutdown') fake.kill(node);
     },
     async stopTask(upid) {
       const task = fake.tasks.find((t) => t.upid === upid);

@@ -191,6 +191,14 @@ describe('a root shell over ssh', { skip: SKIP }, () => {
       assert.equal(read('stopped'), '-k\n-n\n101\n');
     });
 
+    test('powered off: it answers first, and the order goes on without the connection', async () => {
+      program('systemctl', '#!/bin/sh\necho "$@" >"$(dirname "$0")/powered"\n');
+      const result = await call({ order: { kind: 'power-off' } });
+      assert.deepEqual(result, { kind: 'ended', exitCode: 0, output: '' });
+      for (let n = 0; n < 100 && !existsSync(join(bin, 'powered')); n += 1) await sleep(100);
+      assert.equal(read('powered'), 'poweroff\n');
+    });
+
     test('a greeting changes nothing', async () => {
       behaves('');
       assert.deepEqual(await call({ order: { kind: 'greet' } }), { kind: 'ended', exitCode: 0, output: '' });

@@ -63,6 +63,7 @@ const READERS: readonly (readonly [RegExp, (data: unknown) => void])[] = [
   [/^\/access\/permissions$/, (data) => schemas.PermissionsReply.parse(data)],
   [/^\/cluster\/ha\/resources$/, (data) => schemas.HaResourcesReply.parse(data)],
   [/^\/cluster\/ha\/groups$/, (data) => schemas.HaGroupsReply.parse(data)],
+  [/^\/cluster\/ha\/status\/manager_status$/, (data) => schemas.HaManagerReply.parse(data)],
   [
     /^\/nodes\/[^/]+\/storage\/[^/]+\/content$/,
     (data) => {

@@ -28,6 +28,13 @@ const forbidden: readonly (readonly [string, RegExp, World])[] = [
     /no fence driver/,
     dead().but((w) => void (w.fences['pve1'] = [{ driver: 'manual', validMs: 1 }])),
   ],
+  [
+    'its drivers are for people, or can not be asked',
+    /no fence driver/,
+    dead().but(
+      (w) => void (w.fences['pve1'] = [{ driver: 'pve' }, { driver: 'ssh' }, { driver: 'ha-watchdog' }]),
+    ),
+  ],
   ['it is online', /no quorate view says/, world().plug('pve1')],
   ['the view has no quorum', /no quorate view says/, dead().but((w) => void (w.view.quorate = false))],
   ['it is a stand-alone node', /no quorate view says/, dead().but((w) => void (w.view.standalone = true))],

@@ -1,5 +1,7 @@
 /** The rules that never break (design, section 3), 3 to 5: each test fails when its rule is broken. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { foldObservation } from '../../lib/act/fold.ts';
 import { observeClosely } from '../../lib/act/start-gate.ts';
@@ -198,4 +200,26 @@ test('rule 5, limited blast: another node vanishing within a minute of a fence s
   const observation = await bench.run(observeClosely(bench.context, bench.container));
   assert.equal(observation.clusters['home']?.quorate, true);
   assert.deepEqual(bench.pve.running(), []);
+});
+
+/** The sources that say a word. */
+function sourcesWith(word: string): string[] {
+  return ['lib', 'scripts']
+    .flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
+    )
+    .filter((path) => path.endsWith('.ts') && readFileSync(path, 'utf8').includes(word))
+    .toSorted();
+}
+
+// What automatic code is given can't switch on (test/act/fence-plugs.test.ts); a scenario in which a plug is switched on
+// by anything but `fence on` breaks (test/scenarios/harness/rules.ts); and nothing but that command can reach the rest.
+test('rule 5, limited blast: nothing but `fence on NODE`, typed by a person, ever powers a node on', () => {
+  assert.deepEqual(sourcesWith('powerOnByHand'), ['lib/act/fence/by-hand.ts', 'scripts/fence.ts']);
+  assert.deepEqual(sourcesWith('powerSwitches'), [
+    'lib/act/fence/by-hand.ts',
+    'lib/act/fence/driver.ts',
+    'lib/act/fence/overview.ts',
+  ]);
+  assert.deepEqual(sourcesWith('fence/by-hand.ts'), ['scripts/fence.ts'], 'and no lib knows it');
 });

@@ -1,4 +1,5 @@
 /** Smart plugs and power strips with an HTTP interface: one call switches off, another one reads back. */
+import type { Dispatcher } from 'undici';
 import * as z from 'zod';
 import { withDeadline } from '../../clock.ts';
 import { fenceName } from '../../decide/power.ts';
@@ -19,31 +20,25 @@ export function createHttpFence(
   config: HttpFence,
   runtime: Pick<Runtime, 'clock' | 'env' | 'httpDispatcher' | 'randomHex'>,
 ): PowerSwitch {
-  async function send(what: HttpCall, authorization: string | null, signal: AbortSignal) {
+  async function call(what: HttpCall, signal: AbortSignal | undefined): Promise<string> {
+    // Loaded and made before the clock runs.
     const { request } = await import('../../undici.ts');
-    const response = await request(what.url, {
-      dispatcher: await runtime.httpDispatcher(),
-      method: what.method,
-      headers: {
-        ...(authorization === null ? {} : { authorization }),
-        ...(what.body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      body: what.body ?? null,
-      signal,
-    });
-    let text = '';
-    for await (const chunk of response.body) {
-      text += String(chunk);
-      if (text.length > BODY_MAX) throw new FailedError('the answer is too long for a plug');
-    }
-    return { status: response.statusCode, headers: response.headers, text };
-  }
-
-  function call(what: HttpCall, signal: AbortSignal | undefined): Promise<string> {
+    const dispatcher = await runtime.httpDispatcher();
+    const send: Send = (authorization, inner) =>
+      request(what.url, {
+        dispatcher,
+        method: what.method,
+        headers: {
+          ...(authorization === null ? {} : { authorization }),
+          ...(what.body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        body: what.body ?? null,
+        signal: inner,
+      });
     return withDeadline(runtime.clock, config.timeoutMs, signal, async (inner) => {
       const login = loginOf(config, runtime.env);
       const basic = login === null || config.auth === 'digest' ? null : basicAuthorization(login);
-      let answer = await send(what, basic, inner);
+      let answer = await answerOf(send(basic, inner));
       // What it has refused it has not done: asked once more, with the answer to its challenge.
       if (answer.status === 401 && login !== null && config.auth === 'digest') {
         const { pathname, search } = new URL(what.url);
@@ -55,7 +50,7 @@ export function createHttpFence(
           cnonce: runtime.randomHex(8),
         });
         if (proof === null) throw new FailedError('it asks for a login of another kind than digest');
-        answer = await send(what, proof, inner);
+        answer = await answerOf(send(proof, inner));
       }
       if (answer.status === 401)
         throw new FailedError(
@@ -100,6 +95,18 @@ export function createHttpFence(
     off: (signal) => order(config.off, signal),
     on: on === undefined ? null : (signal) => order(on, signal),
   };
+}
+
+type Send = (authorization: string | null, signal: AbortSignal) => Promise<Dispatcher.ResponseData>;
+
+async function answerOf(request: ReturnType<Send>) {
+  const response = await request;
+  let text = '';
+  for await (const chunk of response.body) {
+    text += String(chunk);
+    if (text.length > BODY_MAX) throw new FailedError('the answer is too long for a plug');
+  }
+  return { status: response.statusCode, headers: response.headers, text };
 }
 
 interface Login {

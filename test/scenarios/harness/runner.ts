@@ -11,6 +11,8 @@ export class Runner {
   readonly name: string;
   /** Of the operations that it owns; a new one for every run, as pids are. */
   readonly pid: number;
+  /** The command line. */
+  readonly command: string;
   readonly died: Promise<void>;
   dead = false;
   /** Dies right after so many more durable writes of state or journal; null: it doesn't. */
@@ -24,11 +26,13 @@ export class Runner {
   constructor(options: {
     name: string;
     pid: number;
+    command?: string;
     writesLeft?: number | undefined;
     callsLeft?: number | undefined;
   }) {
     this.name = options.name;
     this.pid = options.pid;
+    this.command = options.command ?? '';
     this.writesLeft = options.writesLeft ?? null;
     this.callsLeft = options.callsLeft ?? null;
     this.died = new Promise((resolve) => {

@@ -142,7 +142,7 @@ export class Stage {
 
   async #launch(argv: readonly string[], how: string): Promise<void> {
     const name = this.who;
-    const runner = new Runner({ name, pid: (this.#pids += 1), ...this.doom });
+    const runner = new Runner({ name, pid: (this.#pids += 1), command: argv.join(' '), ...this.doom });
     this.doom = {};
     this.lastRunner = runner;
     this.#alive.add(runner.pid);

@@ -152,7 +152,7 @@ export class StagedLab extends Lab {
   /** `pve1-b` is the plug of the second power supply of pve1. */
   #turn(plug: string, turn: 'on' | 'off'): void {
     const node = plug.replace(/-b$/, '');
-    this.rules?.plug(node, turn);
+    this.rules?.plug(node, turn, runners.getStore());
     if (this.plugsStuck || this.stuck.has(plug)) return;
     if (!this.#twoSupplies.has(node)) return this.setPlug(node, turn);
     if (turn === 'off') this.#unfed.add(plug);
