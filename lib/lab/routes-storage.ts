@@ -119,11 +119,9 @@ function content({ world, caller, node, params }: Call): unknown {
     const owner = world.cfs.find(disk.vmid);
     const used = owner !== null && (world.cfs.read(owner, disk.vmid) ?? '').includes(disk.volid);
     const kind = used ? 'rootdir' : 'images';
-    if (
-      (type !== undefined && type !== kind) ||
-      !caller.mayAny(`/storage/${storage.id}`, ['Datastore.Allocate'])
-    )
-      continue;
+    // Of the guest that was asked for they are shown to whoever may read the storage (PVE's source; unmeasured).
+    const shown = vmid === disk.vmid || caller.mayAny(`/storage/${storage.id}`, ['Datastore.Allocate']);
+    if ((type !== undefined && type !== kind) || !shown) continue;
     entries.push({
       volid: disk.volid,
       content: kind,

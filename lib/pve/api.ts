@@ -14,6 +14,7 @@ import type {
   StorageView,
 } from '../decide/model.ts';
 import type { Bridge } from '../decide/guest-config.ts';
+import type { Volume } from '../decide/old-disks.ts';
 
 export interface TaskStatus {
   readonly upid: string;
@@ -124,6 +125,8 @@ export interface PveApi {
   deleteHaResource(sid: string, options?: CallOptions): Promise<void>;
   deleteHaGroup(group: string, options?: CallOptions): Promise<void>;
 
+  /** Disks of a guest on a storage, whether a config names them or not. Datastore.Audit. */
+  volumes(node: string, storage: string, vmid: number, options?: CallOptions): Promise<Volume[]>;
   backups(node: string, storage: string, options?: CallOptions & { vmid?: number }): Promise<BackupView[]>;
   /** The config inside an archive; null when it can't be extracted, with the reason. */
   archivedConfig(

@@ -8,7 +8,7 @@ import { ContentReply, DeletedReply, TasksReply } from './schemas.ts';
 
 const RUNNING_MAX = 200;
 
-type Methods = Pick<PveApi, 'backups' | 'protectBackup' | 'deleteBackup' | 'runningTasks'>;
+type Methods = Pick<PveApi, 'volumes' | 'backups' | 'protectBackup' | 'deleteBackup' | 'runningTasks'>;
 
 /** `self`: who reads, as UPIDs name it. */
 export function storageMethods(
@@ -17,6 +17,22 @@ export function storageMethods(
   self: string,
 ): Methods {
   return {
+    /** Without `content`: an orphan is `images`, or `rootdir` while a config of its vmid names it elsewhere (recordings 10, 13). */
+    async volumes(node, storage, vmid, callOptions) {
+      const url = path('nodes', node, 'storage', storage, 'content');
+      const call = get(`listing the disks of CT ${vmid} on ${storage}`, node, url, { vmid });
+      const reply = await read(call, ContentReply, callOptions);
+      return reply
+        .filter((entry) => entry.vmid === vmid && ['images', 'rootdir'].includes(entry.content ?? ''))
+        .map(({ volid, size, ctime }) => ({
+          node,
+          storage,
+          volid,
+          vmid,
+          size,
+          at: ctime === undefined ? null : ctime * 1000,
+        }));
+    },
     async backups(node, storage, callOptions) {
       const url = path('nodes', node, 'storage', storage, 'content');
       const query = { content: 'backup', vmid: callOptions?.vmid };

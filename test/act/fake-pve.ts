@@ -35,6 +35,7 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
     endpoints,
     inspect: {
       ...uninspected,
+      replicated: () => Promise.resolve([...fake.replicated]),
       storages: async () =>
         (['local', 'nas'] as const).map((storage) => ({
           storage,
@@ -255,6 +256,7 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
       fake.write(`config ${node}/${vmid} ${Object.keys(changes).toSorted().join(',')}`, node);
       Object.assign(fake.on(node, vmid).config, changes);
     },
+    volumes: () => Promise.resolve([]),
     async powerNode(node, command) {
       fake.write(`${command} ${node}`, node);
       if (command === 'shutdown') fake.kill(node);

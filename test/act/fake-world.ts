@@ -63,6 +63,8 @@ export class FakePve {
   /** Two copies of one container that ran at the same time. */
   readonly violations: string[] = [];
   mayGuard = true;
+  /** vmids with a storage replication job. */
+  readonly replicated: number[] = [];
   quorate = true;
   /** Nodes whose own view has no quorum, although the runner reaches them. */
   readonly minority = new Set<string>();

@@ -128,6 +128,7 @@ const DRIVES: {
     (api) => api.setConfig('pve1', 101, { onboot: false, tags: ['a', 'proxwarden'], description: 'ß\n' }),
     (api) => api.setConfig('pve1', 101, { tags: [], description: '' }),
   ],
+  volumes: [(api) => api.volumes('pve1', 'local', 101)],
   powerNode: [(api) => api.powerNode('pve1', 'reboot'), (api) => api.powerNode('pve1', 'shutdown')],
   stopTask: [(api) => api.stopTask(TOKEN_UPID)],
   taskStatus: [(api) => api.taskStatus(TOKEN_UPID)],

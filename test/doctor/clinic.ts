@@ -16,7 +16,7 @@ import type { Inventory } from '../../lib/inventory/types.ts';
 import { observe } from '../../lib/observe/observe.ts';
 import { examine, type Access } from '../../lib/observe/doctor/examine.ts';
 import { createPveClient } from '../../lib/pve/client.ts';
-import type { Runtime } from '../../lib/runtime.ts';
+import type { Runtime, ShellResult } from '../../lib/runtime.ts';
 import { emptyState, type State } from '../../lib/state/model.ts';
 import { probeLab, type Network } from '../scenarios/harness/prober.ts';
 import { PLUGS, StagedLab } from '../scenarios/harness/staged-lab.ts';
@@ -37,6 +37,8 @@ export interface Patient {
   certificate: (endpoint: string) => Certificate | null;
   /** Why TLS to an endpoint fails; null: it doesn't. */
   refuse: (endpoint: string) => string | null;
+  /** What becomes of a greeting of a root shell. */
+  shell: (node: string) => ShellResult;
   /** By cluster; default: the lab's token. */
   readonly credentials: Map<string, Access>;
   /** Last touches on the running lab. */
@@ -128,6 +130,7 @@ export function healthy(now: number): Patient {
     runner: { addresses: ['10.0.0.5'], macs: ['02:00:00:00:00:05'], stateDir: '/state', stateProblem: null },
     certificate: (endpoint) => ({ fingerprint: print(endpoint), expires: now + 400 * DAY_MS }),
     refuse: () => null,
+    shell: () => ({ kind: 'ended', exitCode: 0, output: '' }),
     credentials: new Map(),
     meanwhile: [],
   };
@@ -201,7 +204,7 @@ export async function visit(
         return results.find((r) => r.ok) ?? results.find((r) => r.answered) ?? first;
       },
       exec: execFile,
-      shell: () => Promise.reject(new Error('there is no shell')),
+      shell: ({ node }) => Promise.resolve(patient.shell(node)),
     };
     const access = new Map<string, Access>();
     for (const { name, endpoints, tls, timeoutMs } of Object.values(inventory.clusters))

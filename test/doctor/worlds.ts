@@ -157,9 +157,33 @@ export const WORLDS: readonly Fault[] = [
       rights(p, '/storage/san', () => ['Datastore.Audit']);
     },
   ],
+  [
+    'shell-silent',
+    (p) => {
+      withShell(p);
+      entry(p, 'ct1', 'failover: { restoreVia: shell }');
+      p.shell = (node) =>
+        node === 'pve3'
+          ? { kind: 'not-sent', why: 'ssh does not reach 10.0.0.13' }
+          : { kind: 'ended', exitCode: 0, output: '' };
+    },
+  ],
+  [
+    'same-vmid-blocked',
+    (p) => {
+      withShell(p);
+      entry(p, 'ct1', 'failover: { identity: same-vmid }');
+      p.world = { ...p.world, replicated: [101] };
+    },
+    'replicated',
+  ],
   ['auto-off', (p) => entry(p, 'ct4', 'failover: { auto: false }')],
   ['backup-job-not-copies', (p) => jobOf(p, 104, {})],
 ];
+
+function withShell(p: Patient): void {
+  yaml(p, 'canaries:', 'shell: { ssh: { user: root } }\ncanaries:');
+}
 
 function storages(p: Patient, id: string, change: Partial<StorageSpec>): Patient['world'] {
   return { ...p.world, storages: p.world.storages.map((s) => (s.id === id ? { ...s, ...change } : s)) };

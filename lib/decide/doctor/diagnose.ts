@@ -17,6 +17,7 @@ import { checkRestores } from './restores.ts';
 import { exposureText } from './returns.ts';
 import { checkRights } from './rights.ts';
 import { canariesSummary, checkCanaries, checkRunner } from './runner.ts';
+import { checkShells } from './shells.ts';
 
 /** One thing that was looked at. `summary` is what is so, findings apart. */
 export interface SubjectLine extends Subject {
@@ -47,6 +48,7 @@ export function diagnose(inventory: Inventory, facts: Facts, only?: ReadonlySet<
     ...checkFences(look),
     ...checkPlaces(look),
     ...checkRestores(look),
+    ...checkShells(look),
     ...checkContainers(look),
     ...checkBackups(look),
   ].toSorted((a, b) => RANK[b.level] - RANK[a.level]);

@@ -76,6 +76,10 @@ export interface ClusterFacts {
   readonly votes: Readonly<Record<string, number>> | null;
   /** `null`: there is none; `unread`: it could not be asked for, and counts as absent. */
   readonly qdevice: { readonly state: string; readonly host: string } | null | 'unread';
+  /** Whether a root shell can be had, by node that answers; null: nothing needs one. */
+  readonly shells:
+    | readonly { readonly node: string; readonly why: string | null; readonly hint: string | null }[]
+    | null;
   /** vmids with a storage replication job; null: not read. */
   readonly replicated: readonly number[] | null;
   /** What could not be read, in sentences. */
@@ -188,6 +192,8 @@ export const FINDINGS = {
   replicated: 'it has storage replication, which Proxmox VE’s own HA serves better',
   'disk-shared': 'its disks are on shared storage, which Proxmox VE’s own HA serves better',
   'auto-off': 'it is not failed over automatically',
+  'shell-silent': 'a root shell that something needs cannot be had on a node',
+  'same-vmid-blocked': 'its config cannot be moved aside, so a failover with its vmid is blocked',
   'onboot-unguarded': 'its original could start when its node returns, and that cannot be prevented',
   'two-copies': 'two copies could run together as long as a node is cut off',
   'autostart-ours': 'ProxWarden starts it after a boot of its node, and nothing else does',

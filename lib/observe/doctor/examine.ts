@@ -14,6 +14,7 @@ import type { State } from '../../state/model.ts';
 import { observe } from '../observe.ts';
 import { addFences } from '../fences.ts';
 import { clusterView } from '../view.ts';
+import { greetShells } from './shells.ts';
 import type { ReadCertificate } from './certificate.ts';
 
 /** A cluster's API, or why there is no token to ask it with. */
@@ -84,6 +85,7 @@ const NOTHING = {
   votes: null,
   qdevice: 'unread',
   replicated: null,
+  shells: null,
   unread: [],
 } as const satisfies Omit<ClusterFacts, 'endpoints'>;
 
@@ -143,7 +145,7 @@ async function clusterFacts(cluster: Cluster, access: Access, input: ExamineInpu
 
   const [user = '', name = ''] = tokenId.split('!');
   const standalone = chosen.view.standalone;
-  const [token, nodes, privileges, jobs, storages, votes, qdevice, replicated] = await Promise.all([
+  const [token, nodes, privileges, jobs, storages, votes, qdevice, replicated, shells] = await Promise.all([
     // Most tokens may not read themselves: that is no finding.
     name === '' ? null : quietly(inspect.token(user, name, options)),
     Promise.all(chosen.view.nodes.map((node) => nodeFacts(input, api, node, read))),
@@ -153,6 +155,18 @@ async function clusterFacts(cluster: Cluster, access: Access, input: ExamineInpu
     standalone ? {} : read('votes', inspect.votes(options)),
     standalone ? null : orUnread(inspect.qdevice(options)),
     quietly(inspect.replicated(options)),
+    greetShells({
+      inventory: input.inventory,
+      cluster,
+      nodes: chosen.view.nodes
+        .filter((node) => node.online)
+        .map(({ name: node, ip }) => ({
+          name: node,
+          host: ip ?? new URL(chosen.view.endpoint).hostname.replace(/^\[|\]$/g, ''),
+        })),
+      runtime: input.runtime,
+      signal: input.signal,
+    }),
   ]);
   return {
     credentialProblem: null,
@@ -166,6 +180,7 @@ async function clusterFacts(cluster: Cluster, access: Access, input: ExamineInpu
     votes,
     qdevice,
     replicated,
+    shells,
     unread,
   };
 }
