@@ -6,6 +6,7 @@ import { planPrune, pruneNow } from '../lib/act/prune-op.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
 import { containerNamed, openSession, type Session } from '../lib/cli/session.ts';
+import { containerIn } from '../lib/decide/reach.ts';
 import { chooseBackup } from '../lib/decide/backups.ts';
 import { EXIT, FailedError, InputError, type ExitCode } from '../lib/errors.ts';
 import type { Container } from '../lib/inventory/types.ts';
@@ -65,19 +66,13 @@ export const backup = defineCommand({
       const [container] = containers;
       if (container === undefined || containers.length !== 1 || args.volid === undefined)
         throw new InputError(`\`backup ${action} NAME --volid VOLID\``);
-      const { node, backups } = await containerBackups(session, container);
+      const { current, node, backups } = await containerBackups(session, container);
+      const { storage } = containerIn(container, current.cluster).backup;
       if (!backups.some((b) => b.volid === args.volid))
-        throw new FailedError(
-          `there is no backup ${args.volid} of ${container.name} on ${container.backup.storage}`,
-        );
-      const api = await quorateApi(session, container.cluster);
+        throw new FailedError(`there is no backup ${args.volid} of ${container.name} on ${storage}`);
+      const api = await quorateApi(session, current.cluster);
       if (!args.dryRun)
-        await setProtection(
-          session,
-          api,
-          { node, storage: container.backup.storage, volid: args.volid },
-          action === 'protect',
-        );
+        await setProtection(session, api, { node, storage, volid: args.volid }, action === 'protect');
       invocation.io.out(`${args.volid} ${args.dryRun ? 'would be' : 'is'} ${action}ed`);
       return EXIT.ok;
     } finally {

@@ -7,9 +7,11 @@ import { takeOverWhenFree } from '../lib/cli/handover.ts';
 import { containerNamed, openSession, type Session } from '../lib/cli/session.ts';
 import { decide, type Request } from '../lib/decide/decide.ts';
 import type { Decision } from '../lib/decide/model.ts';
+import { targetNamed } from '../lib/decide/reach.ts';
 import { sameAction } from '../lib/decide/plan.ts';
 import { observe } from '../lib/observe/observe.ts';
 import { BlockedError, InputError } from '../lib/errors.ts';
+import type { Container } from '../lib/inventory/types.ts';
 import { loadPlan } from '../lib/state/plans.ts';
 import { parseDuration } from '../lib/units.ts';
 
@@ -19,7 +21,11 @@ export const failover = defineCommand({
   flags: (y) =>
     dryRunFlag(commonFlags(y))
       .positional('name', { type: 'string', demandOption: true, describe: 'the container' })
-      .option('to', { type: 'string', requiresArg: true, describe: 'the node it shall go to' })
+      .option('to', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'the node it shall go to, or CLUSTER/NODE',
+      })
       // No default: it would count as given, and conflict.
       .option('planned', {
         type: 'boolean',
@@ -70,7 +76,7 @@ export const failover = defineCommand({
       refuseBusy(session, container);
       const decision =
         args.plan === undefined
-          ? await decideRequest(session, container, requestOf(args, container.cluster))
+          ? await decideRequest(session, container, requestOf(args, container))
           : await fromPlan(session, args.plan, container.name);
       return await move(session, { container, decision }, args);
     } finally {
@@ -88,13 +94,13 @@ interface Wish {
   readonly despitePause?: boolean | undefined;
 }
 
-function requestOf(args: Wish, cluster: string): Request {
+function requestOf(args: Wish, container: Container): Request {
   if (args.acceptDataLoss !== undefined && args.backup === undefined)
     throw new InputError('--accept-data-loss goes with --backup VOLID');
   return {
     container: args.name,
     mode: args.planned === true ? 'planned' : 'by-hand',
-    to: args.to === undefined ? undefined : { cluster, node: args.to },
+    to: args.to === undefined ? undefined : targetNamed(container, args.to),
     despitePause: args.despitePause,
     backup:
       args.backup === undefined

@@ -6,8 +6,9 @@ import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
 import { containerNamed, openSession } from '../lib/cli/session.ts';
 import { takenByGroup } from '../lib/decide/apart.ts';
 import { chooseBackup } from '../lib/decide/backups.ts';
-import { incarnationsOf, vmidOfEpoch } from '../lib/decide/incarnations.ts';
+import { incarnationsOf, vmidElsewhere, vmidOfEpoch } from '../lib/decide/incarnations.ts';
 import type { PlacementInput } from '../lib/decide/placement.ts';
+import { targetNamed } from '../lib/decide/reach.ts';
 import { placeByHand } from '../lib/decide/restore-by-hand.ts';
 import { promised } from '../lib/decide/reservations.ts';
 import { BlockedError, EXIT, FailedError, InputError } from '../lib/errors.ts';
@@ -21,7 +22,7 @@ export const restore = defineCommand({
       .option('to', {
         type: 'string',
         requiresArg: true,
-        describe: 'the node; else the first of its list that can take it',
+        describe: 'the node, or CLUSTER/NODE; else the first of its list that can take it',
       })
       .option('vmid', {
         type: 'number',
@@ -72,13 +73,13 @@ export const restore = defineCommand({
         throw new BlockedError(`${container.name} is mode: ${container.mode}, which never starts anything`, {
           hint: `set mode: protect, or restore it stopped: \`proxwarden restore ${container.name} --vmid N\``,
         });
-      const vmid = args.vmid ?? (args.start ? vmidOfEpoch(container, current.epoch + 1) : undefined);
-      if (vmid === undefined)
+      if (args.vmid === undefined && !args.start)
         throw new InputError('as which vmid? `restore NAME --vmid N`, or --start for the next incarnation');
-      if (args.start && vmid !== vmidOfEpoch(container, current.epoch + 1))
-        throw new InputError(
-          `the next incarnation of ${container.name} is CT ${vmidOfEpoch(container, current.epoch + 1)}: leave --vmid away`,
-        );
+      const nextIn = (cluster: string): number | null =>
+        cluster === container.cluster
+          ? vmidOfEpoch(container, current.epoch + 1)
+          : vmidElsewhere(container, cluster, observation.clusters[cluster]?.guests ?? []);
+      const vmidIn = (cluster: string): number | null => (args.start ? nextIn(cluster) : (args.vmid ?? null));
       const now = session.runtime.clock.now();
       const detail = observation.clusters[current.cluster]?.details.find(
         (d) => d.vmid === current.vmid && d.node === current.node,
@@ -101,7 +102,7 @@ export const restore = defineCommand({
         backup: choice.chosen,
         memory: config?.memory ?? null,
         config,
-        vmid,
+        vmidIn,
         reserved: promised(observation, underWay),
         apart: takenByGroup({
           container,
@@ -112,7 +113,7 @@ export const restore = defineCommand({
           underWay,
           chosen: new Map(),
         }),
-        only: args.to === undefined ? undefined : { cluster: container.cluster, node: args.to },
+        only: args.to === undefined ? undefined : targetNamed(container, args.to),
       };
       const { to, bars, losses, container: asRestored } = placeByHand(asked, args.start);
       if (to === null || bars.length > 0)
@@ -120,6 +121,10 @@ export const restore = defineCommand({
           `${container.name} can't be restored: ${bars.map((bar) => bar.what).join('; ')}`,
           { hint: bars.find((bar) => bar.fix !== null)?.fix ?? undefined },
         );
+      const vmid = vmidIn(to.cluster);
+      if (vmid === null) throw new FailedError(`${container.name} has no free vmid in cluster ${to.cluster}`);
+      if (args.vmid !== undefined && vmid !== args.vmid)
+        throw new InputError(`the next incarnation of ${container.name} is CT ${vmid}: leave --vmid away`);
       for (const { what, fix } of losses)
         session.teller.tell({
           kind: 'note',

@@ -1,6 +1,8 @@
 /** What surrounds the copy: protecting its backup, verifying it from outside, backing it up in turn. */
 import { probesPass } from '../decide/verdict.ts';
 import type { FailoverAction, ProbeResult } from '../decide/model.ts';
+import { containerIn, volidIn } from '../decide/reach.ts';
+import { archiveOf } from '../decide/volid.ts';
 import { FailedError, messageOf, PveError } from '../errors.ts';
 import { listThrough } from '../observe/backups.ts';
 import { probeAll } from '../observe/prober.ts';
@@ -17,14 +19,25 @@ const VERIFY_EVERY_MS = 1_000;
 /** Keeps the chosen backup from being pruned while it is in use, and remembers whether it was we who did. */
 export async function protectBackup(context: OperationContext, action: FailoverAction): Promise<string> {
   const { op, operations, container, signal } = context;
-  const volid = op.data.volid ?? action.volid;
-  if (volid === null) throw new FailedError(`${op.container}: no backup has been chosen`);
-  const api = await quorateApi(context, action.target.cluster);
+  const chosen = op.data.volid ?? action.volid;
+  if (chosen === null) throw new FailedError(`${op.container}: no backup has been chosen`);
+  const { cluster } = action.target;
+  const api = await quorateApi(context, cluster);
+  const { storage } = containerIn(container, cluster).backup;
+  // In another cluster it is looked for before anything of the source is retired: its storage may be another one.
+  const volid = volidIn(container, cluster, chosen);
   // A target that has just lost the storage fails at its restore, and the next one is tried; any of them can protect.
-  const nodes = [action.target, ...action.alternatives].map((target) => target.node);
-  const { node, listed } = await listThrough(api, nodes, container.backup.storage, signal);
+  const nodes = [action.target, ...action.alternatives]
+    .filter((t) => t.cluster === cluster)
+    .map((t) => t.node);
+  const { node, listed } = await listThrough(api, nodes, storage, signal);
   const entry = listed.find((b) => b.volid === volid);
-  if (entry === undefined) throw new FailedError(`${volid} is not on ${container.backup.storage} any more`);
+  if (entry === undefined)
+    throw new FailedError(
+      cluster === action.from.cluster
+        ? `${volid} is not on ${storage} any more`
+        : `${volid} is not on ${storage} as cluster ${cluster} sees it`,
+    );
   op.data.volid = volid;
   op.data.backupAt = entry.at;
   op.data.backupSize = entry.size;
@@ -32,7 +45,12 @@ export async function protectBackup(context: OperationContext, action: FailoverA
   const earlier = operations
     .list()
     .operations.some(
-      (o) => o.id !== op.id && o.status !== 'running' && o.data.weProtected && o.data.volid === volid,
+      (o) =>
+        o.id !== op.id &&
+        o.status !== 'running' &&
+        o.data.weProtected &&
+        o.data.volid !== null &&
+        archiveOf(o.data.volid) === archiveOf(volid),
     );
   if (entry.protected && earlier) op.data.weProtected = true;
   if (entry.protected && !op.data.weProtected) {
@@ -43,7 +61,7 @@ export async function protectBackup(context: OperationContext, action: FailoverA
   operations.save(op);
   operations.assertLease(op);
   try {
-    await setProtection(context, api, { node, storage: container.backup.storage, volid }, true);
+    await setProtection(context, api, { node, storage, volid }, true);
   } catch (error) {
     if (!(error instanceof PveError) || signal?.aborted === true) throw error;
     // A limit, a missing right, an old server. Without it a job may prune the backup meanwhile; with a service that is
@@ -63,12 +81,13 @@ export async function liftProtection(context: OperationContext): Promise<string>
     op.steps.find((s) => s.name === 'backup copy')?.note.startsWith('warning:') ?? false;
   if (unprotectedCopy)
     return `warning: ${op.data.volid} stays protected until the copy has a backup of its own`;
-  const api = await quorateApi(context, op.data.target.cluster);
-  operations.assertLease(op);
   // Of an undone move the target may be dead; the source's node has made that backup.
-  const node =
-    op.data.undoing !== null && op.action?.sourceAlive === true ? op.action.from.node : op.data.target.node;
-  const place = { node, storage: container.backup.storage, volid: op.data.volid };
+  const { cluster, node } =
+    op.data.undoing !== null && op.action?.sourceAlive === true ? op.action.from : op.data.target;
+  const api = await quorateApi(context, cluster);
+  operations.assertLease(op);
+  const { storage } = containerIn(container, cluster).backup;
+  const place = { node, storage, volid: volidIn(container, cluster, op.data.volid) };
   await setProtection(context, api, place, false);
   op.data.weProtected = false;
   operations.save(op);

@@ -1,6 +1,7 @@
 /** A backup by hand, journalled like everything that asks PVE for something. */
 import { incarnationsOf } from '../decide/incarnations.ts';
 import type { Incarnation } from '../decide/model.ts';
+import { containerIn } from '../decide/reach.ts';
 import { FailedError, messageOf } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
 import { formatDuration, formatSize } from '../units.ts';
@@ -33,8 +34,9 @@ async function placeOf(context: ActContext, container: Container): Promise<Incar
 export async function describeBackup(context: ActContext, container: Container): Promise<string> {
   const at = await placeOf(context, container);
   const api = await quorateApi(context, at.cluster);
-  const { said } = await modeOf(api, container, at, context.signal);
-  return `would back up ${container.name} (CT ${at.vmid} on ${at.node}) to ${container.backup.storage}${said === null ? '' : `; ${said}`}`;
+  const own = containerIn(container, at.cluster);
+  const { said } = await modeOf(api, own, at, context.signal);
+  return `would back up ${container.name} (CT ${at.vmid} on ${at.node}) to ${own.backup.storage}${said === null ? '' : `; ${said}`}`;
 }
 
 /**
@@ -54,7 +56,7 @@ export async function backUpNow(context: ActContext, container: Container): Prom
     kind: 'operation-started',
     operation: op.id,
     container: container.name,
-    what: `back up CT ${at.vmid} on ${at.node} to ${container.backup.storage}`,
+    what: `back up CT ${at.vmid} on ${at.node} to ${containerIn(container, at.cluster).backup.storage}`,
     steps: ['backup'],
   });
   const own: OperationContext = { ...context, op, container };

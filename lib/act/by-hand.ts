@@ -2,6 +2,7 @@
  * Operations that a person begins and interrupts (backup, restore). PVE goes on with a task whoever waits for it: it is
  * stopped where that is safe, else it goes on and the journal says so; the next run waits for its end.
  */
+import { containerIn } from '../decide/reach.ts';
 import { FailedError, messageOf, ProxwardenError, PveError } from '../errors.ts';
 import { createdArchive } from '../pve/task.ts';
 import type { StepRecord, TaskRecord } from '../state/model.ts';
@@ -130,7 +131,8 @@ export async function finishCut(context: OperationContext): Promise<Outcome> {
     if (task === null) return { status: 'cancelled', text: `no ${name} was begun; ${notRepeated}` };
     const log = await awaitTask(context, cut.record, { cluster });
     cut.record.status = 'done';
-    cut.record.note = createdArchive(log, container.backup.storage) ?? `the ${name} has ended well`;
+    cut.record.note =
+      createdArchive(log, containerIn(container, cluster).backup.storage) ?? `the ${name} has ended well`;
     operations.save(op);
     const whole = op.kind === 'backup' || (op.kind === 'restore' && op.action === null);
     return whole

@@ -1,6 +1,7 @@
 /** All backups of one container on its backup storage, of whatever copy, with what is inside each. Reads only. */
 import { incarnationsOf } from '../decide/incarnations.ts';
 import type { BackupView, Incarnation } from '../decide/model.ts';
+import { containerIn } from '../decide/reach.ts';
 import { knownMacs } from '../decide/whose.ts';
 import { FailedError, InconclusiveError } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
@@ -37,11 +38,12 @@ export async function containerBackups(context: ActContext, container: Container
     );
   if (current === null) throw new FailedError(`${name}: vmid ${vmid} is not in cluster ${cluster}`);
   const macs = knownMacs(container, current, observation, record);
-  const vmids = new Set([vmid, current.vmid, ...container.failover.vmids]);
+  const elsewhere = Object.values(container.elsewhere).flatMap((there) => there.vmids);
+  const vmids = new Set([vmid, current.vmid, ...container.failover.vmids, ...elsewhere]);
   const { backups, node, problem } = await readStore({
     api,
     view,
-    storage: container.backup.storage,
+    storage: containerIn(container, cluster).backup.storage,
     wanted: new Map([...vmids].map((one) => [one, macs])),
     all: true,
     signal: context.signal,

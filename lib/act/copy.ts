@@ -2,6 +2,7 @@
 import { composeDescription, isAtHome, parseLineage, TAG } from '../decide/lineage.ts';
 import { incarnationKey } from '../decide/incarnations.ts';
 import type { FailoverAction, GuestDetail, Lineage } from '../decide/model.ts';
+import { containerIn, volidIn } from '../decide/reach.ts';
 import { BlockedError, FailedError, PveError } from '../errors.ts';
 import type { PveApi } from '../pve/api.ts';
 import { startedSinceRestore } from '../pve/guest.ts';
@@ -28,7 +29,7 @@ function tagsOf(previous: readonly string[]): string[] {
 
 /** The line of this copy, for where it is. */
 export function lineageOf(
-  { op, runtime }: OperationContext,
+  { op, runtime, container }: OperationContext,
   copy: Copy,
   action: FailoverAction,
   phase: Lineage['phase'],
@@ -41,7 +42,7 @@ export function lineageOf(
     epoch: copy.epoch,
     supersedes: incarnationKey(action.from, copy.cluster),
     operation: op.id,
-    source: op.data.volid ?? '',
+    source: op.data.volid === null ? '' : volidIn(container, copy.cluster, op.data.volid),
     phase,
     at: Math.round(runtime.clock.now()),
     ...(phase === 'live' && action.stopped === 'by-hand' ? { stopped: 'by-hand' as const } : {}),
@@ -60,8 +61,8 @@ export async function restoreCopy(
   action: FailoverAction,
 ): Promise<string> {
   const { op, container, operations } = context;
-  const volid = op.data.volid;
-  if (volid === null) throw new FailedError(`${op.container}: no backup has been chosen`);
+  if (op.data.volid === null) throw new FailedError(`${op.container}: no backup has been chosen`);
+  const volid = volidIn(container, copy.cluster, op.data.volid);
   const api = await quorateApi(context, copy.cluster);
   const archived = await api.archivedConfig(copy.node, volid, { signal: context.signal });
   const description = composeDescription({
@@ -74,7 +75,7 @@ export async function restoreCopy(
       cluster: copy.cluster,
       node: copy.node,
       type: 'vzrestore',
-      work: { storage: container.backup.storage, bytes: op.data.backupSize },
+      work: { storage: containerIn(container, copy.cluster).backup.storage, bytes: op.data.backupSize },
       vmid: copy.vmid,
       ...restoring(context, record, copy, archived.config, {
         vmid: copy.vmid,

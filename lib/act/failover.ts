@@ -4,7 +4,7 @@
  */
 import { brakeOn, pastSafeStep } from '../decide/brakes.ts';
 import { failoversWithinDay } from '../decide/gates.ts';
-import { vmidOfEpoch } from '../decide/incarnations.ts';
+import { vmidElsewhere, vmidOfEpoch } from '../decide/incarnations.ts';
 import type { FailoverAction } from '../decide/model.ts';
 import { guardGroup, guardRule } from '../decide/guard.ts';
 import { BlockedError, FailedError, LockedError, messageOf, ProxwardenError } from '../errors.ts';
@@ -104,7 +104,32 @@ function copyOf(action: FailoverAction, attempt: number, vmid: number, epoch: nu
 
 /** The copy of an operation that has not yet asked any to start: what an undo takes away. */
 function firstCopy(action: FailoverAction, op: Operation): Copy {
-  return copyOf(action, op.attempt, action.vmid, action.epoch);
+  return copyOf(action, op.attempt, op.data.vmid ?? action.vmid, action.epoch);
+}
+
+/**
+ * The copy of the present attempt. In another cluster its vmid depends on what is free there, so it is chosen once and
+ * journalled: resumed, it is the copy that has it. Throws FailedError when no vmid is left there.
+ */
+async function nextCopy(context: OperationContext, action: FailoverAction): Promise<Copy> {
+  const { op, operations, container, signal } = context;
+  const epoch = action.epoch + op.data.started.length;
+  const { cluster, node } = copyOf(action, op.attempt, action.vmid, epoch);
+  const home = cluster === container.cluster;
+  let vmid = op.data.vmid ?? (op.attempt === 0 || action.retire === 'config-moved' ? action.vmid : null);
+  if (vmid === null && home) vmid = vmidOfEpoch(container, epoch);
+  if (vmid === null) {
+    const api = await quorateApi(context, cluster);
+    vmid = vmidElsewhere(container, cluster, (await api.resources({ signal })).guests);
+  }
+  if (vmid === null)
+    throw new FailedError(
+      `all vmids that a copy of ${op.container} may take in cluster ${cluster} are taken`,
+    );
+  op.data.vmid = vmid;
+  op.data.target = { cluster, node };
+  operations.save(op);
+  return { cluster, node, vmid, epoch };
 }
 
 /** Runs the failover of `context.op` from wherever its journal stands. Rejects only when the signal aborts, or on a bug. */
@@ -163,11 +188,7 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
   const { op, operations, container, teller } = context;
   const targets = [action.target, ...action.alternatives];
   for (;;) {
-    const epoch = action.epoch + op.data.started.length;
-    const sameVmid = action.retire === 'config-moved';
-    const copy = copyOf(action, op.attempt, sameVmid ? action.vmid : vmidOfEpoch(container, epoch), epoch);
-    op.data.target = { cluster: copy.cluster, node: copy.node };
-    operations.save(op);
+    const copy = await nextCopy(context, action);
     try {
       if (op.attempt > 0) await runStep(context, anotherTarget(copy, action, op.attempt));
       for (const step of attemptSteps(copy, action, op.attempt)) await runStep(context, step);
@@ -177,7 +198,7 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
       // A copy that was started is kept, and with it the vmid that the next one would have to have.
       const more =
         !standsElsewhere(error) &&
-        !(sameVmid && op.data.startAsked) &&
+        !(action.retire === 'config-moved' && op.data.startAsked) &&
         op.attempt + 1 < Math.min(targets.length, container.failover.maxAttempts);
       if (!more && !op.data.startAsked && op.data.started.length === 0)
         return undo(context, action, error, firstCopy(action, op));
@@ -208,6 +229,7 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
         text: `${copy.node} failed (${messageOf(error)}); the next target is tried`,
       });
       op.attempt += 1;
+      op.data.vmid = null;
       operations.save(op);
     }
   }
@@ -278,10 +300,10 @@ async function retire(context: OperationContext, action: FailoverAction): Promis
   const { from } = action;
   if (action.retire === 'risk-accepted')
     return `CT ${from.vmid} may start when ${from.node} returns: the inventory accepts that`;
-  const api = await quorateApi(context, from.cluster);
-  operations.assertLease(op);
   if (action.retire === 'onboot-known-off')
     return `CT ${from.vmid} had onboot=0 when ${from.node} last answered: it stays down when that returns`;
+  const api = await quorateApi(context, from.cluster);
+  operations.assertLease(op);
   if (action.retire === 'onboot-off' || action.retire === 'config-moved') {
     await retireAlive(
       context,

@@ -57,6 +57,13 @@ export async function foldObservation(
       for (const node of view.nodes)
         if (node.version !== undefined) s.nodeVersions[`${view.cluster}/${node.name}`] = node.version;
       foldWatchdogs(s.watchdogs, view, watchdogNodes(inventory, view.cluster));
+      const { standalone } = view;
+      if (view.via !== null)
+        s.clusters[view.cluster] = {
+          at: now,
+          standalone,
+          nodes: view.nodes.map(({ name, ip }) => ({ name, ip: ip ?? null })),
+        };
     }
     if (count) {
       s.lastRunAt = now;

@@ -68,6 +68,9 @@ export async function runStep(context: OperationContext, step: Step): Promise<vo
   });
 }
 
+/** Nothing of the cluster is written to now. */
+export class NoQuorum extends FailedError {}
+
 /** The API of the cluster, with writes going to an endpoint whose view is quorate now (rule 4). */
 export async function quorateApi(context: ActContext, cluster: string): Promise<PveApi> {
   const api = context.apis.get(cluster);
@@ -75,7 +78,7 @@ export async function quorateApi(context: ActContext, cluster: string): Promise<
   const views = await Promise.all(api.endpoints.map((e) => api.endpointView(e, { signal: context.signal })));
   const quorate = views.find((v) => v.ok && v.quorate);
   if (quorate === undefined)
-    throw new FailedError(
+    throw new NoQuorum(
       `no endpoint of cluster ${cluster} has quorum: ${views.map((v) => `${v.endpoint} ${v.error ?? 'has none'}`).join('; ')}`,
       {
         hint: 'nothing is written without quorum; the operation goes on when it is back',

@@ -1,5 +1,6 @@
 /** One backup of a container, made by vzdump and read back from its storage. */
 import { backupMode, type BackupMode, type ModeChoice } from '../decide/mode.ts';
+import { containerIn } from '../decide/reach.ts';
 import { formatNotes, type BackupPurpose } from '../decide/notes.ts';
 import { FailedError, PveError } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
@@ -27,8 +28,8 @@ export async function makeBackup(
   what: BackupRequest,
 ): Promise<{ volid: string; at: number; size: number }> {
   const { container, op, signal } = context;
-  const { storage } = container.backup;
   const { cluster, node, vmid } = what;
+  const { storage } = containerIn(container, cluster).backup;
   const mode = what.mode ?? (await sayMode(context, what));
   const notes = formatNotes({
     container: container.name,
@@ -80,7 +81,7 @@ function isFull(error: PveError): boolean {
 async function sayMode(context: OperationContext, what: BackupRequest): Promise<BackupMode> {
   const { container, teller, signal } = context;
   const api = await quorateApi(context, what.cluster);
-  const { mode, said, warn } = await modeOf(api, container, what, signal);
+  const { mode, said, warn } = await modeOf(api, containerIn(container, what.cluster), what, signal);
   // Who asks for a backup wants to know what it does to the service; at the end of a failover only a loss is news.
   const level = warn ? 'warn' : what.purpose === 'by hand' ? 'info' : 'debug';
   if (said !== null) teller.tell({ kind: 'note', level, container: container.name, text: said });

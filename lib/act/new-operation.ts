@@ -40,6 +40,7 @@ export function newOperation(
       weStopped: false,
       guard: null,
       moved: null,
+      vmid: null,
       restored: false,
       startAsked: false,
       started: [],

@@ -7,9 +7,10 @@ import { incarnationKey, incarnationsOf } from '../decide/incarnations.ts';
 import type { FailoverAction, Observation } from '../decide/model.ts';
 import { proofOf, requiredLevel } from '../decide/proof.ts';
 import { place } from '../decide/placement.ts';
-import { placeOf, samePlace } from '../decide/reach.ts';
+import { placeOf, samePlace, volidIn } from '../decide/reach.ts';
 import { promised } from '../decide/reservations.ts';
 import { isAlive } from '../decide/source.ts';
+import { archiveOf } from '../decide/volid.ts';
 import { BlockedError, FailedError } from '../errors.ts';
 import { clusterView } from '../observe/view.ts';
 import { busyContainers } from './busy.ts';
@@ -74,7 +75,7 @@ function difference(now: FailoverAction, then: FailoverAction, home: string): st
     return now.sourceAlive ? `${now.from.node} answers again` : `${now.from.node} has fallen silent`;
   if ((now.stopped === undefined) !== (then.stopped === undefined))
     return now.stopped === undefined ? `CT ${now.from.vmid} runs now` : `CT ${now.from.vmid} is stopped now`;
-  if (now.volid !== then.volid)
+  if (archiveOf(now.volid ?? '') !== archiveOf(then.volid ?? ''))
     return `the backup would be ${now.volid ?? 'a fresh one'}, not ${then.volid ?? 'a fresh one'}`;
   const [to, before] = [placeOf(now.target, home), placeOf(then.target, home)];
   if (to !== before) return `the target would be ${to}, not ${before}`;
@@ -95,7 +96,8 @@ export async function stillTakes(
   if (volid === null) throw new FailedError(`${op.container}: no backup has been chosen`);
   const observation = await listsOf(context, copy.cluster);
   const api = await quorateApi(context, copy.cluster);
-  const { config } = await api.archivedConfig(copy.node, volid, { signal: context.signal });
+  const there = volidIn(container, copy.cluster, volid);
+  const { config } = await api.archivedConfig(copy.node, there, { signal: context.signal });
   const underWay = busyContainers(context).underWay.filter((one) => one.operation !== op.id);
   const { rejected } = place({
     container,
@@ -104,7 +106,7 @@ export async function stillTakes(
     backup: null,
     memory: config.memory,
     config,
-    vmid: copy.vmid,
+    vmidIn: () => copy.vmid,
     reserved: promised(observation, underWay),
     apart: takenByGroup({
       container,

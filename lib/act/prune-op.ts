@@ -1,5 +1,7 @@
 /** Removing backups, journalled one by one. What is removed is decided in decide/prune.ts. */
 import { prunePlan, type PruneEntry } from '../decide/prune.ts';
+import { containerIn } from '../decide/reach.ts';
+import { archiveOf } from '../decide/volid.ts';
 import { BlockedError, FailedError, messageOf, ProxwardenError, PveError } from '../errors.ts';
 import type { Container, KeepPolicy } from '../inventory/types.ts';
 import type { PveApi } from '../pve/api.ts';
@@ -100,7 +102,8 @@ async function removeOne(
   if (entry === undefined) return `${volid} is gone already`;
   // Seconds have passed since it was decided: somebody may have begun to use it.
   if (entry.protected) throw new FailedError('it has been protected meanwhile');
-  if (volidsInUse(operations.list().operations.filter((o) => o.id !== op.id)).has(volid))
+  const inUse = volidsInUse(operations.list().operations.filter((o) => o.id !== op.id));
+  if ([...inUse].some((one) => archiveOf(one) === archiveOf(volid)))
     throw new FailedError('an operation has begun to use it meanwhile');
   record.task = {
     node,
@@ -128,6 +131,7 @@ async function removeOne(
 }
 
 async function entryOf({ container, signal }: OperationContext, api: PveApi, node: string, volid: string) {
-  const listed = await api.backups(node, container.backup.storage, { signal });
+  const { storage } = containerIn(container, api.cluster).backup;
+  const listed = await api.backups(node, storage, { signal });
   return listed.find((b) => b.volid === volid);
 }

@@ -1,6 +1,7 @@
 /** One restore: the last look at what would be lost, and the call itself. */
 import type { ArchivedConfig } from '../decide/guest-config.ts';
 import { containerIssues, UNREAD } from '../decide/restorable.ts';
+import { containerIn } from '../decide/reach.ts';
 import { mountsToName } from '../decide/restore-mounts.ts';
 import { BlockedError } from '../errors.ts';
 import type { RestoreRequest } from '../pve/api.ts';
@@ -20,7 +21,8 @@ export function restoring(
   config: ArchivedConfig,
   request: Omit<RestoreRequest, 'storage' | 'mounts'>,
 ): Pick<TaskRequest, 'issue' | 'owner'> {
-  const { container, op, signal } = context;
+  const { op, signal } = context;
+  const container = containerIn(context.container, cluster);
   const bars = containerIssues(container, config, UNREAD).filter((issue) => issue.severity === 'blocks');
   if (bars.length > 0)
     throw new BlockedError(`${op.container}: ${bars.map((issue) => issue.what).join('; ')}`, {

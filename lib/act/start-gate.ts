@@ -11,6 +11,7 @@ import { clustersOf, placeOf, samePlace, viewsOf } from '../decide/reach.ts';
 import { retirement } from '../decide/retire.ts';
 import { noteSights } from '../decide/silence.ts';
 import { copyInItsPlace } from '../decide/same-vmid.ts';
+import { unseenProblems } from '../decide/unseen.ts';
 import { BlockedError, FailedError } from '../errors.ts';
 import type { Container, Inventory } from '../inventory/types.ts';
 import { observe, type ObserveInput } from '../observe/observe.ts';
@@ -126,13 +127,15 @@ export function gatedStart(
 export async function restartGate(context: ActContext, container: Container, at: Incarnation): Promise<void> {
   const observation = await observeClosely(context, container, { backups: false });
   const view = observation.clusters[at.cluster];
-  const seen = incarnationsOf(container, observation, context.state.read().containers[container.name]);
+  const record = context.state.read().containers[container.name];
+  const seen = incarnationsOf(container, observation, record);
   const now = context.runtime.clock.now();
   const problems =
     view === undefined || view.via === null
       ? [`there is no quorate view of cluster ${at.cluster}`]
       : [
           ...seen.problems,
+          ...unseenProblems({ container, observation, cached: record, current: at, now }),
           ...[...seen.superseded, ...seen.pending].flatMap((other) =>
             // Now the copy itself may answer at their addresses, so only its silence after the stop can count.
             otherProblems(
@@ -178,6 +181,13 @@ export function startProblems(
       isFresh(at, now) ? [] : [`the reads are ${Math.round((now - at) / 1000)} s old`],
     ),
     ...seen.problems,
+    ...unseenProblems({
+      container,
+      observation,
+      cached: state.containers[container.name],
+      current: from,
+      now,
+    }),
     ...copyProblems(view, copy),
     ...view.ha
       .filter((e) => e.sid === `ct:${copy.vmid}` && e.state !== 'ignored')

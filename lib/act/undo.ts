@@ -8,7 +8,7 @@ import { liftProtection, serviceAnswers } from './after.ts';
 import { removeGuard } from './guard.ts';
 import { destroyCopy, isOurs, readCopy, type Copy } from './copy.ts';
 import { fenceNode } from './fence/fence.ts';
-import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
+import { NoQuorum, quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
 import { moveConfigBack } from './move-config.ts';
 import { Cancelled, NotYet, type Outcome } from './outcome.ts';
 import { startSourceAgain } from './source.ts';
@@ -111,12 +111,17 @@ async function takeAway(
     return said;
   } catch (error) {
     const made = restoreOf(context, copy);
-    if (!(error instanceof PveError) || error.outcome === 'refused' || made === null) throw error;
+    if (!isSilence(error) || made === null) throw error;
     // It has the vmid, so the original can't have it back: nothing else can be done before that node is back.
     if (context.op.data.moved !== null) throw notYet(context, action, copy, error);
     await remember(context, { ...copy, phase: 'restored', since: made.startedAt, operation: context.op.id });
     return `CT ${copy.vmid} stays for now, since ${copy.node} does not answer (${messageOf(error)}); it is seen to when that node is back`;
   }
+}
+
+/** Nothing was heard of its node, or of its whole cluster. */
+function isSilence(error: unknown): error is PveError | NoQuorum {
+  return error instanceof NoQuorum || (error instanceof PveError && error.outcome !== 'refused');
 }
 
 /** The step in which PVE has begun to restore that very copy for us; null: there is none. */

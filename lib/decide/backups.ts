@@ -2,6 +2,8 @@
 import type { Container } from '../inventory/types.ts';
 import { formatDuration } from '../units.ts';
 import type { BackupView, Incarnation } from './model.ts';
+import { clustersOf, containerIn } from './reach.ts';
+import { archiveOf } from './volid.ts';
 import { NO_MACS, otherMacs } from './whose.ts';
 
 /** Clocks of runner and cluster may differ by this much before a backup counts as made in the future. */
@@ -29,9 +31,7 @@ export function chooseBackup(backups: readonly BackupView[], rules: BackupRules)
   const rejected: { what: string; why: string }[] = [];
   let chosen: BackupView | null = null;
   let tooOld: BackupView | null = null;
-  const candidates = backups
-    .filter((b) => b.cluster === rules.current.cluster && b.vmid === rules.current.vmid)
-    .toSorted((a, b) => b.at - a.at);
+  const candidates = ofCurrent(backups, rules).toSorted((a, b) => b.at - a.at);
   const later = laterCopy(candidates, rules);
   for (const backup of candidates) {
     const unsound = soundness(backup, rules) ?? later;
@@ -70,10 +70,26 @@ function laterCopy(
     : `there are backups of a later copy under this vmid (epoch ${line.epoch} on ${line.node})`;
 }
 
+/** Those of its vmid; what several clusters list is one, listed by its own cluster if that can be asked. */
+function ofCurrent(backups: readonly BackupView[], { container, current }: BackupRules): BackupView[] {
+  const found: BackupView[] = [];
+  for (const cluster of new Set([current.cluster, ...clustersOf(container, undefined)])) {
+    const known = new Set(found.map(({ volid }) => archiveOf(volid)));
+    found.push(
+      ...backups.filter(
+        (b) => b.cluster === cluster && b.vmid === current.vmid && !known.has(archiveOf(b.volid)),
+      ),
+    );
+  }
+  return found;
+}
+
 /** Why it may not be used whatever its age, or null. */
 function soundness(backup: BackupView, { container, current, macs, now, named }: BackupRules): string | null {
-  if (named !== undefined && backup.volid !== named.volid) return 'another one was named';
-  if (backup.storage !== container.backup.storage) return `not on ${container.backup.storage}`;
+  if (named !== undefined && archiveOf(backup.volid) !== archiveOf(named.volid))
+    return 'another one was named';
+  const { storage } = containerIn(container, backup.cluster).backup;
+  if (backup.storage !== storage) return `not on ${storage}`;
   if (backup.unfinished !== null) return `not finished: ${backup.unfinished}`;
   if (backup.at > now + CLOCK_SLACK_MS)
     return `made ${formatDuration(backup.at - now)} in the future: check the clocks`;

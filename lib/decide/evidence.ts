@@ -41,6 +41,8 @@ export interface Evidence {
   /** Between the views of the endpoints, or between them and the node's own API. */
   readonly disagreement: string | null;
   readonly standalone: boolean;
+  /** All of its cluster is silent: what is known of it is of an earlier run. */
+  readonly remembered: boolean;
   readonly quorate: boolean;
   /** Its API answers, or corosync lists it. */
   readonly alive: boolean;
@@ -94,6 +96,7 @@ export function evidenceOf(input: ProofInput): Evidence {
     ageMs: view === undefined ? null : now - view.at,
     disagreement: view === undefined ? null : disagreement(view, name),
     standalone: view?.standalone ?? false,
+    remembered: view?.remembered !== undefined,
     quorate: view?.quorate ?? false,
     alive: view !== undefined && believedAlive(view, node, name),
     movedFor: view === undefined ? null : copyInItsPlace(view, incarnation),
@@ -119,6 +122,12 @@ export function evidenceOf(input: ProofInput): Evidence {
 /** A read from the future was made before the clock was set back: how old it is can't be said. */
 export function isFresh(at: number, now: number): boolean {
   return Math.abs(now - at) <= FRESH_MS;
+}
+
+/** What says that a node is off, fresh, while no switch says that it is on. A person's word carries its own limit, checked where it is read. */
+export function offRead(view: ClusterView, node: string, now: number): FenceStatus | null {
+  const said = view.fences.filter((f) => f.node === node && (f.driver === 'manual' || isFresh(f.at, now)));
+  return said.some((f) => f.power === 'on') ? null : (said.find((f) => f.power === 'off') ?? null);
 }
 
 /** A node counts as alive while anything of it answers: its own API, an endpoint that is it, or corosync. */

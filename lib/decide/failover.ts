@@ -6,7 +6,7 @@ import { chooseBackup, type BackupChoice } from './backups.ts';
 import type { Request } from './decide.ts';
 import { fail, pass } from './gates.ts';
 import { fenceable, fenceBackoff } from './fenceable.ts';
-import { incarnationKey, nextVmid, type Incarnations } from './incarnations.ts';
+import { incarnationKey, nextVmid, vmidElsewhere, type Incarnations } from './incarnations.ts';
 import type {
   BackupView,
   ClusterView,
@@ -22,11 +22,14 @@ import { place, takesOf, type Placement, type PlacementInput } from './placement
 import { reserve, type Reservations } from './reservations.ts';
 import type { UnderWay } from './under-way.ts';
 import { proofOf, requiredLevel } from './proof.ts';
-import { containerIssues, type RestoreIssue } from './restorable.ts';
+import { containerIn, placeOf } from './reach.ts';
+import { containerIssues, UNREAD, type RestoreIssue } from './restorable.ts';
 import { retirement } from './retire.ts';
 import { freshBackupGate } from './room.ts';
 import { movingGate } from './same-vmid.ts';
 import { isAlive, sourceGate, stoppedSource } from './source.ts';
+import { unseenGate } from './unseen.ts';
+import { archiveOf } from './volid.ts';
 import { watchdogDue, watchdogText, withWatchdogOff } from './watchdog.ts';
 
 export interface FailoverInput {
@@ -80,7 +83,7 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
   for (const other of [current, ...incarnations.superseded]) {
     const there = observation.clusters[other.cluster];
     if (there === undefined) {
-      gates.push(unseenGate(container, other));
+      gates.push(notLookedAt(container, other));
       continue;
     }
     const alive = isAlive(there, other.node);
@@ -89,10 +92,18 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
     if (other === current || !returning.gate.ok) gates.push(returning.gate);
     if (other === current) retire = returning.retire;
   }
+  const hidden = unseenGate({ container, observation, cached: input.record, current, now: input.now });
+  if (hidden !== null) gates.push(hidden);
   gates.push(backup.gate);
-  const issues = config === null ? [] : containerIssues(container, config, view);
+  const here = (input.request?.to === undefined ? container.nodes : [input.request.to]).some(
+    (target) => target.cluster === current.cluster,
+  );
+  const issues = config === null ? [] : containerIssues(container, config, here ? view : UNREAD);
   const epoch = Math.max(current.epoch, ...incarnations.superseded.map((i) => i.epoch)) + 1;
-  const vmid = nextVmid(container, current, epoch);
+  const vmidIn = (cluster: string): number | null =>
+    cluster === container.cluster
+      ? nextVmid(container, current, epoch)
+      : vmidElsewhere(container, cluster, observation.clusters[cluster]?.guests ?? []);
   const where: PlacementInput = {
     container,
     current,
@@ -100,7 +111,7 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
     backup: backup.choice?.chosen ?? null,
     memory: config?.memory ?? input.record.identity?.memMax ?? null,
     config,
-    vmid,
+    vmidIn,
     reserved: input.reserved,
     apart: takenByGroup({ ...input, keepApart: input.inventory.keepApart, containers: input.neighbours }),
     state: input.state,
@@ -113,8 +124,10 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
     ...placement.rejected.map(({ what, why }) => ({ what, why })),
     ...(backup.choice?.rejected ?? []),
   ];
-  if (target === undefined || gates.some((g) => !g.ok)) return { gates, rejected, action: null, why: '' };
-  const takes = takesOf(where);
+  const vmid = target === undefined ? null : vmidIn(target.cluster);
+  if (target === undefined || vmid === null || gates.some((g) => !g.ok))
+    return { gates, rejected, action: null, why: '' };
+  const takes = takesOf(where, target.cluster);
   reserve(input.reserved, observation.clusters[target.cluster], target, takes);
   const chosen = backup.choice?.chosen ?? null;
   const stopped = source.alive ? stoppedSource(input, view, current) : undefined;
@@ -139,7 +152,7 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
     },
     why: sentence(input, {
       from: current,
-      to: target.node,
+      to: placeOf(target, container.cluster),
       vmid,
       backup: chosen,
       fence: [...fence],
@@ -148,7 +161,7 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
   };
 }
 
-function unseenGate({ name, cluster: home }: Container, other: Incarnation): Gate {
+function notLookedAt({ name, cluster: home }: Container, other: Incarnation): Gate {
   return fail(
     'proof',
     `${incarnationKey(other, home)} can't be proven not to run: cluster ${other.cluster} has not been looked at`,
@@ -189,13 +202,13 @@ function restoreGates(issues: readonly RestoreIssue[]): Gate[] {
   ];
 }
 
-function targetGate({ failover }: Container, { targets, rejected, unsure }: Placement): Gate {
+function targetGate({ failover, cluster: home }: Container, { targets, rejected, unsure }: Placement): Gate {
   const [target, ...alternatives] = targets;
   if (target !== undefined)
     return pass(
       'target',
       [
-        `${target.node}${failover.placement === 'spread' && alternatives.length > 0 ? ' (most memory free)' : ''}${alternatives.length > 0 ? `, then ${alternatives.map((t) => t.node).join(', ')}` : ''}`,
+        `${placeOf(target, home)}${failover.placement === 'spread' && alternatives.length > 0 ? ' (most memory free)' : ''}${alternatives.length > 0 ? `, then ${alternatives.map((t) => placeOf(t, home)).join(', ')}` : ''}`,
         ...unsure,
       ].join('; '),
     );
@@ -303,7 +316,10 @@ function backupGate(
 ): { gate: Gate; choice: BackupChoice | null } {
   const { container, observation, record, request, now } = input;
   if (alive && request?.backup === undefined)
-    return { choice: null, gate: freshBackupGate(view, container, current, observation.backups) };
+    return {
+      choice: null,
+      gate: freshBackupGate(view, containerIn(container, current.cluster), current, observation.backups),
+    };
   const seen = record.identity !== null && record.identity.vmid === current.vmid ? record.identity.macs : [];
   const macs = container.macs.length > 0 ? container.macs : seen;
   const choice = chooseBackup(observation.backups, { container, current, macs, now, named: request?.backup });
@@ -323,7 +339,7 @@ function backupGate(
     };
   }
   const named = request?.backup?.volid;
-  if (named !== undefined && !observation.backups.some((b) => b.volid === named))
+  if (named !== undefined && !observation.backups.some((b) => archiveOf(b.volid) === archiveOf(named)))
     return {
       choice,
       gate: fail(

@@ -5,6 +5,7 @@ import { formatDuration } from '../units.ts';
 import { disagreement } from './agreement.ts';
 import type { Incarnations } from './incarnations.ts';
 import type { ClusterView, Gate, Observation } from './model.ts';
+import { viewsOf } from './reach.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -109,7 +110,8 @@ export function safetyGates(input: GateInput): Gate[] {
   const view = observation.clusters[cluster];
   const gates: Gate[] = [];
   const split = view === undefined ? null : disagreement(view, incarnations.current?.node);
-  if (view === undefined || view.via === null || !view.quorate)
+  if (view?.remembered !== undefined) gates.push(silentGate(view, input.now));
+  else if (view === undefined || view.via === null || !view.quorate)
     gates.push(
       fail(
         'quorum',
@@ -178,6 +180,15 @@ export function safetyGates(input: GateInput): Gate[] {
   return gates;
 }
 
+/** Nothing is written there: the target's cluster has to be quorate, and the proof has to come from elsewhere. */
+function silentGate({ cluster, standalone, remembered = 0 }: ClusterView, now: number): Gate {
+  const since = formatDuration(Math.max(now - remembered, 0));
+  return pass(
+    'quorum',
+    `${standalone ? 'stand-alone node' : 'cluster'} ${cluster} is silent; what it was ${since} ago is remembered`,
+  );
+}
+
 /** A locked container can be neither stopped, backed up nor started: on a living node something is at work on it. */
 function lockOf({ observation, incarnations: { current } }: GateInput): string | null {
   const view = current === null ? undefined : observation.clusters[current.cluster];
@@ -215,9 +226,11 @@ function limitGate({ inventory, state, now, decidedNow }: GateInput): Gate {
   );
 }
 
-function nodesGate({ container, observation, incarnations }: GateInput): Gate {
-  const cluster = incarnations.current?.cluster ?? container.cluster;
-  const nodes = observation.clusters[cluster]?.nodes ?? [];
+function nodesGate({ container, observation, incarnations, record }: GateInput): Gate {
+  const view = observation.clusters[incarnations.current?.cluster ?? container.cluster];
+  // A stand-alone node counts together with all those that its containers may go to.
+  const views = view?.standalone === true ? viewsOf(container, observation, record) : [view];
+  const nodes = views.flatMap((one) => one?.nodes ?? []);
   const down = nodes.filter((n) => !n.online).length;
   return down * 2 > nodes.length
     ? fail(

@@ -95,6 +95,7 @@ export function guardInPlace(view: ClusterView, node: string, vmid: number): boo
 /** Why no guard counts for an original whose node is dead; null: one can be set, and then it does. */
 export function guardObstacle(view: ClusterView, original: Incarnation): string | null {
   if (view.standalone) return 'a stand-alone node has no HA manager elsewhere';
+  if (view.via === null) return `cluster ${view.cluster} can't be reached`;
   const way = guardWay(view);
   if (way === 'rule')
     return `the HA guard has not been measured on Proxmox VE ${versionsOf(view).join(' and ')}`;

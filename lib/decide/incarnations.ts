@@ -356,3 +356,16 @@ export function vmidOfEpoch(container: Container, epoch: number): number {
   if (vmid === undefined) throw new RangeError(`${container.name} has no failover vmids`);
   return vmid;
 }
+
+/**
+ * The vmid that a copy takes in another cluster with these guests; null: none of its vmids is free there. The first one
+ * that is free, its own before others. Two runners that see different guests may choose two: then both find two copies
+ * of one epoch at the start gate, and neither starts.
+ */
+export function vmidElsewhere(
+  container: Container,
+  cluster: string,
+  guests: readonly { readonly vmid: number }[],
+): number | null {
+  return copyVmids(container, cluster).find((vmid) => !guests.some((g) => g.vmid === vmid)) ?? null;
+}

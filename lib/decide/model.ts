@@ -191,6 +191,8 @@ export const EndpointView = z.object({
   error: z.string().nullable(),
   /** Of which kind that was. */
   failure: z.enum(['auth', 'tls', 'network', 'other']).nullish(),
+  /** Nothing at all was heard of it, not even a refusal; a daemon that hangs looks the same. */
+  silent: z.boolean().optional(),
   /** The node that this endpoint is. */
   node: z.string().nullable(),
   quorate: z.boolean(),
@@ -232,6 +234,8 @@ export const ClusterView = z.object({
   endpoints: z.array(EndpointView),
   /** The quorate endpoint that the rest was read from; null: there is none, and the lists are empty. */
   via: z.string().nullable(),
+  /** With `via: null`: all of it is silent, and nodes and guests are what was known of it at this time. */
+  remembered: z.number().optional(),
   version: z.string().nullable(),
   standalone: z.boolean(),
   quorate: z.boolean(),

@@ -5,10 +5,18 @@ import { nodeInMaintenance } from './brakes.ts';
 import type { ArchivedConfig } from './guest-config.ts';
 import { apartBar, type Taken } from './apart.ts';
 import type { BackupView, Incarnation, Observation, Takes } from './model.ts';
+import { clustersOf, containerIn, copyVmids, samePlace } from './reach.ts';
 import { diskKey, memoryKey, type Reservations } from './reservations.ts';
-import { restoreTarget, type RestoreIssue } from './restorable.ts';
+import {
+  containerIssues,
+  restoreTarget,
+  UNREAD,
+  type RestoreIssue,
+  type RestoreRights,
+} from './restorable.ts';
 import { targetIssues } from './restorable-there.ts';
 import { storageFor } from './restore-mounts.ts';
+import { archiveOf } from './volid.ts';
 
 export interface PlacementInput {
   readonly container: Container;
@@ -19,7 +27,8 @@ export interface PlacementInput {
   readonly memory: number | null;
   /** What will be restored; null: unknown. */
   readonly config: ArchivedConfig | null;
-  readonly vmid: number;
+  /** The vmid that it would take in a cluster; null: it has none there that is free. */
+  readonly vmidIn: (cluster: string) => number | null;
   readonly reserved: Reservations;
   /** Nodes that others of its groups have. */
   readonly apart: readonly Taken[];
@@ -81,14 +90,15 @@ export function place(input: PlacementInput): Placement {
 }
 
 /** What a copy will take of its target: memory as far as its limit, disks as far as their size, not the archive's. */
-export function takesOf({ container, memory, config }: PlacementInput): Takes {
+export function takesOf({ container, current, memory, config }: PlacementInput, cluster: string): Takes {
+  const { failover } = containerIn(container, cluster);
   const disks: Record<string, number> = {};
   for (const { kind, key, bytes } of config?.mounts ?? []) {
     if (kind !== 'volume') continue;
-    const storage = storageFor(container.failover, key);
+    const storage = storageFor(failover, key);
     disks[storage] = (disks[storage] ?? 0) + (bytes ?? 0);
   }
-  return { memory, disks, backups: container.backup.storage };
+  return { memory, disks, backups: containerIn(container, current.cluster).backup.storage };
 }
 
 function byFreeMemory(a: Candidate, b: Candidate): number {
@@ -109,7 +119,7 @@ function unsureOf({ target, free }: Candidate, input: PlacementInput): string[] 
   const storages = (observation.clusters[target.cluster]?.storages ?? []).filter(
     (s) =>
       s.node === target.node &&
-      takesOf(input).disks[s.storage] !== undefined &&
+      takesOf(input, target.cluster).disks[s.storage] !== undefined &&
       (s.total === null || s.used === null),
   );
   return [
@@ -127,7 +137,13 @@ function issuesThere({ cluster, node }: Target, input: PlacementInput): RestoreI
     memory: reserved.get(memoryKey({ cluster, node })) ?? 0,
     disk: (storage) => reserved.get(diskKey(cluster, storage)) ?? 0,
   });
-  return targetIssues(container, config, there, memory);
+  const own = containerIn(container, cluster);
+  // What the token of another cluster may not do is that cluster's own; the rest has been said of the container itself.
+  const barred = (rights: RestoreRights): RestoreIssue[] =>
+    config === null ? [] : containerIssues(own, config, rights).filter((i) => i.severity === 'blocks');
+  const known = new Set(barred(UNREAD).map((issue) => issue.what));
+  const rights = cluster === input.current.cluster ? [] : barred(there);
+  return [...rights.filter((issue) => !known.has(issue.what)), ...targetIssues(own, config, there, memory)];
 }
 
 type Bar = Pick<RestoreIssue, 'what' | 'fix'>;
@@ -141,7 +157,16 @@ function unfit(
   target: Target,
   { container, current, observation, state = { maintenance: {} } }: PlacementInput,
 ): Bar | null {
-  if (target.cluster !== container.cluster) return bar('failover to another cluster is not available yet');
+  if (!clustersOf(container, undefined).includes(target.cluster))
+    return {
+      what: `nobody would look for a copy in cluster ${target.cluster}`,
+      fix: `add ${target.cluster}/${target.node} to nodes of ${container.name}`,
+    };
+  if (target.cluster !== current.cluster && container.failover.identity === 'same-vmid')
+    return {
+      what: 'failover.identity: same-vmid moves it within its cluster only',
+      fix: `set failover.identity: new-vmid for ${container.name}: elsewhere its copy has the same vmid where that is free`,
+    };
   if (target.cluster === current.cluster && target.node === current.node) return bar('it is there already');
   const view = observation.clusters[target.cluster];
   if (view === undefined || view.via === null || !view.quorate)
@@ -165,15 +190,31 @@ function kept(target: Target, { apart }: PlacementInput): Bar | null {
 /** Whether the backup and the vmid can be had there. */
 function taken(
   { cluster, node }: Target,
-  { container, current, observation, vmid }: PlacementInput,
+  { container, current, observation, backup, vmidIn }: PlacementInput,
 ): Bar | null {
   const view = observation.clusters[cluster];
-  const { storage } = container.backup;
+  const { storage } = containerIn(container, cluster).backup;
   if (view?.storages.some((s) => s.node === node && s.storage === storage && s.active) !== true)
     return bar(`it can't see the backup storage ${storage}`);
+  const archive = backup === null ? null : archiveOf(backup.volid);
+  const listed = observation.backups.some(
+    (b) => b.cluster === cluster && b.storage === storage && archiveOf(b.volid) === archive,
+  );
+  // The same name on another storage is another storage, whatever it is called.
+  if (archive !== null && cluster !== current.cluster && !listed)
+    return {
+      what: `its storage ${storage} does not list ${archive}`,
+      fix: `let cluster ${cluster} see the same backups, and name that storage under backup.storageIn`,
+    };
+  const vmid = vmidIn(cluster);
+  if (vmid === null)
+    return {
+      what: `all vmids that a copy may take there are taken (${copyVmids(container, cluster).join(', ') || 'it has none'})`,
+      fix: `free one in cluster ${cluster}, or give the copies others under failover.vmids`,
+    };
   const there = view.guests.find((g) => g.vmid === vmid);
   // With `same-vmid` the one that has it makes room.
-  const itself = there?.vmid === current.vmid && there.node === current.node;
+  const itself = there !== undefined && samePlace({ ...there, cluster }, current);
   return there === undefined || itself
     ? null
     : bar(`vmid ${vmid} is taken by ${there.name || 'a guest'} on ${there.node}`);

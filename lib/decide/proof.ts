@@ -132,6 +132,13 @@ export const TRUTH_TABLE: readonly Row[] = [
     raise: powerOff,
   },
   {
+    row: 'silent, as all of its cluster is',
+    level: 0,
+    when: (e) => e.remembered,
+    rests: (e) => [`nothing of cluster ${e.cluster} can be seen, which proves nothing`],
+    raise: powerOff,
+  },
+  {
     row: 'silent, and there is no quorum',
     level: 0,
     when: (e) => !e.quorate,

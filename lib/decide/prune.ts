@@ -3,13 +3,14 @@ import type { KeepPolicy } from '../inventory/types.ts';
 import { chooseBackup, CLOCK_SLACK_MS } from './backups.ts';
 import type { BackupView } from './model.ts';
 import { parseNotes } from './notes.ts';
+import { archiveOf } from './volid.ts';
 import { whoseIs, type WhoseRules } from './whose.ts';
 
 export interface PruneRules extends WhoseRules {
   readonly keep: KeepPolicy;
   /** Those too that other jobs made. */
   readonly all: boolean;
-  /** Volids that operations under way use. */
+  /** Volids that operations under way use, as whatever cluster calls them. */
   readonly inUse: ReadonlySet<string>;
   readonly now: number;
 }
@@ -48,7 +49,8 @@ export function prunePlan(backups: readonly BackupView[], rules: PruneRules): Pr
 /** Why it is no candidate, so that it is neither removed nor counted; or null. */
 function spareReason(backup: BackupView, rules: PruneRules): string | null {
   if (backup.protected) return 'protected';
-  if (rules.inUse.has(backup.volid)) return 'in use by an operation';
+  if ([...rules.inUse].some((volid) => archiveOf(volid) === archiveOf(backup.volid)))
+    return 'in use by an operation';
   if (backup.unfinished !== null) return `not finished: ${backup.unfinished}`;
   if (backup.at > rules.now + CLOCK_SLACK_MS) return 'made in the future: check the clocks';
   const whose = whoseIs(backup, rules);

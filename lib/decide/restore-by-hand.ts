@@ -22,7 +22,7 @@ export function placeByHand(input: PlacementInput, start: boolean): HandRestore 
     memory: start ? input.memory : null,
     apart: start ? input.apart : [],
   });
-  const rights = observation.clusters[container.cluster] ?? UNREAD;
+  const rights = observation.clusters[input.current.cluster] ?? UNREAD;
   const issues = config === null ? [] : containerIssues(container, config, rights);
   const blocking = issues.filter((issue) => issue.severity === 'blocks');
   const nowhere = rejected.map(({ what, why, fix = null }) => ({ what: `${what}: ${why}`, fix }));

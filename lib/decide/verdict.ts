@@ -3,9 +3,11 @@ import type { Container, Inventory } from '../inventory/types.ts';
 import type { ContainerState } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
 import { disagreement } from './agreement.ts';
+import { guestThatAnswers } from './life.ts';
 import { rememberedStop, stoppedByHand } from './stopped-by-hand.ts';
 import type { Incarnation, Observation, ProbeResult, Verdict } from './model.ts';
 import { graceUntil, type StopInput } from './node-stop.ts';
+import { isSilentNode } from './remembered.ts';
 
 /** What the whole run says about the runner's own network, as far as it concerns one cluster. */
 export interface RunHealth {
@@ -15,6 +17,8 @@ export interface RunHealth {
   /** Most containers on nodes that are not known offline fail together. */
   readonly massFailure: boolean;
   readonly onLiveNodes: Share;
+  /** The cluster is a stand-alone node whose API is silent, and yet this of it answers. */
+  readonly answers?: string | null;
 }
 
 /** So many of so many: canaries that answer, containers that fail. */
@@ -36,9 +40,10 @@ function probesFail(container: Pick<Container, 'require'>, probes: readonly Prob
   return container.require === 'all' && said.some((p) => !p.ok);
 }
 
-/** Whether a quorate view lists the node as offline. */
+/** Whether a quorate view lists the node as offline, or it is a stand-alone one of which nothing is heard. */
 export function knownOffline(observation: Observation, cluster: string, node: string): boolean {
   const view = observation.clusters[cluster];
+  if (isSilentNode(view)) return true;
   if (view === undefined || !view.quorate || view.standalone) return false;
   return view.nodes.find((n) => n.name === node)?.online === false;
 }
@@ -67,6 +72,7 @@ export function runHealth(
     canaries: lost ?? answering(canariesOf(inventory, observation, seen, cluster)),
     massFailure: mass !== undefined,
     onLiveNodes: mass ?? failing[0] ?? none,
+    answers: signOfLife(inventory, observation, cluster),
   };
 }
 
@@ -85,6 +91,17 @@ export function lostCanaries(
 /** The clusters that can be seen, and this one. */
 function seenWith(observation: Observation, cluster: string): (name: string) => boolean {
   return (name) => name === cluster || observation.clusters[name]?.via != null;
+}
+
+function signOfLife(inventory: Inventory, observation: Observation, cluster: string): string | null {
+  const view = observation.clusters[cluster];
+  if (view === undefined || !isSilentNode(view)) return null;
+  for (const { name, ip, pingAnswers } of view.nodes) {
+    if (pingAnswers === true) return `${ip ?? 'its address'} answers a ping`;
+    const guest = guestThatAnswers({ inventory, observation }, view, name);
+    if (guest !== null) return `${guest.container} on it answers (${guest.probe})`;
+  }
+  return null;
 }
 
 /** Those of the clusters that count. A cluster without canaries of its own rests on everybody's. */
@@ -184,7 +201,7 @@ export function verdictOf(
   const failed = failReason(container, probes);
   const cluster = current?.cluster ?? container.cluster;
   const view = observation.clusters[cluster];
-  if (view === undefined || view.via === null)
+  if (view === undefined || (view.via === null && !isSilentNode(view)))
     return {
       kind: 'inconclusive',
       reason: `${failed}, but no quorate view of cluster ${cluster} can be had`,
@@ -201,6 +218,10 @@ export function verdictOf(
       kind: 'inconclusive',
       reason: `${failed}, and vmid ${container.vmid} is not in cluster ${container.cluster}`,
     };
+  if (isSilentNode(view)) {
+    const doubt = doubtOfSilence(run);
+    if (doubt !== null) return { kind: 'inconclusive', reason: `${failed}, ${doubt}` };
+  }
   const byHand = onPurpose(container, observation, current, known);
   if (byHand !== null) return byHand;
   const offline = knownOffline(observation, current.cluster, current.node);
@@ -216,7 +237,18 @@ export function verdictOf(
       };
     return { kind: 'unhealthy', reason: failed };
   }
-  return { kind: 'unhealthy', reason: `node ${current.node} is offline; ${failed}` };
+  const gone = isSilentNode(view)
+    ? `stand-alone node ${current.node} is silent`
+    : `node ${current.node} is offline`;
+  return { kind: 'unhealthy', reason: `${gone}; ${failed}` };
+}
+
+/** No other node says that a stand-alone one is down, so the runner's own network has to be vouched for. */
+function doubtOfSilence({ canaries, answers }: RunHealth): string | null {
+  if (answers != null) return `and the API of its node is silent, but ${answers}`;
+  return canaries.total === 0
+    ? "and its node is silent, but there is no canary to vouch for the runner's own network"
+    : null;
 }
 
 function passReason(probes: readonly ProbeResult[]): string {

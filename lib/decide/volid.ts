@@ -9,3 +9,13 @@ export function isSnapshot(volid: string): boolean {
 export function storageOf(volid: string): string {
   return volid.slice(0, volid.indexOf(':'));
 }
+
+/** What is the same of it in every cluster that sees its storage: `backup/vzdump-lxc-101-….tar.zst`. */
+export function archiveOf(volid: string): string {
+  return volid.slice(volid.indexOf(':') + 1);
+}
+
+/** The volid of the same archive on a storage that another cluster calls `storage`. */
+export function volidOn(storage: string, volid: string): string {
+  return `${storage}:${archiveOf(volid)}`;
+}

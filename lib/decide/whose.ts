@@ -2,6 +2,7 @@
 import type { Container } from '../inventory/types.ts';
 import type { ContainerState } from '../state/model.ts';
 import type { BackupView, Incarnation, Observation } from './model.ts';
+import { clustersOf } from './reach.ts';
 
 /** `unknown`: its inside could not be read, or proves nothing. */
 export type Whose =
@@ -27,7 +28,8 @@ export function whoseIs(backup: BackupView, { container, current, macs }: WhoseR
       kind: 'foreign',
       why: `it is of ${lineage.container}, epoch ${lineage.epoch} (CT ${lineage.vmid})`,
     };
-  if (lineage !== null && lineage.cluster !== backup.cluster)
+  // A cluster that its copies can't be in is another world with the same names.
+  if (lineage !== null && ![backup.cluster, ...clustersOf(container, undefined)].includes(lineage.cluster))
     return { kind: 'foreign', why: `it is of a ${container.name} in cluster ${lineage.cluster}` };
   if (macs.length === 0) return { kind: 'unknown', why: NO_MACS };
   const other = otherMacs(archived.macs, macs);
@@ -36,7 +38,8 @@ export function whoseIs(backup: BackupView, { container, current, macs }: WhoseR
   if (epoch === null)
     return { kind: 'unknown', why: `CT ${backup.vmid} is no original, and it lacks a lineage line` };
   if (epoch < current.epoch) return { kind: 'retired', epoch };
-  if (epoch === current.epoch && backup.vmid === current.vmid && backup.at >= current.since)
+  const there = lineage === null || lineage.cluster === current.cluster;
+  if (there && epoch === current.epoch && backup.vmid === current.vmid && backup.at >= current.since)
     return { kind: 'current', epoch };
   return { kind: 'unknown', why: `it is of epoch ${epoch}, and not of the current copy` };
 }

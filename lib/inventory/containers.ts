@@ -34,7 +34,68 @@ export function resolveContainers(parts: readonly Part[], shared: Shared): Recor
       containers[name] = resolveContainer(part.input.cluster, name, input, part, shared);
     }
   }
+  // What a vmid is elsewhere can be said when all have been claimed where they are at home.
+  for (const part of parts)
+    for (const [name, input] of Object.entries(part.input.containers ?? {})) {
+      const container = containers[name];
+      if (container !== undefined && container.file === part.file && part.input.cluster !== undefined)
+        containers[name] = {
+          ...container,
+          elsewhere: resolveElsewhere(
+            container,
+            layersOf(part.input.cluster, name, input, part, shared),
+            shared,
+          ),
+        };
+    }
   return containers;
+}
+
+/** What differs in the other clusters of its targets. */
+function resolveElsewhere(
+  { name, cluster, vmid, nodes, backup, failover }: Container,
+  layers: readonly Layer[],
+  shared: Shared,
+): Container['elsewhere'] {
+  const { context, clusters, claims } = shared;
+  const others = [...new Set(nodes.map((target) => target.cluster))].filter((other) => other !== cluster);
+  for (const { part, path, settings } of layers)
+    for (const [section, key, given] of [
+      ['backup', 'storageIn', settings.backup?.storageIn],
+      ['failover', 'restoreStorageIn', settings.failover?.restoreStorageIn],
+    ] as const)
+      for (const other of Object.keys(given ?? {}))
+        if (!clusters.mains.has(other) && !context.incomplete)
+          context.report.add(
+            part,
+            [...path, section, key, other],
+            `the cluster ${other} is not in the inventory`,
+            `known here: ${[...clusters.mains.keys()].toSorted().join(', ')}`,
+          );
+  const via = layers.find((layer) => layer.settings.failover?.restoreVia !== undefined);
+  if (failover.restoreVia === 'shell')
+    for (const other of others) demandShell(other, via, 'restoreVia', shared);
+  const [own] = layers;
+  const given = own !== undefined && 'vmid' in own.settings ? own.settings.failover?.vmids : undefined;
+  return Object.fromEntries(
+    others.map((other) => {
+      const disks = layers
+        .map((layer) => layer.settings.failover?.restoreStorageIn?.[other])
+        .find((found) => found !== undefined);
+      return [
+        other,
+        {
+          vmids: claims.claimElsewhere(other, name, { vmid, vmids: given }),
+          backupStorage:
+            layers
+              .map((layer) => layer.settings.backup?.storageIn?.[other])
+              .find((found) => found !== undefined) ?? backup.storage,
+          restoreStorage: disks?.rootfs ?? failover.restoreStorage,
+          mountStorage: disks?.mounts ?? failover.mountStorage,
+        },
+      ];
+    }),
+  );
 }
 
 function resolveContainer(
@@ -75,7 +136,7 @@ function resolveContainer(
     vmid: input.vmid,
     mode,
     priority: get((s) => s.priority) ?? 100,
-    nodes: resolveTargets(cluster, name, mode, layers, shared),
+    nodes: resolveTargets(cluster, mode, layers, shared),
     require: get((s) => s.require) ?? 'all',
     checks: resolveChecks(name, input, mode, part, shared),
     intervalMs: get((s) => s.interval) ?? MINUTE_MS,
@@ -103,6 +164,7 @@ function resolveContainer(
       proof: get((s) => s.failover?.proof) ?? 'stopped',
       returnRisk: get((s) => s.failover?.returnRisk) ?? 'refused',
       autostart: get((s) => s.failover?.autostart) ?? 'pve',
+      unseenRisk: get((s) => s.failover?.unseenRisk) ?? 'refused',
       cooldownMs: get((s) => s.failover?.cooldown) ?? HOUR_MS,
       maxPerDay: get((s) => s.failover?.maxPerDay) ?? 2,
       restoreStorage: required(
@@ -124,6 +186,7 @@ function resolveContainer(
       verifyMs: get((s) => s.failover?.verify) ?? 2 * MINUTE_MS,
       restart: get((s) => s.failover?.restart) ?? 1,
     },
+    elsewhere: {},
     hooks: { before: resolveHooks('before', layers, shared), after: resolveHooks('after', layers, shared) },
   };
 }
@@ -209,13 +272,7 @@ function resolveChecks(
   return resolvePrograms(given, part, path, shared.context);
 }
 
-function resolveTargets(
-  cluster: string,
-  name: string,
-  mode: string,
-  layers: readonly Layer[],
-  shared: Shared,
-): Target[] {
+function resolveTargets(cluster: string, mode: string, layers: readonly Layer[], shared: Shared): Target[] {
   const { report } = shared.context;
   const from = layers.find((layer) => layer.settings.nodes !== undefined) ?? layers[0];
   const given = from?.settings.nodes ?? [];
@@ -232,7 +289,7 @@ function resolveTargets(
     const key = `${target.cluster}/${target.node}`;
     if (seen.has(key)) report.add(from.part, path, `${text} is given twice`, 'name each node once');
     seen.add(key);
-    checkTarget(target, { cluster, name, part: from.part, path }, shared);
+    checkTarget(target, { cluster, part: from.part, path }, shared);
     return target;
   });
 }
@@ -246,7 +303,7 @@ function parseTarget(text: string, cluster: string): Target {
 
 function checkTarget(
   target: Target,
-  from: { cluster: string; name: string; part: Part; path: Path },
+  from: { cluster: string; part: Part; path: Path },
   { context, clusters }: Shared,
 ): void {
   const known = clusters.mains.get(target.cluster);
@@ -270,11 +327,6 @@ function checkTarget(
       from.path,
       `no node is called ${target.node}`,
       `did you mean ${sameButCase}?`,
-    );
-  }
-  if (target.cluster !== from.cluster) {
-    context.report.warn(
-      `${from.name}: failover to another cluster is not available yet: ${target.cluster}/${target.node} is never chosen`,
     );
   }
 }

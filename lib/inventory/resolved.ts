@@ -65,6 +65,7 @@ export const ResolvedContainer: z.ZodType<Container> = z.object({
     proof: z.enum(['fenced', 'stopped', 'offline-accepted']),
     returnRisk: z.enum(['refused', 'accepted']),
     autostart: z.enum(['pve', 'proxwarden']).default('pve'),
+    unseenRisk: z.enum(['refused', 'accepted']).default('refused'),
     cooldownMs: z.number(),
     // Journals of an earlier version lack it.
     maxPerDay: z.int().default(2),
@@ -79,5 +80,17 @@ export const ResolvedContainer: z.ZodType<Container> = z.object({
     verifyMs: z.number(),
     restart: z.int(),
   }),
+  // Journals of an earlier version know no other clusters.
+  elsewhere: z
+    .record(
+      z.string(),
+      z.object({
+        vmids: z.array(z.int()),
+        backupStorage: z.string(),
+        restoreStorage: z.string(),
+        mountStorage: z.record(z.string(), z.string()),
+      }),
+    )
+    .default({}),
   hooks: z.object({ before: z.array(Hook), after: z.array(Hook) }),
 });

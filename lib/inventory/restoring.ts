@@ -23,13 +23,21 @@ const storages = z
       : { rootfs, mounts },
   );
 
+const restoreStorage = z.union([
+  f.storageName.transform((rootfs): RestoreStorages => ({ rootfs, mounts: {} })),
+  storages,
+]);
+
 export const restoreShape = {
-  restoreStorage: z
-    .union([f.storageName.transform((rootfs): RestoreStorages => ({ rootfs, mounts: {} })), storages])
+  restoreStorage: restoreStorage
     .optional()
     .describe(
       'Storage for the disks of the copy, or { rootfs: NAME, mp0: NAME, … }. Required for mode protect.',
     ),
+  restoreStorageIn: z
+    .record(f.clusterName, restoreStorage)
+    .optional()
+    .describe('The same for copies in other clusters: { office: local-zfs }. Default: the same storage.'),
   restoreVia: z
     .enum(['api', 'shell'])
     .optional()

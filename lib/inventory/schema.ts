@@ -67,6 +67,10 @@ const backup = f.strict({
   storage: f.storageName
     .optional()
     .describe('Storage of the backups (NAS or Proxmox Backup Server). Required.'),
+  storageIn: z
+    .record(f.clusterName, f.storageName)
+    .optional()
+    .describe('What that very storage is called in other clusters: { office: nas2 }. Default: the same.'),
   maxAge: f
     .duration()
     .optional()
@@ -108,6 +112,12 @@ const failoverShape = {
     .optional()
     .describe(
       'Who starts it after a boot of its node. proxwarden: onboot is kept 0, and without ProxWarden running nothing starts it. Default pve.',
+    ),
+  unseenRisk: z
+    .enum(['refused', 'accepted'])
+    .optional()
+    .describe(
+      "accepted: another cluster of its list that can't be seen is taken to hold no later copy. Default refused.",
     ),
   cooldown: f.duration({ minMs: 0 }).optional().describe('After a failover, none for this long. Default 1h.'),
   maxPerDay: f

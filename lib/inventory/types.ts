@@ -166,6 +166,17 @@ export interface Target {
   readonly node: string;
 }
 
+/** What is different for a container's copies in another cluster. */
+export interface Elsewhere {
+  /** vmids that they may take there, in order. */
+  readonly vmids: readonly number[];
+  /** What `backup.storage` is called there. */
+  readonly backupStorage: string;
+  /** As in `failover`. */
+  readonly restoreStorage: string;
+  readonly mountStorage: Readonly<Record<string, string>>;
+}
+
 /** The proof that is demanded before a copy is started: at least P3, P2 or P1. */
 export type RequiredProof = 'fenced' | 'stopped' | 'offline-accepted';
 
@@ -218,6 +229,8 @@ export interface Container {
     readonly returnRisk: 'refused' | 'accepted';
     /** proxwarden: its onboot is kept 0, and ProxWarden starts the current copy after a boot of its node. */
     readonly autostart: 'pve' | 'proxwarden';
+    /** accepted: a cluster of its list that can't be seen is taken to hold no later copy of it. */
+    readonly unseenRisk: 'refused' | 'accepted';
     readonly cooldownMs: number;
     /** Automatic failovers within 24 hours; before one more, a person has to look. */
     readonly maxPerDay: number;
@@ -229,7 +242,7 @@ export interface Container {
     readonly restoreVia: 'api' | 'shell';
     /** Mount points (and `lxc.mount.entry`) whose content no backup holds, and that a copy may do without. */
     readonly acceptLoss: readonly string[];
-    /** vmids of the copies, by epoch: epoch n takes the (n-1 modulo length)-th. */
+    /** vmids of the copies at home, by epoch: epoch n takes the (n-1 modulo length)-th. */
     readonly vmids: readonly number[];
     /** Which of its nodes that can take it: the first of its list, or the one with the most memory free. */
     readonly placement: 'order' | 'spread';
@@ -239,6 +252,8 @@ export interface Container {
     /** Times a failing service on a living node is restarted in place before it is moved: 0 or 1. */
     readonly restart: number;
   };
+  /** By cluster, for each other one of its `nodes`. */
+  readonly elsewhere: Readonly<Record<string, Elsewhere>>;
   readonly hooks: { readonly before: readonly Hook[]; readonly after: readonly Hook[] };
 }
 
@@ -262,6 +277,6 @@ export interface Inventory {
   readonly limits: Limits;
   /** Groups of containers of which no two are put on the same node: names by group. */
   readonly keepApart: Readonly<Record<string, readonly string[]>>;
-  /** Sentences about things that are allowed but unwise (insecure TLS, a target that can't be used yet). */
+  /** Sentences about things that are allowed but unwise (insecure TLS, a proof that no node can give). */
   readonly warnings: readonly string[];
 }

@@ -7,6 +7,9 @@ import { isJsonMap } from './yaml.ts';
 /** Copies of vmid 101 get 1000101, 2000101, … as long as that stays below the largest vmid. */
 const POOL_STEP = 1_000_000;
 const POOL_SIZE = 9;
+/** In other clusters 10000101, 20000101, … so that they are nobody's copies there whose original is 101, too. */
+const POOL_STEP_ELSEWHERE = 10_000_000;
+const VMID_MAX = 999_999_999;
 
 /** Which container holds which vmid of a cluster. */
 export class VmidClaims {
@@ -84,6 +87,23 @@ export class VmidClaims {
       );
     }
     return pool;
+  }
+
+  /**
+   * The vmids that a container's copies may have in another cluster, in order of preference: its own, and then some that
+   * nobody there has a claim to. Only these are claimed: its own may be a stranger's there, and is then passed over.
+   */
+  claimElsewhere(
+    cluster: string,
+    name: string,
+    { vmid, vmids }: { vmid: number; vmids: readonly number[] | undefined },
+  ): readonly number[] {
+    const free = (one: number): boolean => !this.#owners.has(`${cluster}/${one}`);
+    const derived = Array.from({ length: POOL_SIZE }, (_, index) => (index + 1) * POOL_STEP_ELSEWHERE + vmid);
+    const pool = (vmids ?? derived.filter((one) => one <= VMID_MAX)).filter(free);
+    for (const one of pool)
+      this.#owners.set(`${cluster}/${one}`, { owner: `${name} (for copies)`, where: name });
+    return [...new Set([...(free(vmid) ? [vmid] : []), ...pool])];
   }
 
   #claim(part: Part, vmid: number, owner: string, path: Path, fix: string): void {

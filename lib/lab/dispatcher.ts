@@ -10,7 +10,11 @@ const TRIP_MS = 2;
  * An undici dispatcher that hands every request straight to the lab: what a real one does with sockets, without
  * them, so that scenarios run on a virtual clock. `nodeOf` says which node an endpoint's origin is.
  */
-export function labDispatcher(lab: LabControl, clock: Clock, nodeOf: (origin: string) => string): Dispatcher {
+export function labDispatcher(
+  lab: Pick<LabControl, 'handle'>,
+  clock: Clock,
+  nodeOf: (origin: string) => string,
+): Dispatcher {
   return new LabDispatcher(lab, clock, nodeOf);
 }
 
@@ -19,13 +23,19 @@ class ConnectionRefused extends Error {
   readonly code = 'ECONNREFUSED';
 }
 
+/** What a machine without power looks like from its own network. */
+class NoRoute extends Error {
+  readonly code = 'EHOSTUNREACH';
+  readonly syscall = 'connect';
+}
+
 class LabDispatcher extends Dispatcher {
-  readonly #lab: LabControl;
+  readonly #lab: Pick<LabControl, 'handle'>;
   readonly #clock: Clock;
   readonly #nodeOf: (origin: string) => string;
   readonly #open = new Set<Exchange>();
 
-  constructor(lab: LabControl, clock: Clock, nodeOf: (origin: string) => string) {
+  constructor(lab: Pick<LabControl, 'handle'>, clock: Clock, nodeOf: (origin: string) => string) {
     super();
     this.#lab = lab;
     this.#clock = clock;
@@ -81,6 +91,7 @@ class LabDispatcher extends Dispatcher {
       if (!(error instanceof LabUnreachable)) throw error;
       // Nothing comes back at all: only the caller's own deadline ends it.
       if (error.how === 'timeout') return exchange.givenUp;
+      if (error.how === 'no-route') throw new NoRoute(`connect EHOSTUNREACH ${origin}`);
       throw new ConnectionRefused(`connect ECONNREFUSED ${origin}`);
     }
     exchange.respond(response);

@@ -57,7 +57,7 @@ export class Lab implements LabControl {
         options.configDir,
       ),
       nodes: new Nodes(core, spec),
-      storages: new Storages(core, spec),
+      storages: new Storages(core, spec, options.shelves ?? new Map()),
       tasks: new Tasks(core),
       checker: new Checker(core),
       auth: new Auth(core, spec),
@@ -223,7 +223,7 @@ export class Lab implements LabControl {
   pct(node: string, args: readonly string[]): Promise<PctEnd> {
     const { power, network } = this.#world.nodes.get(node);
     if (power === 'off' || network === 'cut')
-      return Promise.reject(new LabUnreachable(node, power === 'off' ? 'refused' : 'timeout'));
+      return Promise.reject(new LabUnreachable(node, power === 'off' ? 'no-route' : 'timeout'));
     return pct(this.#world, node, args);
   }
 
@@ -295,7 +295,8 @@ export class Lab implements LabControl {
   #reach(name: string): NodeState {
     const node = this.#world.nodes.get(name);
     if (node.power === 'on' && node.network === 'cut') throw new LabUnreachable(name, 'timeout');
-    if (node.power === 'off' || !node.api) throw new LabUnreachable(name, 'refused');
+    if (node.power === 'off') throw new LabUnreachable(name, 'no-route');
+    if (!node.api) throw new LabUnreachable(name, 'refused');
     return node;
   }
 

@@ -170,7 +170,7 @@ async function answer(
     });
   } catch (error) {
     if (error instanceof LabUnreachable) {
-      if (error.how === 'refused') request.socket.destroy();
+      if (error.how !== 'timeout') request.socket.destroy();
       return;
     }
     report(`the lab failed at ${request.method} ${request.url} on ${node.name}: ${messageOf(error)}`);

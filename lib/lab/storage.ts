@@ -1,6 +1,7 @@
 import type { Core } from './core.ts';
 import { InputError } from '../errors.ts';
 import { ApiError } from './http.ts';
+import { asSeen, type Shelves } from './shelf.ts';
 import type { ServiceSpec, StorageSpec, WorldSpec } from './types.ts';
 
 /** What a disk holds, beside bytes: which container it is, and what that container serves. */
@@ -52,12 +53,28 @@ export class Storages {
   readonly #full = new Set<string>();
   /** `storage` or `storage@node`, and since when. */
   readonly #unmounted = new Map<string, number>();
+  readonly #shelves: Shelves;
   disks: Disk[] = [];
-  archives: Archive[] = [];
+  #archives: Archive[] = [];
 
-  constructor(core: Core, spec: WorldSpec) {
+  constructor(core: Core, spec: WorldSpec, shelves: Shelves) {
     this.#core = core;
     this.#specs = spec.storages;
+    this.#shelves = shelves;
+  }
+
+  /** Those that other labs have put on a storage of theirs which is one of ours, too. */
+  get archives(): readonly Archive[] {
+    const shared = this.#specs.flatMap(({ id, export: name }) =>
+      name === undefined ? [] : this.#shelf(name).map((archive) => asSeen(archive, id)),
+    );
+    return [...this.#archives, ...shared];
+  }
+
+  #shelf(name: string): Archive[] {
+    const shelf = this.#shelves.get(name) ?? [];
+    this.#shelves.set(name, shelf);
+    return shelf;
   }
 
   all(): readonly StorageSpec[] {
@@ -177,11 +194,17 @@ export class Storages {
   }
 
   addArchive(archive: Archive): void {
-    this.archives.push(archive);
+    const name = this.find(archive.storage)?.export;
+    (name === undefined ? this.#archives : this.#shelf(name)).push(archive);
   }
 
   removeArchive(archive: Archive): void {
-    this.archives = this.archives.filter((one) => one !== archive);
+    const { storage } = archive;
+    this.#archives = this.#archives.filter((one) => one !== archive);
+    const name = this.find(storage)?.export;
+    if (name === undefined) return;
+    const others = this.#shelf(name).filter((one) => asSeen(one, storage).volid !== archive.volid);
+    this.#shelves.set(name, others);
   }
 
   /** The path of a volume on the node's file system. */

@@ -3,6 +3,7 @@
  * requests; server.ts puts real sockets in front of it, dispatcher.ts an in-memory one for virtual time.
  */
 import type { Clock } from '../clock.ts';
+import type { Shelves } from './shelf.ts';
 
 export interface ServiceSpec {
   readonly kind: 'tcp' | 'http' | 'dns';
@@ -48,6 +49,8 @@ export interface StorageSpec {
   readonly sizeMiB?: number;
   /** `keep-last=3`. Default `keep-all=1`. */
   readonly pruneBackups?: string;
+  /** Labs with the same shelves see the same archives on storages that export the same. */
+  readonly export?: string;
   /** Host of a network storage. */
   readonly server?: string;
   /** How many protected backups a guest may have there; -1: any number. Default: as PVE, 5 without Datastore.Allocate. */
@@ -175,10 +178,10 @@ export interface LabResponse {
   readonly body: string;
 }
 
-/** The endpoint's machine is off or its API is not up yet (`refused`), or unreachable from the runner (`timeout`). */
+/** The endpoint's machine is off (`no-route`), its API is not up yet (`refused`), or no packet comes through (`timeout`). */
 export class LabUnreachable extends Error {
-  readonly how: 'refused' | 'timeout';
-  constructor(node: string, how: 'refused' | 'timeout') {
+  readonly how: 'refused' | 'no-route' | 'timeout';
+  constructor(node: string, how: 'refused' | 'no-route' | 'timeout') {
     super(`${node}: ${how}`);
     this.how = how;
   }
@@ -208,6 +211,8 @@ export interface LabOptions {
   readonly randomHex: (bytes: number) => string;
   /** Keep guests' config files in this folder (like /etc/pve), so that moving them is real. Default: in memory. */
   readonly configDir?: string;
+  /** Storages beside several labs. Default: its storages are its own. */
+  readonly shelves?: Shelves;
 }
 
 export interface NodeStatus {

@@ -6,9 +6,11 @@ import type { Container, Inventory } from '../inventory/types.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { Runtime } from '../runtime.ts';
 import { emptyContainerState, type State } from '../state/model.ts';
-import { clustersOf, copyVmids, viewsOf } from '../decide/reach.ts';
+import { clustersOf, containerIn, copyVmids, viewsOf } from '../decide/reach.ts';
+import { recalled } from '../decide/remembered.ts';
 import { knownMacs } from '../decide/whose.ts';
 import { readStore } from './backups.ts';
+import { pingNode } from './node-ping.ts';
 import { probeAll } from './prober.ts';
 import { addFences, watchdogReads } from './fences.ts';
 import {
@@ -62,7 +64,7 @@ export async function observe(input: ObserveInput): Promise<Observation> {
   const [views, probes] = await Promise.all([
     Promise.all(
       [...deps.values()].map(async (d) => {
-        const view = await clusterView(d);
+        const view = await look(d, state);
         tookMs.set(view.cluster, runtime.clock.now() - view.at);
         return view;
       }),
@@ -83,6 +85,18 @@ export async function observe(input: ObserveInput): Promise<Observation> {
   // An interrupted read looks like silence, and silence is evidence: nothing may rest on such a look.
   signal?.throwIfAborted();
   return observation;
+}
+
+/** A cluster as it is; of one that is silent, what is remembered, and whether its nodes answer a ping. */
+async function look(deps: ViewDeps, state: State): Promise<ClusterView> {
+  const view = recalled(await clusterView(deps), state);
+  if (view.remembered !== undefined)
+    await Promise.all(
+      view.nodes.map(async (node) => {
+        node.pingAnswers = await pingNode(deps.runtime, node.ip ?? null, deps.signal);
+      }),
+    );
+  return view;
 }
 
 /** Those whose clusters are looked at: of neighbours only the probes are of interest. */
@@ -157,6 +171,9 @@ function wantedOf(
       if (trouble || all.length > 1)
         troubled.set(one.cluster, (troubled.get(one.cluster) ?? new Set()).add(one.node));
     }
+    // Where a later copy could be has to be known as freshly as where it is.
+    if (trouble)
+      for (const name of clustersOf(container, record)) troubled.set(name, troubled.get(name) ?? new Set());
     if (trouble && (close || record.failures + 1 >= container.failureThreshold)) due.push(container);
   }
   for (const { incarnations } of followedOf(inventory, observation, state))
@@ -175,7 +192,11 @@ async function deepen(
   await Promise.all(
     [...deps].map(async ([name, d]) => {
       const view = observation.clusters[name];
-      if (view === undefined || view.via === null) return;
+      if (view === undefined) return;
+      if (view.via === null) {
+        await addFences(view, silentOf(view, troubled), input.state, d);
+        return;
+      }
       await Promise.all([
         addDetails(view, details.get(name) ?? [], d),
         addFences(view, silentOf(view, troubled), input.state, d),
@@ -197,6 +218,8 @@ async function deepen(
 }
 
 function silentOf(view: ClusterView, troubled: Wanted['troubled']): string[] {
+  if (view.remembered !== undefined && troubled.has(view.cluster)) return view.nodes.map((n) => n.name);
+  if (view.via === null) return [];
   return [...(troubled.get(view.cluster) ?? [])].filter(
     (node) => view.nodes.find((n) => n.name === node)?.apiAnswers !== true,
   );
@@ -216,7 +239,7 @@ async function renew(
   const { troubled } = wantedOf(input, observation);
   const old = Object.values(observation.clusters).filter(
     (view) =>
-      view.via !== null &&
+      (view.via !== null || view.remembered !== undefined) &&
       troubled.has(view.cluster) &&
       now - view.at > RENEW_AFTER_MS &&
       // A cluster that is slow itself won't be quicker the second time.
@@ -227,7 +250,7 @@ async function renew(
       const d = deps.get(before.cluster);
       if (d === undefined) return;
       const [view] = await Promise.all([
-        clusterView(d),
+        look(d, input.state),
         addFences(before, silentOf(before, troubled), input.state, d),
       ]);
       const { mayGuard, maySysModify, powerTasks } = before;
@@ -282,20 +305,24 @@ async function readBackups(
   const stores = new Map<string, { cluster: string; storage: string; wanted: Map<number, string[]> }>();
   for (const { container, incarnations } of assess(input.inventory, observation, state)) {
     if (!due.includes(container)) continue;
-    const { cluster, backup } = container;
-    const key = `${cluster}/${backup.storage}`;
-    const store = stores.get(key) ?? {
-      cluster,
-      storage: backup.storage,
-      wanted: new Map<number, string[]>(),
-    };
     const { current } = incarnations;
-    if (current !== null)
-      store.wanted.set(
-        current.vmid,
-        knownMacs(container, current, observation, state.containers[container.name]),
-      );
-    stores.set(key, store);
+    const record = state.containers[container.name];
+    const macs = current === null ? [] : knownMacs(container, current, observation, record);
+    // A target's cluster has to see the very backup, and is the only one to ask when the source's is silent.
+    for (const cluster of new Set([
+      current?.cluster ?? container.cluster,
+      ...container.nodes.map((t) => t.cluster),
+    ])) {
+      const { storage } = containerIn(container, cluster).backup;
+      const store = stores.get(`${cluster}/${storage}`) ?? {
+        cluster,
+        storage,
+        wanted: new Map<number, string[]>(),
+      };
+      if (current !== null)
+        store.wanted.set(current.vmid, [...new Set([...(store.wanted.get(current.vmid) ?? []), ...macs])]);
+      stores.set(`${cluster}/${storage}`, store);
+    }
   }
   const lists = await Promise.all(
     [...stores.values()].map(async ({ cluster, storage, wanted }) => {

@@ -27,15 +27,18 @@ export async function clusterView(deps: ViewDeps): Promise<ClusterView> {
   // The age of what is read counts from the first question.
   const at = runtime.clock.now();
   const seen = await Promise.all(api.endpoints.map((endpoint) => api.endpointView(endpoint, { signal })));
-  const endpoints: EndpointView[] = seen.map(({ endpoint, ok, error, failure, node, quorate, online }) => ({
-    endpoint,
-    ok,
-    error,
-    failure,
-    node,
-    quorate,
-    online,
-  }));
+  const endpoints: EndpointView[] = seen.map(
+    ({ endpoint, ok, error, failure, silent, node, quorate, online }) => ({
+      endpoint,
+      ok,
+      error,
+      failure,
+      ...(silent === undefined ? {} : { silent }),
+      node,
+      quorate,
+      online,
+    }),
+  );
   const chosen = seen.find((e) => e.ok && e.quorate);
   const empty: ClusterView = {
     cluster: cluster.name,

@@ -4,7 +4,7 @@ import type { Bridge } from '../decide/guest-config.ts';
 import type { EndpointView, GuestView, StorageView } from '../decide/model.ts';
 import { messageOf } from '../errors.ts';
 import type { NodeResource, PveApi } from './api.ts';
-import { RequestError, type FailureKind } from './failure.ts';
+import { isSilence, RequestError, type FailureKind } from './failure.ts';
 import { splitTags } from './parse.ts';
 import type { ClusterStatusReply, NetworkReply, ResourcesReply } from './schemas.ts';
 
@@ -41,7 +41,7 @@ export function failedEndpointView(endpoint: string, error: unknown): FullEndpoi
     quorate: false,
     online: [],
   };
-  return { ...view, standalone: false, nodes: [], failure: failureOf(error) };
+  return { ...view, silent: isSilence(error), standalone: false, nodes: [], failure: failureOf(error) };
 }
 
 const FAILURES = {

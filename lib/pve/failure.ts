@@ -42,6 +42,16 @@ export function isNetworkFailure(error: unknown): error is RequestError {
   );
 }
 
+/** Nothing at all was heard: no answer in time, or no way there. A refusal is a sign of life, and a name that is not known says nothing. */
+export function isSilence(error: unknown): boolean {
+  if (!(error instanceof RequestError)) return false;
+  const nowhere = ['EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN'];
+  return (
+    error.failure === 'timeout' ||
+    (error.failure === 'network' && errorCodes(error).some((code) => nowhere.includes(code)))
+  );
+}
+
 /** The API could not reach the node that the call is for, or got nothing back from it. */
 export function isPeerFailure(error: unknown): error is RequestError {
   return error instanceof RequestError && (error.status === 595 || error.status === 596);
@@ -95,9 +105,18 @@ export function networkTrouble(error: unknown): { kind: 'network' | 'tls' | 'tim
 
 /** These come from connecting only, so nothing was sent, whatever else is known. */
 export function neverConnected(error: unknown): boolean {
-  return errorCodes(error).some((code) =>
-    ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'].includes(code),
+  return (
+    errorCodes(error).some((code) =>
+      ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'].includes(code),
+    ) || inConnect(error)
   );
+}
+
+/** No way there; the same codes come from a connection that breaks later. */
+function inConnect(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ('syscall' in error && error.syscall === 'connect') return true;
+  return inConnect(error.cause);
 }
 
 const TLS_CODE = /^ERR_TLS|^ERR_SSL|CERT|SELF_SIGNED|UNABLE_TO_|^EPROTO$/;

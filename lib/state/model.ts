@@ -82,6 +82,17 @@ export const State = z.object({
   /** Since when the whole view has been inconclusive, and whether that has been told. */
   inconclusive: z.object({ since: z.number(), told: z.boolean() }).nullable(),
   containers: z.record(z.string(), ContainerState),
+  /** What a cluster was when it was last seen: all that is known of it once it is silent. */
+  clusters: z
+    .record(
+      z.string(),
+      z.object({
+        at: z.number(),
+        standalone: z.boolean(),
+        nodes: z.array(z.object({ name: z.string(), ip: z.string().nullable() })),
+      }),
+    )
+    .default({}),
   /** By `cluster/node`: a person's word that it is off. */
   fenceConfirmed: z.record(z.string(), z.object({ at: z.number(), by: z.string() })),
   /** By `cluster/node`: when a node was last seen online. */
@@ -140,6 +151,7 @@ export function emptyState(): State {
     lastRunAt: null,
     inconclusive: null,
     containers: {},
+    clusters: {},
     fenceConfirmed: {},
     lastSeenOnline: {},
     nodeVersions: {},
@@ -257,6 +269,8 @@ export const Operation = z.object({
       .object({ from: z.string(), to: z.string(), sha1: z.string(), askedAt: z.number() })
       .nullable()
       .default(null),
+    /** Of the copy that is being made; null: as the action says. */
+    vmid: z.number().int().nullable().default(null),
     /** The copy exists (its restore has ended well). */
     restored: z.boolean(),
     startAsked: z.boolean(),

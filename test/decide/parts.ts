@@ -69,6 +69,7 @@ export function containerOf(patch: ContainerPatch = {}): Container {
       autostart: 'pve',
       cooldownMs: HOUR,
       maxPerDay: 2,
+      unseenRisk: 'refused',
       restoreStorage: 'local',
       mountStorage: {},
       restoreVia: 'api',
@@ -80,6 +81,7 @@ export function containerOf(patch: ContainerPatch = {}): Container {
       restart: 1,
       ...patch.failover,
     },
+    elsewhere: patch.elsewhere ?? {},
     hooks: { before: [], after: [], ...patch.hooks },
   };
 }

@@ -209,7 +209,7 @@ function inputOf(w: World): PlacementInput {
     backup: backupOf(),
     memory: GIB,
     config: configOf(),
-    vmid: 1_000_110,
+    vmidIn: () => 1_000_110,
     reserved: new Map(),
     apart: [],
   };

@@ -12,7 +12,7 @@ function placed(w: World, patch: Partial<PlacementInput> = {}): Placement {
     backup: backupOf(),
     memory: GIB,
     config: configOf(),
-    vmid: 1_000_101,
+    vmidIn: () => 1_000_101,
     reserved: new Map(),
     apart: [],
     ...patch,
@@ -42,7 +42,13 @@ test('all that fit, in the inventory’s order', () => {
 });
 
 const rows: readonly (readonly [string, RegExp, (w: World) => void, Partial<PlacementInput>?])[] = [
-  ['another cluster', /another cluster is not available/, target('office', 'pve9')],
+  ["a cluster that can't be seen", /no quorate view of cluster office/, target('office', 'pve9')],
+  [
+    'a cluster that is not in its list',
+    /nobody would look for a copy in cluster office/,
+    () => undefined,
+    { only: { cluster: 'office', node: 'pve9' } },
+  ],
   ['where it is', /there already/, target('home', 'pve1')],
   ['an unknown node', /there is no node pve9/, target('home', 'pve9')],
   ['no quorate view', /no quorate view/, (w) => void (w.view.quorate = false)],

@@ -247,6 +247,12 @@ const rows: readonly (readonly [string, ProofLevel, RegExp, World])[] = [
   ],
   ['the node is in no list', 0, /not in the cluster's list/, dead().but((w) => w.view.nodes.shift())],
   ['stand-alone', 0, /proves nothing/, dead().but((w) => void (w.view.standalone = true))],
+  [
+    'all of its cluster is silent',
+    0,
+    /nothing of cluster home can be seen/,
+    dead().but((w) => Object.assign(w.view, { via: null, quorate: false, remembered: NOW })),
+  ],
   // P3: a fence has read back off.
   ['a fence says off', 3, /http says off/, fenced()],
   [

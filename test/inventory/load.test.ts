@@ -208,6 +208,7 @@ test('a full inventory is resolved', (t) => {
       returnRisk: 'refused',
       autostart: 'pve',
       cooldownMs: 3_600_000,
+      unseenRisk: 'refused',
       restoreStorage: 'local-lvm',
       mountStorage: {},
       restoreVia: 'api',
@@ -217,6 +218,15 @@ test('a full inventory is resolved', (t) => {
       maxAttempts: 2,
       verifyMs: 120_000,
       restart: 1,
+    },
+    home: null,
+    elsewhere: {
+      lab: {
+        vmids: [101, ...[1, 2, 3, 4, 5, 6, 7, 8, 9].map((k) => k * 10_000_000 + 101)],
+        backupStorage: 'nas',
+        restoreStorage: 'local-lvm',
+        mountStorage: {},
+      },
     },
     hooks: {
       before: [{ path: join(inventory.dir, 'hooks/notify'), args: [], timeoutMs: 60_000 }],
@@ -230,9 +240,7 @@ test('a full inventory is resolved', (t) => {
     restoresPerStorage: 2,
   });
   assert.deepEqual(inventory.files, [join(dir, 'home.yaml'), join(dir, 'lab.yml')]);
-  assert.deepEqual(inventory.warnings, [
-    'dns: failover to another cluster is not available yet: lab/pve9 is never chosen',
-  ]);
+  assert.deepEqual(inventory.warnings, []);
 });
 
 test('built-in < cluster defaults < file defaults < container', (t) => {

@@ -249,6 +249,7 @@ const resolved: fc.Arbitrary<Container> = fc.record({
     proof: fc.constantFrom('fenced', 'stopped', 'offline-accepted'),
     returnRisk: fc.constantFrom('refused', 'accepted'),
     autostart: fc.constantFrom('pve', 'proxwarden'),
+    unseenRisk: fc.constantFrom('refused', 'accepted'),
     cooldownMs: int,
     maxPerDay: int,
     restoreStorage: name,
@@ -261,6 +262,15 @@ const resolved: fc.Arbitrary<Container> = fc.record({
     verifyMs: int,
     restart: int,
   }),
+  elsewhere: fc.dictionary(
+    name,
+    fc.record({
+      vmids: fc.array(int),
+      backupStorage: fc.string(),
+      restoreStorage: fc.string(),
+      mountStorage: fc.dictionary(name, fc.string()),
+    }),
+  ),
   hooks: fc.record({ before: fc.array(hook), after: fc.array(hook) }),
 });
 

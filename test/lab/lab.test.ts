@@ -46,7 +46,7 @@ test('a dead node: seen offline after eight seconds, calls to it fail as recorde
   assert.deepEqual(bench.runs(), ['pve2/102', 'pve3/103']);
   await assert.rejects(
     bench.call('pve1', 'GET', '/version'),
-    (error: unknown) => error instanceof LabUnreachable && error.how === 'refused',
+    (error: unknown) => error instanceof LabUnreachable && error.how === 'no-route',
   );
   assert.deepEqual(await seenFrom(bench, 'pve2'), ['pve1', 'pve2', 'pve3']);
   const killed = bench.clock.now();

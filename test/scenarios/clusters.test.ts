@@ -164,7 +164,7 @@ class Fleet {
             shell: () => Promise.resolve({ kind: 'not-sent', why: 'there is no shell' }),
             probe: (spec, signal) => {
               assert.ok(spec.kind === 'tcp' || spec.kind === 'ping');
-              return probeLab(spec, { lab: this.labs[this.placeOf(spec.host)], network, clock, signal });
+              return probeLab(spec, { labs: [this.labs[this.placeOf(spec.host)]], network, clock, signal });
             },
             exec: () => Promise.reject(new Error('there are no hooks')),
           },

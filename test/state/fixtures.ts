@@ -29,6 +29,7 @@ export function draftOperation(id: string, container: string, createdAt = 1_000)
       weStopped: false,
       guard: null,
       moved: null,
+      vmid: null,
       restored: false,
       startAsked: false,
       started: [],

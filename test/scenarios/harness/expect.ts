@@ -12,25 +12,28 @@ const checks: readonly (readonly [RegExp, Check])[] = [
   [/^nothing runs of (\S+)$/, (s, name) => assert.deepEqual(nodesOf(s, name), [])],
   [
     /^answers (\S+)$/,
-    (s, name) => assert.ok(s.lab.running().some((c) => c.hostname === name && c.services.every((v) => v.up))),
+    (s, name) =>
+      assert.ok(s.labs.running().some((c) => c.hostname === name && c.services.every((v) => v.up))),
   ],
   [
     /^copies (\S+) (\d+)$/,
-    (s, name, n) =>
-      assert.equal(s.lab.status().containers.filter((c) => c.hostname === name).length, Number(n)),
+    (s, name, n) => assert.equal(s.labs.containers().filter((c) => c.hostname === name).length, Number(n)),
   ],
-  [/^no vmid (\d+)$/, (s, vmid) => assert.equal(guest(s, vmid), undefined)],
-  [/^vmid (\d+) on (\S+)$/, (s, vmid, node) => assert.equal(guest(s, vmid)?.node, node)],
-  [/^onboot (\d+) (on|off)$/, (s, vmid, how) => assert.equal(guest(s, vmid)?.onboot, how === 'on')],
+  [/^no vmid (\d+(?:@\S+)?)$/, (s, which) => assert.equal(guest(s, which), undefined)],
+  [/^vmid (\d+) on (\S+)$/, (s, vmid, node) => assert.equal(guest(s, `${vmid}@${node}`)?.node, node)],
+  [
+    /^onboot (\d+(?:@\S+)?) (on|off)$/,
+    (s, which, how) => assert.equal(guest(s, which)?.onboot, how === 'on'),
+  ],
   [
     /^power (\S+) (on|off)$/,
-    (s, node, how) => assert.equal(s.lab.status().nodes.find((n) => n.name === node)?.power, how),
+    (s, node, how) => assert.equal(s.labs.nodes().find((n) => n.name === node)?.power, how),
   ],
   [
     /^(\d+) calls of \/(.+)\/$/,
-    (s, n, pattern) => assert.equal(callsOf(s, pattern).length, Number(n), s.lab.calls.join('\n')),
+    (s, n, pattern) => assert.equal(callsOf(s, pattern).length, Number(n), s.labs.calls.join('\n')),
   ],
-  [/^no calls$/, (s) => assert.deepEqual(s.lab.calls, [])],
+  [/^no calls$/, (s) => assert.deepEqual(s.labs.calls, [])],
   [/^said \/(.+)\/$/, (s, pattern) => assert.match(s.log.recent(), new RegExp(pattern ?? ''))],
   [/^not said \/(.+)\/$/, (s, pattern) => assert.doesNotMatch(s.log.recent(), new RegExp(pattern ?? ''))],
   [
@@ -62,8 +65,8 @@ export async function expectation(stage: Stage, text: string): Promise<void> {
 }
 
 /** How long two copies have run together, in all; they don't any more. */
-function together({ lab }: Stage, least: number, most: number): void {
-  const { violations } = lab;
+function together({ labs }: Stage, least: number, most: number): void {
+  const violations = labs.all.flatMap((lab) => lab.violations);
   assert.ok(
     violations.every((v) => v.until !== null),
     'two copies run together',
@@ -72,26 +75,28 @@ function together({ lab }: Stage, least: number, most: number): void {
   assert.ok(ms >= least && ms <= most, `two copies have run together for ${ms} ms`);
 }
 
-function nodesOf({ lab }: Stage, name = ''): string[] {
-  return lab
+function nodesOf({ labs }: Stage, name = ''): string[] {
+  return labs
     .running()
     .filter((copy) => copy.hostname === name)
     .map((copy) => copy.node);
 }
 
-function guest({ lab }: Stage, vmid = '') {
-  return lab.status().containers.find((c) => c.vmid === Number(vmid));
+function guest({ labs }: Stage, which = '') {
+  const [vmid, node] = which.split('@');
+  return labs.containers().find((c) => c.vmid === Number(vmid) && (node ?? c.node) === c.node);
 }
 
-function callsOf({ lab }: Stage, pattern = ''): string[] {
-  return lab.calls.filter((call) => new RegExp(pattern).test(call));
+function callsOf({ labs }: Stage, pattern = ''): string[] {
+  return labs.calls.filter((call) => new RegExp(pattern).test(call));
 }
 
 const Content = z.object({ data: z.array(z.looseObject({ protected: z.number().optional() })) });
 
 async function protectedBackups(stage: Stage, count = ''): Promise<void> {
-  const node = stage.lab.status().nodes.find((n) => n.api && n.quorate)?.name ?? '';
-  const body = await stage.run(stage.lab.admin('GET', `/nodes/${node}/storage/nas/content`, []));
+  const node = stage.labs.nodes().find((n) => n.api && n.quorate)?.name ?? '';
+  const lab = stage.labs.of(node);
+  const body = await stage.run(lab.admin('GET', `/nodes/${node}/storage/${lab.backupStorage}/content`, []));
   const found = Content.parse(JSON.parse(body)).data.filter((entry) => entry.protected === 1);
   assert.equal(found.length, Number(count));
 }

@@ -9,7 +9,8 @@ export class Log {
   readonly #counts = new Map<string, number>();
   readonly #folder: string;
   #plan: string | null = null;
-  #shown = 0;
+  /** By lab, how many of its events. */
+  readonly #shown = new Map<string, number>();
   /** Where the present command began. */
   #mark = 0;
 
@@ -31,10 +32,10 @@ export class Log {
     if (this.#lines.length > 0) this.#lines.push('');
   }
 
-  /** Adds the lab's events that haven't been shown. */
-  events(events: readonly LabEvent[]): void {
-    for (const event of events.slice(this.#shown)) this.add(event.at, 'lab', event.text);
-    this.#shown = events.length;
+  /** Adds a lab's events that haven't been shown. */
+  events(events: readonly LabEvent[], who = 'lab'): void {
+    for (const event of events.slice(this.#shown.get(who) ?? 0)) this.add(event.at, who, event.text);
+    this.#shown.set(who, events.length);
   }
 
   mark(): void {

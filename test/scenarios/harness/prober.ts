@@ -2,7 +2,7 @@
 import type { Clock } from '../../../lib/clock.ts';
 import type { ProbeResult } from '../../../lib/decide/model.ts';
 import type { ProbeSpec } from '../../../lib/inventory/types.ts';
-import type { LabControl } from '../../../lib/lab/types.ts';
+import type { LabControl, RunningCopy } from '../../../lib/lab/types.ts';
 import { formatDuration } from '../../../lib/units.ts';
 
 /** What a step has put at an address: it answers well, refuses, or nothing is heard of it. */
@@ -24,9 +24,9 @@ const LATENCY_MS = 3;
 
 export async function probeLab(
   spec: ProbeSpec,
-  world: { lab: LabControl; network: Network; clock: Clock; signal?: AbortSignal | undefined },
+  world: { labs: readonly LabControl[]; network: Network; clock: Clock; signal?: AbortSignal | undefined },
 ): Promise<ProbeResult> {
-  const answer = meet(spec, world.lab, world.network);
+  const answer = meet(spec, world.labs, world.network);
   if (answer === 'nothing') {
     await world.clock.sleep(spec.timeoutMs * spec.attempts, world.signal);
     return {
@@ -50,25 +50,29 @@ export async function probeLab(
   };
 }
 
-function meet(spec: ProbeSpec, lab: LabControl, network: Network): Answer {
+function meet(spec: ProbeSpec, labs: readonly LabControl[], network: Network): Answer {
   if (network.runnerCut) return 'nothing';
   const [host, port] = addressOf(spec);
   const address = `${host}:${port}`;
   const forced = network.forced.get(address);
   if (forced !== undefined) return forced;
   if (network.outside.has(address)) return 'ok';
-  const reachable = new Set(
-    lab.status().nodes.flatMap((node) => (node.power === 'on' && node.network === 'up' ? [node.name] : [])),
-  );
   const node = network.nodes.get(host);
-  if (node !== undefined) return spec.kind === 'ping' && reachable.has(node) ? 'ok' : 'nothing';
+  if (node !== undefined)
+    return spec.kind === 'ping' && labs.some((lab) => isUp(lab, node)) ? 'ok' : 'nothing';
   // A copy that runs has a kernel that refuses where no service listens; without one the address is dead.
-  const copy = lab
-    .running()
-    .find((one) => reachable.has(one.node) && one.services.some((service) => service.host === host));
+  const copy = labs.flatMap(reachableOf).find((one) => one.services.some((service) => service.host === host));
   if (copy === undefined) return 'nothing';
   if (spec.kind === 'ping') return 'ok';
   return copy.services.some((service) => service.port === port && service.up) ? 'ok' : 'refused';
+}
+
+function isUp(lab: LabControl, name: string): boolean {
+  return lab.status().nodes.some((n) => n.name === name && n.power === 'on' && n.network === 'up');
+}
+
+function reachableOf(lab: LabControl): RunningCopy[] {
+  return lab.running().filter((one) => isUp(lab, one.node));
 }
 
 function addressOf(spec: ProbeSpec): [string, number] {

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../../lib/clock.ts';
-import type { Lab } from '../../../lib/lab/lab.ts';
 import type { QuickOrder } from '../../../lib/lab/shell.ts';
 import type { LabRequest } from '../../../lib/lab/types.ts';
 import { Operation } from '../../../lib/state/model.ts';
+import type { Labs } from './labs.ts';
 import type { Network } from './prober.ts';
 import type { Runner } from './runner.ts';
 import { SECRET } from './world.ts';
@@ -28,7 +28,7 @@ export class Rules {
   readonly broken: string[] = [];
   /** The setup accepts that two copies may run (a risk accepted by name, or a person's hand): how long is measured. */
   twoExpected = false;
-  readonly #lab: Lab;
+  readonly #labs: Labs;
   readonly #network: Network;
   readonly #clock: Clock;
   readonly #stateOf: (runner: Runner) => string;
@@ -42,22 +42,24 @@ export class Rules {
   readonly #readAt = new Map<Runner, number>();
 
   constructor(
-    { lab, network, clock }: { lab: Lab; network: Network; clock: Clock },
+    { labs, network, clock }: { labs: Labs; network: Network; clock: Clock },
     stateOf: (runner: Runner) => string,
   ) {
-    this.#lab = lab;
+    this.#labs = labs;
     this.#network = network;
     this.#clock = clock;
     this.#stateOf = stateOf;
-    this.#originals = new Set(lab.status().containers.map((c) => `CT ${c.vmid} on ${c.node}`));
-    lab.onChange(() => {
-      for (const copy of lab.running()) {
-        const key = `CT ${copy.vmid} on ${copy.node}`;
-        this.#everRan.add(key);
-        if (!this.#ranSince.has(key)) this.#ranSince.set(key, this.#clock.now());
-      }
-      for (const { volid } of lab.status().backups) this.#backups.add(volid);
-    });
+    this.#originals = new Set(labs.containers().map((c) => `CT ${c.vmid} on ${c.node}`));
+    for (const lab of labs.all)
+      lab.onChange(() => {
+        for (const copy of lab.running()) {
+          const key = `CT ${copy.vmid} on ${copy.node}`;
+          this.#everRan.add(key);
+          if (!this.#ranSince.has(key)) this.#ranSince.set(key, this.#clock.now());
+        }
+        for (const { volid } of lab.status().backups) this.#backups.add(volid);
+        this.#twoClusters();
+      });
   }
 
   /** Before a call of a runner is carried out. */
@@ -70,7 +72,7 @@ export class Rules {
       return;
     }
     const form = new URLSearchParams(request.body);
-    const at = this.#lab.status().nodes.find((n) => n.name === node);
+    const at = this.#labs.nodes().find((n) => n.name === node);
     const [, owner, vmid] = /^DELETE .*\/nodes\/([^/]+)\/lxc\/(\d+)/.exec(call) ?? [];
     if (vmid !== undefined && this.#isOld(runner, Number(vmid))) this.#cleaned.add(`CT ${vmid} on ${owner}`);
     // One that dies this very moment is nobody's mistake.
@@ -96,7 +98,7 @@ export class Rules {
       if (!journals.some((op) => op.data.moved !== null))
         this.#break(`6: the move of ${order.from} is not in any journal`);
       const [, node, vmid] = /^nodes\/([^/]+)\/lxc\/(\d+)\.conf$/.exec(order.from) ?? [];
-      const runs = this.#lab.running().some((c) => c.node === node && c.vmid === Number(vmid));
+      const runs = this.#labs.running().some((c) => c.node === node && c.vmid === Number(vmid));
       if (runs && !this.twoExpected)
         this.#break(`1: the config of CT ${vmid ?? ''} was moved away while it runs on ${node ?? ''}`);
     }
@@ -108,9 +110,10 @@ export class Rules {
   #aside(one: string): boolean {
     const [, vmid, node] = /^CT (\d+) on (\S+)$/.exec(one) ?? [];
     const file = new RegExp(`/CT${vmid ?? ''}-of-.*-from-[^/]*-${node ?? ''}-by-op-[^/]*\\.conf$`);
+    const lab = this.#labs.of(node ?? '');
     return (
-      this.#lab.files('proxwarden/retired').some((path) => file.test(path)) &&
-      this.#lab.volumes(node ?? '', Number(vmid)).length > 0
+      lab.files('proxwarden/retired').some((path) => file.test(path)) &&
+      lab.volumes(node ?? '', Number(vmid)).length > 0
     );
   }
 
@@ -119,9 +122,9 @@ export class Rules {
     // A person who has typed it may.
     if (runner?.command.startsWith(`fence ${turn} `) === true) return;
     if (turn === 'on') this.#break(`5: ${node} was powered on`);
-    const status = this.#lab.status().nodes.find((n) => n.name === node);
+    const status = this.#labs.nodes().find((n) => n.name === node);
     if (status?.power !== 'on') return;
-    for (const copy of this.#lab.running().filter((c) => c.node === node))
+    for (const copy of this.#labs.running().filter((c) => c.node === node))
       for (const service of copy.services) {
         const forced = this.#network.forced.get(`${service.host}:${service.port}`);
         const answers = forced === undefined ? status.network === 'up' && service.up : forced !== 'nothing';
@@ -131,13 +134,13 @@ export class Rules {
 
   /** After every step. Throws with all that is broken. */
   check(log: string): void {
-    const { violations } = this.#lab;
+    const violations = this.#labs.all.flatMap((lab) => lab.violations);
     for (const { text } of this.twoExpected ? [] : violations) this.#break(`1: ${text}`);
-    const there = new Set(this.#lab.status().containers.map((c) => `CT ${c.vmid} on ${c.node}`));
+    const there = new Set(this.#labs.containers().map((c) => `CT ${c.vmid} on ${c.node}`));
     for (const one of [...this.#originals, ...this.#everRan])
       if (!there.has(one) && !this.#aside(one) && !this.#cleaned.has(one) && !this.#movedByHa(one))
         this.#break(`2: ${one} is gone`);
-    const backups = new Set(this.#lab.status().backups.map((b) => b.volid));
+    const backups = new Set(this.#labs.backups().map((b) => b.volid));
     for (const volid of this.#backups) if (!backups.has(volid)) this.#break(`2: backup ${volid} is gone`);
     if (log.includes(SECRET)) this.#break('10: the secret is in the output');
     assert.deepEqual(this.broken, [], 'a rule that never breaks is broken');
@@ -153,16 +156,28 @@ export class Rules {
     assert.deepEqual(this.broken, []);
   }
 
+  /** Each lab watches its own copies; here, those of one container in several of them. */
+  #twoClusters(): void {
+    const seen = new Map<string, string>();
+    for (const [name, lab] of this.#labs.named)
+      for (const copy of lab.running()) {
+        const before = seen.get(copy.mac);
+        if (before !== undefined && before !== name)
+          this.#break(`1: two copies of ${copy.hostname} run together, in ${before} and in ${name}`);
+        seen.set(copy.mac, name);
+      }
+  }
+
   /** Rule 2: a person's cleanup, while another copy has run for seven days, and has a backup of its own. */
   #isOld(runner: Runner, vmid: number): boolean {
-    const one = this.#lab.status().containers.find((c) => c.vmid === vmid);
-    const others = this.#lab.running().filter((c) => c.hostname === one?.hostname && c.vmid !== vmid);
+    const one = this.#labs.containers().find((c) => c.vmid === vmid);
+    const others = this.#labs.running().filter((c) => c.hostname === one?.hostname && c.vmid !== vmid);
     return (
       this.#journals(runner).some((op) => op.kind === 'cleanup') &&
       others.length === 1 &&
       others.every((other) => {
         const since = this.#ranSince.get(`CT ${other.vmid} on ${other.node}`) ?? Infinity;
-        const backups = this.#lab.status().backups.filter((b) => b.vmid === other.vmid);
+        const backups = this.#labs.backups().filter((b) => b.vmid === other.vmid);
         return this.#clock.now() - since >= SEVEN_DAYS_MS && backups.length > 0;
       })
     );
@@ -171,7 +186,9 @@ export class Rules {
   /** Proxmox's own HA manager moves what it runs. */
   #movedByHa(one: string): boolean {
     const [, vmid = '', node = ''] = /^CT (\d+) on (\S+)$/.exec(one) ?? [];
-    return this.#lab.events.some(({ text }) => text.startsWith(`HA: ct:${vmid} moved from ${node} `));
+    return this.#labs
+      .of(node)
+      .events.some(({ text }) => text.startsWith(`HA: ct:${vmid} moved from ${node} `));
   }
 
   #break(text: string): void {

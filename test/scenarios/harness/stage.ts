@@ -11,13 +11,14 @@ import { openOperations } from '../../../lib/state/operations.ts';
 import type { State } from '../../../lib/state/model.ts';
 import { openState } from '../../../lib/state/store.ts';
 import { COMMANDS } from '../../../scripts/commands.ts';
+import { Labs } from './labs.ts';
 import { Log } from './log.ts';
 import { probeLab, type Network } from './prober.ts';
 import { Rules } from './rules.ts';
 import { Runner, runners, watchFiles } from './runner.ts';
 import { shellOnLab } from './shell.ts';
-import { PLUGS, StagedLab } from './staged-lab.ts';
-import { TOKEN, worldOf, type WorldFile } from './world.ts';
+import { PLUGS, type StagedLab } from './staged-lab.ts';
+import { TOKEN, type WorldFile } from './world.ts';
 
 const SHM = '/dev/shm';
 
@@ -40,6 +41,8 @@ function neverAborted(): AbortSignal {
 
 export class Stage {
   readonly clock = new VirtualClock();
+  readonly labs: Labs;
+  /** The first of them. */
   readonly lab: StagedLab;
   readonly network: Network;
   readonly log: Log;
@@ -76,24 +79,29 @@ export class Stage {
     if (this.#scenario !== null && existsSync(join(this.#scenario, 'hooks')))
       cpSync(join(this.#scenario, 'hooks'), join(this.folder, 'inventory', 'hooks'), { recursive: true });
     this.inventory(options.inventory);
-    const spec = worldOf(world);
-    const nodes = new Map(spec.nodes.map(({ ip, name }) => [ip, name]));
+    const nodes = new Map<string, string>();
     this.network = { runnerCut: false, outside: new Set(world.outside), forced: new Map(), nodes };
-    this.lab = new StagedLab(
-      { clock: this.clock, world: spec, randomHex: countingHex(1) },
-      this.network,
-      world.twoSupplies,
-    );
+    this.labs = new Labs(world, { clock: this.clock, network: this.network, hex: countingHex });
+    for (const lab of this.labs.all) for (const [ip, name] of lab.addresses) nodes.set(ip, name);
+    this.lab = this.labs.main;
     this.log = new Log(this.folder);
-    this.rules = new Rules({ lab: this.lab, network: this.network, clock: this.clock }, (runner) =>
+    this.rules = new Rules({ labs: this.labs, network: this.network, clock: this.clock }, (runner) =>
       this.stateOf(runner.name),
     );
-    this.lab.rules = this.rules;
-    this.lab.onChange(() => this.log.events(this.lab.events));
+    for (const [, lab] of this.labs.named) {
+      lab.rules = this.rules;
+      lab.onChange(() => this.#events());
+    }
   }
 
+  /** Several documents are several files: one per cluster. */
   inventory(text: string): void {
-    writeFileSync(join(this.folder, 'inventory', 'home.yaml'), text);
+    for (const [index, part] of text.split(/^---\n/m).entries())
+      writeFileSync(join(this.folder, 'inventory', index === 0 ? 'home.yaml' : `other-${index}.yaml`), part);
+  }
+
+  #events(): void {
+    for (const [name, lab] of this.labs.named) this.log.events(lab.events, name);
   }
 
   stateOf(who: string): string {
@@ -101,7 +109,7 @@ export class Stage {
   }
 
   note(who: string, text: string): void {
-    this.log.events(this.lab.events);
+    this.#events();
     this.log.add(this.clock.now(), who, text);
   }
 
@@ -122,7 +130,7 @@ export class Stage {
 
   /** Runs a command line to its end, or to that of its runner. */
   async command(argv: readonly string[]): Promise<void> {
-    this.log.events(this.lab.events);
+    this.#events();
     this.log.blank();
     this.log.mark();
     await this.run(this.#launch(argv, ''));
@@ -130,7 +138,7 @@ export class Stage {
 
   /** The same beside what comes next. */
   background(argv: readonly string[]): void {
-    this.log.events(this.lab.events);
+    this.#events();
     this.log.blank();
     this.log.mark();
     this.#background.push(this.#launch(argv, '&'));
@@ -172,20 +180,20 @@ export class Stage {
   }
 
   #runtime(runner: Runner, say: (who: string, text: string) => void): Runtime {
-    const { clock, lab, network } = this;
+    const { clock, labs, network } = this;
     const own = {
       // Whole milliseconds, as a machine has them.
       now: () => Math.floor(clock.now()) + this.skewMs,
       sleep: (ms: number, signal?: AbortSignal) => runner.alive(clock.sleep(Math.ceil(ms), signal)),
     };
-    const api = labDispatcher(lab, clock, (origin) => lab.nodeAt(new URL(origin).hostname));
+    const api = labDispatcher(labs, clock, (origin) => labs.nodeAt(new URL(origin).hostname));
     return {
       clock: own,
       env: { PROXWARDEN_TOKEN: TOKEN },
       randomHex: this.#hex,
       dispatcher: () => Promise.resolve(api),
-      httpDispatcher: () => Promise.resolve(labDispatcher(lab, clock, () => PLUGS)),
-      probe: (spec, signal) => runner.alive(probeLab(spec, { lab, network, clock, signal })),
+      httpDispatcher: () => Promise.resolve(labDispatcher(labs, clock, () => PLUGS)),
+      probe: (spec, signal) => runner.alive(probeLab(spec, { labs: labs.all, network, clock, signal })),
       exec: async ({ file, env }) => {
         const hook = file.slice(file.lastIndexOf('/') + 1);
         const code = this.hookCodes.get(hook) ?? 0;
@@ -196,7 +204,7 @@ export class Stage {
         await runner.alive(clock.sleep(100));
         return { exitCode: code, stdout: '', stderr: code === 0 ? '' : 'no' };
       },
-      shell: ({ node, order }) => runner.alive(shellOnLab(lab, { clock, node, order, runner })),
+      shell: ({ node, order }) => runner.alive(shellOnLab(labs.of(node), { clock, node, order, runner })),
       runner: {
         self: { host: 'runner', pid: runner.pid, started: String(runner.pid) },
         liveness: ({ pid }) => (this.#alive.has(pid) ? 'alive' : 'dead'),
@@ -223,12 +231,12 @@ export class Stage {
 
   /** The rules that never break, after every step. */
   check(): void {
-    this.log.events(this.lab.events);
+    this.#events();
     this.rules.check(this.log.text());
   }
 
   finish(): string {
-    this.log.events(this.lab.events);
+    this.#events();
     return this.log.text();
   }
 
@@ -257,7 +265,7 @@ export class Stage {
   }
 
   close(): void {
-    this.lab.close();
+    for (const lab of this.labs.all) lab.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

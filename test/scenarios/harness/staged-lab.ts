@@ -26,9 +26,9 @@ export interface Trap {
 export const PLUGS = 'plugs';
 
 export class StagedLab extends Lab {
-  readonly traps: Trap[] = [];
+  readonly traps: Trap[];
   /** Writing calls that were carried out, `POST /nodes/pve2/lxc 1000101`, in order. */
-  readonly calls: string[] = [];
+  readonly calls: string[];
   rules: Rules | null = null;
   /** The plugs don't answer. */
   plugsDead = false;
@@ -39,20 +39,48 @@ export class StagedLab extends Lab {
   readonly #twoSupplies: ReadonlySet<string>;
   /** Plugs of nodes with two supplies that are off. */
   readonly #unfed = new Set<string>();
+  readonly #backups: string;
   readonly #network: Network;
   readonly #clock: LabOptions['clock'];
   readonly #nodes: ReadonlyMap<string, string>;
 
-  constructor(options: LabOptions, network: Network, twoSupplies: readonly string[] = []) {
+  /** `shared`: what several labs have in common. */
+  constructor(
+    options: LabOptions,
+    network: Network,
+    shared: { readonly traps: Trap[]; readonly calls: string[] } = { traps: [], calls: [] },
+    twoSupplies: readonly string[] = [],
+  ) {
     super(options);
+    this.traps = shared.traps;
+    this.calls = shared.calls;
+    this.#backups = options.world.storages.find(({ content }) => content.includes('backup'))?.id ?? 'nas';
     this.#twoSupplies = new Set(twoSupplies);
     this.#network = network;
     this.#clock = options.clock;
     this.#nodes = new Map(options.world.nodes.map(({ ip, name }) => [ip, name]));
   }
 
+  /** The first storage that takes backups. */
+  get backupStorage(): string {
+    return this.#backups;
+  }
+
+  /** Names of its nodes by their addresses. */
+  get addresses(): ReadonlyMap<string, string> {
+    return this.#nodes;
+  }
+
+  findNode(host: string): string | undefined {
+    return this.#nodes.get(host);
+  }
+
+  hasNode(name: string): boolean {
+    return [...this.#nodes.values()].includes(name);
+  }
+
   nodeAt(host: string): string {
-    const name = this.#nodes.get(host);
+    const name = this.findNode(host);
     if (name === undefined) throw new Error(`no node of the world has the address ${host}`);
     return name;
   }

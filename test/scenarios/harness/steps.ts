@@ -24,24 +24,24 @@ const sentences: readonly Sentence[] = [
   { pattern: /^wait (\w+)$/, act: (s, time) => s.clock.advance(parseDuration(time)) },
   { pattern: /^as (\w+)$/, act: (s, who) => void (s.who = who) },
   // The world.
-  { pattern: /^kill (\S+)$/, act: (s, node) => s.lab.kill(node) },
-  { pattern: /^revive (\S+)$/, act: (s, node) => s.lab.revive(node) },
-  { pattern: /^shutdown (\S+)$/, act: (s, node) => s.lab.shutdown(node) },
-  { pattern: /^reboot (\S+)$/, act: (s, node) => s.lab.reboot(node) },
-  { pattern: /^cut (\S+)$/, act: (s, node) => s.lab.cut(node) },
-  { pattern: /^mend (\S+)$/, act: (s, node) => s.lab.mendNetwork(node) },
-  { pattern: /^hang (\S+)$/, act: (s, node) => s.lab.hang(node) },
-  { pattern: /^unhang (\S+)$/, act: (s, node) => s.lab.unhang(node) },
-  { pattern: /^break (\S+)$/, act: (s, name) => s.lab.breakService(name) },
-  { pattern: /^fix (\S+)$/, act: (s, name) => s.lab.mendService(name) },
+  { pattern: /^kill (\S+)$/, act: (s, node) => s.labs.of(node).kill(node) },
+  { pattern: /^revive (\S+)$/, act: (s, node) => s.labs.of(node).revive(node) },
+  { pattern: /^shutdown (\S+)$/, act: (s, node) => s.labs.of(node).shutdown(node) },
+  { pattern: /^reboot (\S+)$/, act: (s, node) => s.labs.of(node).reboot(node) },
+  { pattern: /^cut (\S+)$/, act: (s, node) => s.labs.of(node).cut(node) },
+  { pattern: /^mend (\S+)$/, act: (s, node) => s.labs.of(node).mendNetwork(node) },
+  { pattern: /^hang (\S+)$/, act: (s, node) => s.labs.of(node).hang(node) },
+  { pattern: /^unhang (\S+)$/, act: (s, node) => s.labs.of(node).unhang(node) },
+  { pattern: /^break (\S+)$/, act: (s, name) => s.labs.serving(name).breakService(name) },
+  { pattern: /^fix (\S+)$/, act: (s, name) => s.labs.serving(name).mendService(name) },
   { pattern: /^fill (\S+)$/, act: (s, storage) => s.lab.fill(storage), shown: true },
   { pattern: /^drain (\S+)$/, act: (s, storage) => s.lab.drain(storage), shown: true },
   { pattern: /^(unmount|mount) ([\w-]+)(?: (?:from|on) (\S+))?$/, act: reach },
   { pattern: /^verify BACKUP\((\d+),(\d+)\) (ok|failed)$/, act: verify },
-  { pattern: /^start (\d+) by hand$/, act: (s, vmid) => s.run(s.lab.startByHand(Number(vmid))) },
-  { pattern: /^stop (\d+) by hand$/, act: (s, vmid) => s.run(s.lab.stopByHand(Number(vmid))) },
+  { pattern: /^start (\d+(?:@\S+)?) by hand$/, act: (s, which) => byHand(s, which, 'startByHand') },
+  { pattern: /^stop (\d+(?:@\S+)?) by hand$/, act: (s, which) => byHand(s, which, 'stopByHand') },
   { pattern: /^destroy (\d+) by hand$/, act: destroy },
-  { pattern: /^crash (\d+)$/, act: (s, vmid) => s.lab.crash(Number(vmid)) },
+  { pattern: /^crash (\d+(?:@\S+)?)$/, act: crash },
   { pattern: /^crash of (\S+)$/, act: crashOf },
   { pattern: /^stop of (\S+) by hand$/, act: (s, name) => s.run(stopOf(s, name)) },
   { pattern: /^start of (\S+) by hand$/, act: (s, name) => s.run(startOf(s, name)) },
@@ -49,7 +49,7 @@ const sentences: readonly Sentence[] = [
   { pattern: /^back up (\d+) on (\S+)$/, act: backUp },
   {
     pattern: /^plug (\S+) (on|off)$/,
-    act: (s, node, how) => s.lab.setPlug(node, how === 'on' ? 'on' : 'off'),
+    act: (s, node, how) => s.labs.of(node).setPlug(node, how === 'on' ? 'on' : 'off'),
   },
   { pattern: /^plugs (silent|stuck|well)$/, act: plugs, shown: true },
   { pattern: /^job (\S+) covers ([\d,]+)$/, act: job, shown: true },
@@ -77,7 +77,7 @@ const sentences: readonly Sentence[] = [
   { pattern: /^(before|after) \/(.+)\/: (.+)$/, act: trap },
   { pattern: /^(?:(\d+) times|always) \/(.+)\/ answers (.+)$/, act: fault, shown: true },
   { pattern: /^(\d+) times \/(.+)\/ waits (\w+)$/, act: slow, shown: true },
-  { pattern: /^no faults$/, act: (s) => void s.lab.traps.splice(0), shown: true },
+  { pattern: /^no faults$/, act: (s) => void s.labs.traps.splice(0), shown: true },
   { pattern: /^two copies may run$/, act: (s) => void (s.rules.twoExpected = true), shown: true },
   { pattern: /^expect (.+)$/, act: (s, what) => expectation(s, what) },
 ];
@@ -141,7 +141,9 @@ function verify(stage: Stage, vmid = '', n = '', result = ''): void {
 /** A person with all rights at some node's API, or Proxmox's own jobs. */
 async function admin(stage: Stage, call = ''): Promise<string> {
   const [method = 'GET', path = '', ...fields] = call.split(' ');
-  return stage.run(stage.lab.admin(method, path, fields));
+  const node = /^\/nodes\/([^/]+)/.exec(path)?.[1];
+  const lab = node === undefined ? stage.lab : stage.labs.of(node);
+  return stage.run(lab.admin(method, path, fields));
 }
 
 function job({ jobs }: Stage, id = '', vmids = ''): void {
@@ -150,9 +152,21 @@ function job({ jobs }: Stage, id = '', vmids = ''): void {
   one.vmids = vmids.split(',').map(Number);
 }
 
-function plugs({ lab }: Stage, how = ''): void {
-  lab.plugsDead = how === 'silent';
-  lab.plugsStuck = how === 'stuck';
+function byHand(stage: Stage, which = '', what: 'startByHand' | 'stopByHand'): Promise<void> {
+  const { lab, vmid } = stage.labs.withGuest(which);
+  return stage.run(lab[what](vmid));
+}
+
+function crash({ labs }: Stage, which = ''): void {
+  const { lab, vmid } = labs.withGuest(which);
+  lab.crash(vmid);
+}
+
+function plugs({ labs }: Stage, how = ''): void {
+  for (const lab of labs.all) {
+    lab.plugsDead = how === 'silent';
+    lab.plugsStuck = how === 'stuck';
+  }
 }
 
 function plug({ lab }: Stage, name = '', how = ''): void {
@@ -192,7 +206,7 @@ function later(stage: Stage, time = '', what = ''): void {
 
 /** Something that happens right before or after a certain call, once. */
 function trap(stage: Stage, when = '', pattern = '', what = ''): void {
-  stage.lab.traps.push({
+  stage.labs.traps.push({
     pattern: new RegExp(pattern),
     times: 1,
     when: when === 'before' ? 'before' : 'after',
@@ -205,7 +219,7 @@ function trap(stage: Stage, when = '', pattern = '', what = ''): void {
 
 /** It arrives late. */
 function slow(stage: Stage, times = '', pattern = '', time = ''): void {
-  stage.lab.traps.push({
+  stage.labs.traps.push({
     pattern: new RegExp(pattern),
     times: Number(times),
     when: 'before',
@@ -216,7 +230,7 @@ function slow(stage: Stage, times = '', pattern = '', time = ''): void {
 /** `500 got timeout`; `lost`: it is carried out, and the answer never comes; `nothing`: it never arrives. */
 function fault(stage: Stage, times = '', pattern = '', answer = ''): void {
   const status = /^(\d{3}) (.*)$/.exec(answer);
-  stage.lab.traps.push({
+  stage.labs.traps.push({
     pattern: new RegExp(pattern),
     times: times === '' ? null : Number(times),
     when: answer === 'lost' ? 'after' : 'before',

@@ -77,6 +77,7 @@ const Storage = z.strictObject({
   content: z.array(z.string()),
   shared: z.boolean().default(false),
   nodes: z.array(z.string()).optional(),
+  export: z.string().optional(),
   sizeMiB: z.number().default(102_400),
 });
 
@@ -85,7 +86,7 @@ const STORAGE = { type: 'dir', pruneBackups: 'keep-all=1', sizeMiB: 102_400 };
 /** What the token may do on `/`; the rest is what the README tells people to grant. */
 const RootRights = z.array(z.string()).default(['Sys.Audit', 'Sys.Console']);
 
-export const WorldFile = z.strictObject({
+const Cluster = z.strictObject({
   cluster: z.string().nullable().default('home'),
   version: z.string().optional(),
   nodes: z.array(Node).default([1, 2, 3].map((n) => ({ name: `pve${n}`, memoryMiB: ALL_MEMORY_MIB }))),
@@ -103,33 +104,43 @@ export const WorldFile = z.strictObject({
   /** Further ones on `/vms`. */
   guestRights: z.array(z.string()).default([]),
   throughputMiB: z.number().default(50),
+});
+export type ClusterFile = z.infer<typeof Cluster>;
+
+export const WorldFile = Cluster.extend({
   /** What answers outside of the cluster: canaries. */
   outside: z.array(z.string()).default(['10.0.0.1:53', '10.0.0.9:8007']),
   /** Nodes with a second power supply, behind a plug of its own: `pve1-b`. */
   twoSupplies: z.array(z.string()).default([]),
+  /** Further clusters and stand-alone nodes, by what the log calls them. Their nodes have names of their own. */
+  others: z.record(z.string(), Cluster).default({}),
 });
 export type WorldFile = z.infer<typeof WorldFile>;
 
-/** pve1 is 10.0.0.11, pve2 is 10.0.0.12 … in the order of the file. */
-export function ipOfNode(index: number): string {
-  return `10.0.0.${11 + index}`;
+/** pve1 is 10.0.0.11, pve2 is 10.0.0.12 … in the order of the file; those of the n-th other cluster 10.0.n.11 … */
+export function ipOfNode(index: number, net = 0): string {
+  return `10.0.${net}.${11 + index}`;
 }
 
-export function worldOf(file: WorldFile): WorldSpec {
-  const storages: StorageSpec[] = file.storages.map(({ nodes, maxProtected, encryptionKey, ...one }) => ({
-    ...one,
-    path: one.shared ? `/mnt/pve/${one.id}` : `/var/lib/${one.id}`,
-    ...(nodes === undefined ? {} : { nodes }),
-    ...(maxProtected === undefined ? {} : { maxProtected }),
-    ...(encryptionKey === undefined ? {} : { encryptionKey }),
-  }));
+/** `net`: 0 is the first cluster, the others count from 1. */
+export function worldOf(file: ClusterFile, net = 0): WorldSpec {
+  const storages: StorageSpec[] = file.storages.map(
+    ({ nodes, maxProtected, encryptionKey, export: name, ...one }) => ({
+      ...one,
+      ...(name === undefined ? {} : { export: name }),
+      path: one.shared ? `/mnt/pve/${one.id}` : `/var/lib/${one.id}`,
+      ...(nodes === undefined ? {} : { nodes }),
+      ...(maxProtected === undefined ? {} : { maxProtected }),
+      ...(encryptionKey === undefined ? {} : { encryptionKey }),
+    }),
+  );
   return {
     cluster: file.cluster,
     ...(file.version === undefined ? {} : { version: file.version }),
     nodes: file.nodes.map((node, index) => {
       const version = 'version' in node ? node.version : undefined;
       const { name, memoryMiB } = node;
-      return { name, memoryMiB, ip: ipOfNode(index), ...(version === undefined ? {} : { version }) };
+      return { name, memoryMiB, ip: ipOfNode(index, net), ...(version === undefined ? {} : { version }) };
     }),
     storages,
     containers: fleet(file).map(({ name, serves, ...one }) => ({
@@ -155,7 +166,7 @@ export function worldOf(file: WorldFile): WorldSpec {
   };
 }
 
-function fleet(file: WorldFile): WorldFile['containers'] {
+function fleet(file: ClusterFile): ClusterFile['containers'] {
   const [first] = file.containers;
   if (first === undefined || file.clones === 0) return file.containers;
   const clones = Array.from({ length: file.clones }, (_, n) => ({
@@ -171,7 +182,7 @@ function fleet(file: WorldFile): WorldFile['containers'] {
 }
 
 function privileges(
-  { rights, guestRights }: z.infer<typeof WorldFile>,
+  { rights, guestRights }: ClusterFile,
   storages: readonly StorageSpec[],
 ): TokenSpec['privileges'] {
   return {
