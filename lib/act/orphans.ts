@@ -1,6 +1,7 @@
 /** Ending copies that run without a config, as the inventory allows: `lxc-stop` by a root shell, or a reboot by the API. */
+import { nodeInMaintenance } from '../decide/brakes.ts';
 import { incarnationsOf, type Incarnations } from '../decide/incarnations.ts';
-import type { ClusterView } from '../decide/model.ts';
+import type { ClusterView, Observation } from '../decide/model.ts';
 import { endingProblem, orphansOf, orphanText, orphanWay, type Orphan } from '../decide/orphans.ts';
 import { BlockedError, FailedError, messageOf, PveError } from '../errors.ts';
 import type { Container, OrphanWay } from '../inventory/types.ts';
@@ -22,7 +23,15 @@ export function orphanFinding(
   context: ActContext,
   container: Container,
   orphan: Orphan,
-  { view, incarnations }: { view: ClusterView; incarnations: Incarnations },
+  {
+    observation,
+    view,
+    incarnations,
+  }: {
+    observation: Pick<Observation, 'clusters'>;
+    view: ClusterView;
+    incarnations: Incarnations;
+  },
 ): Finding {
   const { node, vmid } = orphan;
   const text = orphanText(orphan, incarnations);
@@ -30,7 +39,9 @@ export function orphanFinding(
   const way = orphanWay(context.inventory.clusters[view.cluster], node);
   if (way === 'tell') return { container: container.name, text: `${text}: ${byHand}`, act: null };
   const problem =
-    endingProblem({ container, orphan, view, incarnations, way }) ?? askedLately(context, container, orphan);
+    endingProblem({ container, orphan, view, incarnations, way }) ??
+    (way === 'reboot' ? rebootHeld(context, { observation, cluster: view.cluster, node }) : null) ??
+    askedLately(context, container, orphan);
   if (problem !== null)
     return {
       container: container.name,
@@ -53,6 +64,31 @@ export function orphanFinding(
 
 function stepName({ node, vmid }: Orphan, way: OrphanWay): string {
   return way === 'stop' ? `lxc-stop ${vmid} on ${node}` : `reboot ${node}`;
+}
+
+/** A node that somebody works on, or that an operation of ours needs, is not rebooted now; null: nothing speaks against it. */
+function rebootHeld(
+  { operations, state, runtime }: ActContext,
+  {
+    observation,
+    cluster,
+    node,
+  }: { observation: Pick<Observation, 'clusters'>; cluster: string; node: string },
+): string | null {
+  const now = runtime.clock.now();
+  const held = nodeInMaintenance({ state: state.read(), observation, now }, { cluster, node });
+  if (held !== null) return held.why;
+  const needs = operations
+    .list()
+    .operations.find(
+      ({ status, kind, action, data }) =>
+        status === 'running' &&
+        kind !== 'reconcile' &&
+        [action?.from, action?.target, data.target, data.inPlace].some(
+          (at) => at?.cluster === cluster && at.node === node,
+        ),
+    );
+  return needs === undefined ? null : `${needs.id} (${needs.container}) is at work on ${node}`;
 }
 
 /** A node that has been asked to reboot goes down after a while, and the run that asked may have been cut. */
@@ -90,7 +126,9 @@ function endStep(
       if (!orphansOf(container, view).some((o) => o.node === node && o.vmid === vmid))
         return `CT ${vmid} does not run without a config on ${node} any more`;
       const incarnations = incarnationsOf(container, observation, c.state.read().containers[container.name]);
-      const problem = endingProblem({ container, orphan, view, incarnations, way });
+      const problem =
+        endingProblem({ container, orphan, view, incarnations, way }) ??
+        (way === 'reboot' ? rebootHeld(c, { observation, cluster, node }) : null);
       if (problem !== null) throw new BlockedError(problem);
       c.operations.assertLease(c.op);
       if (way === 'reboot') {

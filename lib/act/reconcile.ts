@@ -316,7 +316,7 @@ function orphans(context: ActContext, observation: Observation, view: ClusterVie
     const incarnations = incarnationsOf(container, observation, known);
     return found.map((orphan) => {
       named.add(orphan.vmid);
-      return orphanFinding(context, container, orphan, { view, incarnations });
+      return orphanFinding(context, container, orphan, { observation, view, incarnations });
     });
   });
 }

@@ -5,6 +5,7 @@ import { formatDuration } from '../units.ts';
 import { disagreement } from './agreement.ts';
 import type { Incarnations } from './incarnations.ts';
 import type { ClusterView, Gate, Observation } from './model.ts';
+import { orphansOf, orphanText } from './orphans.ts';
 import { viewsOf } from './reach.ts';
 
 const HOUR_MS = 3_600_000;
@@ -134,6 +135,16 @@ export function safetyGates(input: GateInput): Gate[] {
         'pending',
         `CT ${pending.vmid} on ${pending.node} is an unfinished copy of operation ${pending.operation ?? '?'}`,
         'let that operation end, or destroy the unfinished copy by hand',
+      ),
+    );
+  // Its copies' starts are refused as long as it runs (start-gate.ts), so nothing is stopped or restored for one.
+  const orphan = Object.values(observation.clusters).flatMap((one) => orphansOf(container, one))[0];
+  if (orphan !== undefined)
+    gates.push(
+      fail(
+        'orphan',
+        orphanText(orphan, incarnations),
+        `end it: on ${orphan.node}, \`lxc-stop -k -n ${orphan.vmid}\``,
       ),
     );
   const current = incarnations.current;

@@ -66,6 +66,10 @@ function rebootProblem({ node, vmid }: Orphan, { nodes, guests, standalone }: Cl
   );
   if (beside.length > 0 || more.length > 0)
     return `other guests run on ${node}, and a reboot would end them: ${[...beside.map((g) => `${g.type === 'lxc' ? 'CT' : 'VM'} ${g.vmid}`), ...more.map(String)].join(', ')}`;
+  // Stopped it may be, and yet be restored, backed up or moved right now.
+  const locked = guests.find((g) => g.node === node && g.lock !== null);
+  if (locked !== undefined)
+    return `${locked.type === 'lxc' ? 'CT' : 'VM'} ${locked.vmid} on ${node} is locked (${locked.lock ?? ''}), and a reboot would end what is at work on it`;
   const left = nodes.filter((n) => n.online && n.name !== node).length;
   return standalone || left * 2 > nodes.length ? null : `without ${node} the others would have no quorum`;
 }

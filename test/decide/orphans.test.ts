@@ -90,6 +90,11 @@ test('a node is not rebooted over the heads of others, nor of the quorum', () =>
   assert.equal(problem(beside), null);
   const stranger = orphaned().but((w) => w.node('pve1').netstat?.push(300));
   assert.match(problem(stranger, 'reboot') ?? '', /300/);
+  const restored = orphaned().but((w) =>
+    w.view.guests.push(guestOf('pve1', 200, { status: 'stopped', lock: 'create' })),
+  );
+  assert.match(problem(restored, 'reboot') ?? '', /CT 200 on pve1 is locked \(create\)/);
+  assert.equal(problem(restored), null);
   const few = orphaned().but((w) => void Object.assign(w.node('pve3'), { online: false }));
   assert.match(problem(few, 'reboot') ?? '', /without pve1 the others would have no quorum/);
 });

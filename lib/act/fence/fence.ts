@@ -1,4 +1,5 @@
 /** Powering a node off, and believing it only after a status read says so. Rule 5 is checked right before. */
+import { nodeInMaintenance } from '../../decide/brakes.ts';
 import { fenceable } from '../../decide/fenceable.ts';
 import { wrongPlug } from '../../decide/gates.ts';
 import { offAmong } from '../../decide/power.ts';
@@ -116,7 +117,7 @@ function readAll(drivers: readonly FenceDriver[], { runtime, signal }: ActContex
   );
 }
 
-/** Looks whether rule 5 allows it now; returns the other nodes that are online. Throws BlockedError. */
+/** Looks whether rule 5 allows it now, and whether somebody is at work on it; returns the other nodes that are online. Throws BlockedError. */
 async function mayFence(
   context: ActContext,
   container: Container,
@@ -131,6 +132,7 @@ async function mayFence(
     view === undefined
       ? `cluster ${cluster} can't be seen`
       : (fenceable({ inventory, observation }, view, node) ??
+        nodeInMaintenance({ state: state.read(), observation, now }, { cluster, node })?.why ??
         wrongPlug({ state: state.read(), observation, now }));
   if (forbidden !== null || view === undefined)
     throw new BlockedError(`${node} is not powered off: ${forbidden ?? ''}`);
