@@ -71,6 +71,10 @@ function command(): fc.Arbitrary<string> {
     { weight: 1, arbitrary: name.map((n) => `run failback ${n}`) },
     { weight: 1, arbitrary: name.map((n) => `run backup ${n}`) },
     { weight: 1, arbitrary: fc.constant('run reconcile') },
+    { weight: 1, arbitrary: fc.constantFrom('run pause --for 10m', 'run unpause', 'run unpause') },
+    { weight: 1, arbitrary: name.map((n) => `run maintenance ${n} --for 5m`) },
+    { weight: 1, arbitrary: node.map((n) => `run maintenance --node ${n} --for 5m`) },
+    { weight: 1, arbitrary: name.map((n) => `run maintenance end ${n}`) },
     { weight: 1, arbitrary: fc.constant('run check --count') },
     { weight: 2, arbitrary: node.map((n) => `word that ${n} is off`) },
   );

@@ -65,6 +65,7 @@ function* healing({ nodes, containers }: RandomWorld, stage: Stage): Generator<s
   for (const node of nodes) yield `revive ${node}`;
   for (const { name, host } of containers) yield* [`fix ${name}`, `at ${host}:80 lab`];
   if (stage.skewMs !== 0) yield `clock ${stage.skewMs < 0 ? '+' : '-'}${Math.abs(stage.skewMs) / 1000}s`;
+  yield* ['run unpause', 'as b', 'run unpause'];
   yield* ['wait 2m', 'as b', 'cron 2', 'as a', 'cron 2'];
   for (const { name } of containers) yield `run ack ${name}`;
 }
