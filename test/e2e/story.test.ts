@@ -211,7 +211,7 @@ describe('commands as a person uses them, one after the other', () => {
 
   test('ack, fence status and validate show what they do, in JSON too', async () => {
     const ack = await stage.run('ack', 'dns', '--json');
-    assert.deepEqual([ack.code, json(ack)], [0, { container: 'dns', acknowledged: null }]);
+    assert.deepEqual([ack.code, json(ack)], [0, { container: 'dns', acknowledged: null, forgotten: null }]);
     const fence = await stage.run('fence', 'status', '--json');
     assert.equal(fence.code, 0, told(fence));
     const rows = z.array(z.looseObject({ node: z.string(), power: z.string() })).parse(json(fence));

@@ -191,6 +191,7 @@ test('a full inventory is resolved', (t) => {
     require: 'all',
     intervalMs: 30_000,
     failureThreshold: 3,
+    rebootGraceMs: 900_000,
     recoveryThreshold: 2,
     macs: ['BC:24:11:00:00:01'],
     backup: {
@@ -216,6 +217,7 @@ test('a full inventory is resolved', (t) => {
       vmids: [1, 2, 3, 4, 5, 6, 7, 8, 9].map((k) => k * 1_000_000 + 101),
       placement: 'order',
       maxAttempts: 2,
+      maxPerDay: 2,
       verifyMs: 120_000,
       restart: 1,
     },

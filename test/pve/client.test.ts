@@ -228,7 +228,13 @@ test('guestDetail: config, status, and who stopped it', async (t) => {
   t.after(() => api.close());
   const detail = await api.guestDetail('pve1', 101);
   assert.deepEqual([detail.status, detail.onboot, detail.macs], ['stopped', true, ['BC:24:11:27:3A:83']]);
-  assert.deepEqual(detail.lastTask, { type: 'vzshutdown', user: 'alice@pam', endedAt: 21_000, ok: true });
+  assert.deepEqual(detail.lastTask, {
+    type: 'vzshutdown',
+    user: 'alice@pam',
+    startedAt: 20_000,
+    endedAt: 21_000,
+    ok: true,
+  });
 });
 
 test('guestDetail: a silent node leaves the status open, a missing container is an error', async (t) => {

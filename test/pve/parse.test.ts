@@ -255,6 +255,7 @@ test('the last power task: newest that has ended, with the token in its user', (
   assert.deepEqual(lastPowerTask(entries, { alone: true }), {
     type: 'vzstop',
     user: 'a@pve!x',
+    startedAt: 20_000,
     endedAt: 21_000,
     ok: true,
   });
