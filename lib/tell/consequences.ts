@@ -1,6 +1,7 @@
 /** What would happen, in a table for people. Pure. */
 import type { Consequence } from '../decide/doctor/consequences.ts';
 import type { FailoverAction } from '../decide/model.ts';
+import { placeOf } from '../decide/reach.ts';
 import { formatDuration } from '../units.ts';
 import { fill } from './wrap.ts';
 
@@ -84,9 +85,7 @@ function reason(one: Consequence): string {
   const { stuck, node } = one;
   if (stuck === null) return 'nothing can be done';
   if (isLastOne(one))
-    return one.standalone
-      ? `${node} is a stand-alone node, and nothing can take over from it yet`
-      : `without ${node} the rest has no quorum, and without quorum nothing can be restored`;
+    return `without ${node} the rest has no quorum, and without quorum nothing can be restored`;
   return stuck.gate === 'proof' ? `nothing proves ${node} off` : stuck.evidence;
 }
 
@@ -100,21 +99,21 @@ function remedy(one: Consequence): string | null {
   if (one.stuck?.gate === 'proof')
     return `give ${one.node} a fence in the inventory: a smart plug, or \`manual\`, your word`;
   if (!isLastOne(one)) return one.stuck?.flip ?? null;
-  return `bring ${one.node} back${one.standalone ? '' : '; a QDevice, set up before, keeps the quorum'}`;
+  return `bring ${one.node} back; a QDevice, set up before, keeps the quorum`;
 }
 
 function actionText(action: FailoverAction | null, now: number): string {
   if (action === null) return 'nothing';
-  const { target, fence, sourceAlive, backupAt, retire } = action;
+  const { from, target, fence, sourceAlive, backupAt, retire } = action;
   const nodes = fence.map((key) => key.slice(key.indexOf('/') + 1));
   const off = nodes.length === 0 ? '' : `${nodes.join(' and ')} is powered off, `;
-  if (sourceAlive) return `stopped, backed up and moved to ${target.node} with that backup`;
+  if (sourceAlive) return `stopped, backed up and moved to ${placeOf(target, from.cluster)} with that backup`;
   const age = backupAt === null ? '' : `of ${formatDuration(Math.max(now - backupAt, 0))} ago `;
   const risk =
     retire === 'risk-accepted' || retire === 'risk-and-guard'
       ? '; the original may start when its node returns'
       : '';
-  return `${off}the backup ${age}is restored on ${target.node}${risk}`;
+  return `${off}the backup ${age}is restored on ${placeOf(target, from.cluster)}${risk}`;
 }
 
 /** A node without the others runs on; whether it answers decides what is seen of it. */

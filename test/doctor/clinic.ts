@@ -9,6 +9,7 @@ import { PveError } from '../../lib/errors.ts';
 import { execFile } from '../../lib/exec.ts';
 import { loadInventory } from '../../lib/inventory/load.ts';
 import { labDispatcher } from '../../lib/lab/dispatcher.ts';
+import type { Shelves } from '../../lib/lab/shelf.ts';
 import type { WorldSpec } from '../../lib/lab/types.ts';
 import { VirtualClock } from '../../lib/lab/virtual-clock.ts';
 import type { Observation } from '../../lib/decide/model.ts';
@@ -168,8 +169,9 @@ export async function visit(
     String((digits += 1))
       .padStart(bytes * 2, '0')
       .slice(-bytes * 2);
+  const shelves: Shelves = new Map();
   const labs = [patient.world, ...patient.others].map(
-    (world) => new StagedLab({ clock, world, randomHex }, network),
+    (world) => new StagedLab({ clock, world, randomHex, shelves }, network),
   );
   const labAt = (host: string): StagedLab => {
     const found = labs.find((_, i) =>

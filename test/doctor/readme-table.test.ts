@@ -49,16 +49,32 @@ const SETUPS: readonly (readonly [string, (patient: Patient) => void])[] = [
       p.world = { ...p.world, qdevice: { host: '10.0.0.9' } };
     },
   ],
-  [
-    'two stand-alone nodes, smart plugs',
-    (p) => {
-      p.world = healthyWorld([1], null);
-      p.others.push(healthyWorld([2], null));
-      p.files['home.yaml'] = healthyInventory([1]).replace('cluster: home', 'cluster: pve1');
-      p.files['other.yaml'] = healthyInventory([2]).replace('cluster: home', 'cluster: pve2');
-    },
-  ],
+  ['two stand-alone nodes and a NAS', (p) => alone(p, 'autostart: proxwarden')],
+  ['two stand-alone nodes and a NAS, `returnRisk: accepted`', (p) => alone(p, 'returnRisk: accepted')],
 ];
+
+/** Each may take what is on the other; a person's word is taken for both. */
+function alone(patient: Patient, failover: string): void {
+  const [first, second] = [1, 2].map((n) => {
+    const world = healthyWorld([n], null);
+    return {
+      ...world,
+      containers: world.containers.map((c) => ({ ...c, onboot: failover === 'returnRisk: accepted' })),
+      storages: world.storages.map((s) => (s.id === 'nas' ? { ...s, export: 'nas' } : s)),
+    };
+  });
+  if (first === undefined || second === undefined) throw new Error('two worlds');
+  patient.world = first;
+  patient.others.push(second);
+  const file = (n: number, other: number): string =>
+    unplugged(healthyInventory([n]))
+      .replace('cluster: home', `cluster: pve${n}`)
+      .replace('nodes: [pve', `nodes: [pve${other}/pve`)
+      .replace(`/pve${n}]`, `/pve${other}]`)
+      .replace('auto: true', `auto: true, ${failover}`);
+  patient.files['home.yaml'] = file(1, 2);
+  patient.files['other.yaml'] = file(2, 1);
+}
 
 function nodes(patient: Patient, which: readonly number[]): void {
   patient.world = healthyWorld(which);

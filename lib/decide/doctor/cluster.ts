@@ -118,14 +118,21 @@ function versions({ view, facts }: ClusterLook, about: Subject): Finding[] {
   return found;
 }
 
-function alone({ view, containers }: ClusterLook, about: Subject): Finding[] {
-  if (view?.standalone !== true || !containers.some((c) => c.isProtected)) return [];
+function alone({ name, view, containers }: ClusterLook, about: Subject): Finding[] {
+  const ours = containers.filter((c) => c.isProtected);
+  if (view?.standalone !== true || ours.length === 0) return [];
+  const stuck = ours.filter(({ container }) => container.nodes.every((target) => target.cluster === name));
   return [
     finding(
       'standalone',
       'note',
       about,
-      'it is a stand-alone node: what fails on it is restarted in place; when the node dies nothing can take over yet (moving between clusters is not there)',
+      stuck.length === 0
+        ? "it is a stand-alone node: when it dies, no other node can say so, and it is not powered off by itself: a person's word (`fence confirm`) or a plug that reads off is needed"
+        : `it is a stand-alone node: what fails on it is restarted in place; when it dies, nothing takes over ${listed(stuck.map((c) => c.container.name))}`,
+      stuck.length === 0
+        ? null
+        : 'name a node of another cluster, or another stand-alone one: nodes: [CLUSTER/NODE]',
     ),
   ];
 }

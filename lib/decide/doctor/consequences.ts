@@ -48,11 +48,7 @@ export function consequences(inventory: Inventory, facts: Facts, only?: Readonly
   const found: Consequence[] = [];
   for (const cluster of Object.keys(facts.clusters)) {
     const here = Object.values(inventory.containers).filter(
-      (c) =>
-        c.cluster === cluster &&
-        c.mode === 'protect' &&
-        where.get(c.name)?.cluster === cluster &&
-        (only?.has(c.name) ?? true),
+      (c) => c.mode === 'protect' && where.get(c.name)?.cluster === cluster && (only?.has(c.name) ?? true),
     );
     const nodes = [...new Set(here.map((c) => where.get(c.name)?.node ?? ''))].toSorted();
     const of = (node: string): Container[] => here.filter((c) => where.get(c.name)?.node === node);
@@ -115,9 +111,10 @@ function ask(
   return containers.flatMap((container) => {
     const decision = decisions.find((d) => d.container === container.name);
     if (decision === undefined) return [];
-    const standalone = facts.observation.clusters[container.cluster]?.standalone ?? false;
+    const cluster = decision.current?.cluster ?? container.cluster;
+    const standalone = facts.observation.clusters[cluster]?.standalone ?? false;
     const common = {
-      cluster: container.cluster,
+      cluster,
       event,
       node,
       standalone,
@@ -153,6 +150,7 @@ function mend(
   supposed: Supposed,
   first: Decision,
 ): Mended {
+  const cluster = first.current?.cluster ?? container.cluster;
   let { observation } = supposed;
   let request: Request | undefined;
   let confirmed = false;
@@ -163,9 +161,9 @@ function mend(
     if (request === undefined && (stuck === undefined || AUTOMATIC.includes(stuck.gate)))
       request = { container: container.name, mode: 'by-hand' };
     else if (stuck === undefined) break;
-    else if (stuck.gate === 'proof' && !confirmed && takesWord(inventory, container.cluster, node)) {
+    else if (stuck.gate === 'proof' && !confirmed && takesWord(inventory, cluster, node)) {
       confirmed = true;
-      observation = confirmedOff(observation, container.cluster, node, facts.at);
+      observation = confirmedOff(observation, cluster, node, facts.at);
     } else if (stuck.gate === 'backup' && acceptedLoss(stuck) !== null && request?.backup === undefined)
       request = { container: container.name, mode: 'by-hand', backup: acceptedLoss(stuck) ?? undefined };
     else break;
@@ -191,7 +189,7 @@ function mend(
     twoCopies: onItsWord(decision),
     commands: done
       ? [
-          ...(confirmed ? [`proxwarden fence confirm ${container.cluster}/${node}`] : []),
+          ...(confirmed ? [`proxwarden fence confirm ${cluster}/${node}`] : []),
           ...(request === undefined ? [] : [byHand(container.name, request)]),
         ]
       : [],

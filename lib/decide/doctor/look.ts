@@ -3,6 +3,7 @@ import type { Cluster, Inventory } from '../../inventory/types.ts';
 import { chooseBackup, type BackupChoice } from '../backups.ts';
 import { assess, type Assessment } from '../decide.ts';
 import type { BackupView, ClusterView, GuestDetail, Incarnation } from '../model.ts';
+import { containerIn } from '../reach.ts';
 import type { ClusterFacts, Facts, Finding, FindingId, Level, Subject } from './facts.ts';
 
 export interface Look {
@@ -43,11 +44,12 @@ export function lookAt(inventory: Inventory, facts: Facts, only?: ReadonlySet<st
       .filter((a) => a.container.cluster === name && (only?.has(a.container.name) ?? true))
       .map((a): ContainerLook => {
         const at = a.incarnations.current;
-        const detail = view?.details.find((d) => d.node === at?.node && d.vmid === at.vmid) ?? null;
+        const cluster = at?.cluster ?? name;
+        const { details = [] } = facts.observation.clusters[cluster] ?? {};
+        const detail = details.find((d) => d.node === at?.node && d.vmid === at.vmid) ?? null;
+        const { storage } = containerIn(a.container, cluster).backup;
         const backups = facts.observation.backups
-          .filter(
-            (b) => b.cluster === name && b.vmid === at?.vmid && b.storage === a.container.backup.storage,
-          )
+          .filter((b) => b.cluster === cluster && b.vmid === at?.vmid && b.storage === storage)
           .toSorted((x, y) => y.at - x.at);
         // While its node is down they are known from when it was not.
         const identity = facts.state.containers[a.container.name]?.identity ?? null;

@@ -3,6 +3,7 @@ import type { Container, Target } from '../../inventory/types.ts';
 import { leastEpochOf, nextVmid } from '../incarnations.ts';
 import type { StorageView } from '../model.ts';
 import type { Finding, Subject } from './facts.ts';
+import { containerIn, placeOf } from '../reach.ts';
 import { finding, listed, type ClusterLook, type ContainerLook, type Look } from './look.ts';
 
 export function checkPlaces(look: Look): Finding[] {
@@ -10,10 +11,10 @@ export function checkPlaces(look: Look): Finding[] {
     cluster.view === null
       ? []
       : [
-          ...storages(cluster),
+          ...storages(cluster, look),
           ...cluster.containers
             .filter((c) => c.isProtected && c.at !== null)
-            .flatMap((c) => candidates(cluster, c)),
+            .flatMap((c) => candidates(cluster, c, look)),
         ],
   );
 }
@@ -25,11 +26,11 @@ interface Use {
   readonly container: ContainerLook;
 }
 
-/** Nodes of its list that are there, and that it is not on. */
-export function usable({ container, at }: ContainerLook, cluster: ClusterLook): Target[] {
-  const known = new Set(cluster.view?.nodes.map((n) => n.name));
+/** Nodes of its list in that cluster that are there, and that it is not on. */
+export function usable({ container, at }: ContainerLook, { name, view }: ClusterLook): Target[] {
+  const known = new Set(view?.nodes.map((n) => n.name));
   return container.nodes.filter(
-    (t) => t.cluster === container.cluster && t.node !== at?.node && known.has(t.node),
+    (t) => t.cluster === name && (at?.cluster !== name || t.node !== at.node) && known.has(t.node),
   );
 }
 
@@ -38,21 +39,25 @@ export function restoreStorages({ failover }: Container): string[] {
   return [...new Set([failover.restoreStorage, ...Object.values(failover.mountStorage)])];
 }
 
-function uses(cluster: ClusterLook): Use[] {
-  return cluster.containers.flatMap((one): Use[] => {
-    const { container, at, isProtected } = one;
-    if (at === null) return [];
-    const { storage } = container.backup;
-    const places = isProtected ? usable(one, cluster).map((target) => target.node) : [];
-    return [at.node, ...places].map((node) => ({ storage, node, container: one }));
-  });
+/** Of its own containers, and of those that may come from other clusters. */
+function uses(cluster: ClusterLook, { clusters }: Look): Use[] {
+  return clusters
+    .flatMap((one) => one.containers)
+    .flatMap((one): Use[] => {
+      const { container, at, isProtected } = one;
+      if (at === null) return [];
+      const { storage } = containerIn(container, cluster.name).backup;
+      const places = isProtected ? usable(one, cluster).map((target) => target.node) : [];
+      const here = at.cluster === cluster.name ? [at.node] : [];
+      return [...here, ...places].map((node) => ({ storage, node, container: one }));
+    });
 }
 
-function storages(cluster: ClusterLook): Finding[] {
+function storages(cluster: ClusterLook, look: Look): Finding[] {
   const { view, name } = cluster;
   const online = new Set(view?.nodes.filter((n) => n.online).map((n) => n.name));
   const found: Finding[] = [];
-  const all = uses(cluster).filter((use) => online.has(use.node));
+  const all = uses(cluster, look).filter((use) => online.has(use.node));
   for (const id of [...new Set(all.map((use) => use.storage))].toSorted()) {
     const about: Subject = { cluster: name, kind: 'storage', name: id };
     const here = all.filter((use) => use.storage === id);
@@ -120,7 +125,7 @@ function content(
   ];
 }
 
-function candidates(cluster: ClusterLook, one: ContainerLook): Finding[] {
+function candidates(cluster: ClusterLook, one: ContainerLook, { clusters }: Look): Finding[] {
   const { view, name } = cluster;
   const { container, at } = one;
   if (view === null || at === null) return [];
@@ -139,14 +144,15 @@ function candidates(cluster: ClusterLook, one: ContainerLook): Finding[] {
         'correct nodes in the inventory',
       ),
     );
-  const places = usable(one, cluster);
-  if (places.length === 0 && !view.standalone)
+  const places = clusters.flatMap((each) => usable(one, each));
+  const elsewhere = container.nodes.some((t) => t.cluster !== name);
+  if (places.length === 0 && (!view.standalone || elsewhere))
     found.push(
       finding(
         'candidate-none',
         'fail',
         about,
-        `it is on ${at.node}, and no other node of its list (${listed(container.nodes.map((t) => t.node))}) can take it`,
+        `it is on ${at.node}, and no other node of its list (${listed(container.nodes.map((t) => placeOf(t, name)))}) can take it`,
         'name another node under nodes',
       ),
     );

@@ -8,6 +8,7 @@ import { assess } from '../decide.ts';
 import { isArmed } from '../watchdog.ts';
 import type { ClusterView, Incarnation, NodeView, Observation, ProbeResult } from '../model.ts';
 import { SILENT_LONG_MS } from '../proof.ts';
+import { recalled } from '../remembered.ts';
 import type { ClusterFacts, Facts } from './facts.ts';
 
 export interface Supposed {
@@ -31,11 +32,14 @@ export function nodeDead(inventory: Inventory, facts: Facts, cluster: string, no
   };
   const silent = addressesOn(facts, cluster, node);
   const observation = suppose(inventory, facts, lost, (spec) => silent.has(hostOf(spec)));
+  const state = ripe(inventory, facts, lost);
   const view = observation.clusters[cluster];
   if (view !== undefined)
-    observation.clusters[cluster] = withoutNode(view, node, facts.clusters[cluster], facts.at);
+    observation.clusters[cluster] = recalled(
+      withoutNode(view, node, facts.clusters[cluster], facts.at),
+      state,
+    );
   dropLocalBackups(observation, facts.observation, cluster);
-  const state = ripe(inventory, facts, lost);
   // The runs that have counted it out have seen nothing of the node either.
   state.silent[`${cluster}/${node}`] = { since: facts.at - SILENT_LONG_MS, at: facts.at };
   return { observation, state };
@@ -187,7 +191,7 @@ function blind(view: ClusterView, why: string, isGone: (endpoint: string) => boo
     ...view,
     endpoints: view.endpoints.map((e) =>
       isGone(e.endpoint)
-        ? { ...e, ok: false, error: why, quorate: false, online: [] }
+        ? { ...e, ok: false, silent: true, error: why, quorate: false, online: [] }
         : { ...e, quorate: false },
     ),
     via: null,
@@ -258,6 +262,13 @@ function ripe(inventory: Inventory, facts: Facts, counts: (container: string) =>
         readAt: detail.readAt,
       };
   }
+  for (const { cluster, via, standalone, nodes } of Object.values(facts.observation.clusters))
+    if (via !== null)
+      state.clusters[cluster] = {
+        at: facts.at,
+        standalone,
+        nodes: nodes.map(({ name, ip }) => ({ name, ip: ip ?? null })),
+      };
   return state;
 }
 
