@@ -12,6 +12,7 @@ import { incarnationsOf, type Incarnations } from './incarnations.ts';
 import type { Decision, Gate, Incarnation, Observation, Verdict } from './model.ts';
 import { promised, type Reservations } from './reservations.ts';
 import { turnOf, type UnderWay } from './under-way.ts';
+import { unseenGate } from './unseen.ts';
 import { knownOffline, runHealth, verdictOf } from './verdict.ts';
 
 /** What a person asked for; it stands in for the verdict, the counts and the automatic gates, never for the others. */
@@ -123,7 +124,11 @@ function decideOne(one: One): Decision {
     const flip = '`proxwarden unpause`, or add --despite-pause if this gets in the way of nobody';
     const held =
       brakes.pause === null || input.request.despitePause === true ? [] : [{ ...brakes.pause, flip }];
-    return acting(one, [modeGate(container), ...held, ...safetyGates(one.gateInput)], input.request);
+    return acting(
+      one,
+      [modeGate(container), ...held, ...safetyGates(one.gateInput), ...hiddenGates(one)],
+      input.request,
+    );
   }
   switch (verdict.kind) {
     case 'healthy':
@@ -182,7 +187,16 @@ function unaskedGates(one: One): Gate[] {
     ...[pause, maintenance].filter((gate) => gate !== null),
     ...automaticGates(one.gateInput),
     ...safetyGates(one.gateInput),
+    ...hiddenGates(one),
   ];
+}
+
+/** Whether a cluster that can't be seen may hold a later copy: a start in place would be the second one, too. */
+function hiddenGates({ assessment, record, input }: One): Gate[] {
+  const { container, incarnations } = assessment;
+  const { observation, now } = input;
+  const gate = unseenGate({ container, observation, cached: record, current: incarnations.current, now });
+  return gate === null ? [] : [gate];
 }
 
 /** Of these, the ones that only limit failovers. */

@@ -28,7 +28,6 @@ import { retirement } from './retire.ts';
 import { freshBackupGate } from './room.ts';
 import { movingGate } from './same-vmid.ts';
 import { isAlive, sourceGate, stoppedSource } from './source.ts';
-import { unseenGate } from './unseen.ts';
 import { archiveOf } from './volid.ts';
 import { watchdogDue, watchdogText, withWatchdogOff } from './watchdog.ts';
 
@@ -92,8 +91,6 @@ export function decideFailover(input: FailoverInput): FailoverOutcome {
     if (other === current || !returning.gate.ok) gates.push(returning.gate);
     if (other === current) retire = returning.retire;
   }
-  const hidden = unseenGate({ container, observation, cached: input.record, current, now: input.now });
-  if (hidden !== null) gates.push(hidden);
   gates.push(backup.gate);
   const here = (input.request?.to === undefined ? container.nodes : [input.request.to]).some(
     (target) => target.cluster === current.cluster,

@@ -49,7 +49,7 @@ const SETUPS: readonly (readonly [string, (patient: Patient) => void])[] = [
       p.world = { ...p.world, qdevice: { host: '10.0.0.9' } };
     },
   ],
-  ['two stand-alone nodes and a NAS', (p) => alone(p, 'autostart: proxwarden')],
+  ['two stand-alone nodes and a NAS, `autostart: proxwarden`', (p) => alone(p, 'autostart: proxwarden')],
   ['two stand-alone nodes and a NAS, `returnRisk: accepted`', (p) => alone(p, 'returnRisk: accepted')],
 ];
 

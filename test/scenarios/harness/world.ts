@@ -1,5 +1,6 @@
 /** world.yaml: the lab's WorldSpec, with everything that is the same in most scenarios left out. */
 import * as z from 'zod';
+import { macOf } from '../../../lib/lab/build.ts';
 import type { StorageSpec, TokenSpec, WorldSpec } from '../../../lib/lab/types.ts';
 import { parseDuration } from '../../../lib/units.ts';
 import { tokenSecret } from '../../secrets.ts';
@@ -146,6 +147,8 @@ export function worldOf(file: ClusterFile, net = 0): WorldSpec {
     containers: fleet(file).map(({ name, serves, ...one }) => ({
       ...one,
       hostname: name,
+      // No two clusters have the same addresses.
+      ...(net === 0 ? {} : { mac: macOf(net * 1_000_000 + one.vmid) }),
       ip: `${serves[0]?.host ?? `10.0.1.${one.vmid % 250}`}/24`,
       services: serves,
     })),
