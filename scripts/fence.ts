@@ -63,7 +63,7 @@ export async function confirm(
   place: Place,
   { despitePower, json }: { readonly despitePower: boolean; readonly json: boolean },
 ): Promise<ExitCode> {
-  const word = await takeWord(session, place, { by: personName(), despitePower });
+  const word = await takeWord(session, place, { by: personName(session.runtime.env), despitePower });
   session.invocation.io.out(json ? JSON.stringify(word) : wordText(word));
   return EXIT.ok;
 }

@@ -73,7 +73,16 @@ function open(args: CommonArgs, invocation: Invocation) {
   const { clock } = invocation.runtime;
   const inventory = openInventory(args, invocation);
   const store = openState(dir, { clock });
-  return { args, inventory, dir, store, clock, now: clock.now(), io: invocation.io };
+  return {
+    args,
+    inventory,
+    dir,
+    store,
+    clock,
+    now: clock.now(),
+    io: invocation.io,
+    person: personName(invocation.runtime.env),
+  };
 }
 type Work = ReturnType<typeof open>;
 
@@ -90,7 +99,7 @@ async function begin(
   keys: readonly string[],
   args: Parameters<typeof endOf>[0] & { reason: string },
 ) {
-  const { store, now, dir, io, clock } = work;
+  const { store, now, dir, io, clock, person } = work;
   const until = endOf(args, now);
   if (until === null)
     throw new InputError('a maintenance has an end: --for 2h, or --until 06:00', {
@@ -98,7 +107,7 @@ async function begin(
     });
   const before = store.read();
   for (const key of keys) refuseOffline(before, key, now);
-  const added: Brake = { since: now, until, by: personName(), reason: args.reason };
+  const added: Brake = { since: now, until, by: person, reason: args.reason };
   const state = await store.update((s) => {
     for (const key of keys) s.maintenance[key] = joined(s.maintenance[key], added);
   });
@@ -138,8 +147,7 @@ function refuseOffline(state: State, key: string, now: number): void {
   );
 }
 
-async function end({ store, now, dir, io, args }: Work, keys: readonly string[]) {
-  const by = personName();
+async function end({ store, now, dir, io, args, person }: Work, keys: readonly string[]) {
   const ended: string[] = [];
   await store.update((s) => {
     for (const key of keys) {
@@ -154,7 +162,7 @@ async function end({ store, now, dir, io, args }: Work, keys: readonly string[])
       at: now,
       kind: 'brake',
       container: key.includes('/') ? null : key,
-      text: `${by} ends its maintenance`,
+      text: `${person} ends its maintenance`,
     })),
   );
   if (args.json) io.out(JSON.stringify({ ended }, null, 2));

@@ -45,7 +45,12 @@ begun, it goes on to its end. At the end of a pause all counts begin anew. To pa
     const dir = stateDir(args, invocation);
     const store = openState(dir, { clock: runtime.clock });
     const now = runtime.clock.now();
-    const added: Brake = { since: now, until: endOf(args, now), by: personName(), reason: args.reason };
+    const added: Brake = {
+      since: now,
+      until: endOf(args, now),
+      by: personName(runtime.env),
+      reason: args.reason,
+    };
     let paused = added;
     let before: Brake | null = null;
     const state = await store.update((s) => {

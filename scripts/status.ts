@@ -88,6 +88,6 @@ export const status = defineCommand({
     }
     if (problems.length > 0) return EXIT.failed;
     if (left.length > 0 || rows.some((r) => r.detail.startsWith('HANDS OFF'))) return EXIT.blocked;
-    return rows.some((r) => r.verdict === 'unhealthy') ? EXIT.unhealthy : EXIT.ok;
+    return rows.some((r) => r.verdict === 'unhealthy' && r.maintenance === null) ? EXIT.unhealthy : EXIT.ok;
   },
 });

@@ -23,7 +23,7 @@ export const unpause = defineCommand({
       ended = s.paused;
       if (s.paused !== null) endPause(s);
     });
-    const text = ended === null ? 'nothing was paused' : endText(ended, now);
+    const text = ended === null ? 'nothing was paused' : endText(ended, personName(runtime.env), now);
     if (ended !== null) appendEvents(dir, [{ at: now, kind: 'brake', container: null, text }]);
     if (args.json) io.out(JSON.stringify({ ended }, null, 2));
     else show(io, text);
@@ -31,7 +31,7 @@ export const unpause = defineCommand({
   },
 });
 
-function endText({ by, since, reason }: Brake, now: number): string {
+function endText({ by, since, reason }: Brake, who: string, now: number): string {
   const what = `the pause by ${by} of ${formatDuration(Math.max(now - since, 0))} ago`;
-  return `${what}${reason === '' ? '' : ` (${reason})`} is ended by ${personName()}: all counts begin anew`;
+  return `${what}${reason === '' ? '' : ` (${reason})`} is ended by ${who}: all counts begin anew`;
 }

@@ -209,7 +209,7 @@ function tellContainer(
     !(before?.verdict == null && after.verdict.kind === 'healthy')
   )
     teller.tell({ kind: 'verdict', container: name, from: before?.verdict?.kind ?? null, to: after.verdict });
-  if (after.verdict.kind === 'unhealthy' && after.failures !== (before?.failures ?? 0))
+  if (after.verdict.kind === 'unhealthy' && after.failures > 0 && after.failures !== (before?.failures ?? 0))
     teller.tell({
       kind: 'counted',
       container: name,

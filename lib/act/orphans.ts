@@ -59,6 +59,8 @@ export function orphanFinding(
         `${way === 'stop' ? 'end' : `reboot ${node} to end`} the orphan CT ${vmid} on ${node}`,
         () => [endStep(container, orphan, view.cluster, way)],
       ),
+    // A reboot takes more along than the orphan: it waits for the end of a pause.
+    neverTwo: way === 'stop',
   };
 }
 

@@ -51,7 +51,7 @@ export function maintenanceGate(input: BrakeInput): Gate | null {
   if (own !== undefined)
     return fail(
       'maintenance',
-      `${container} is in maintenance, by ${own.by} ${restOf(own, now)}`,
+      `${container} is in maintenance by ${own.by}, ${restOf(own, now)}`,
       `wait for its end, or \`proxwarden maintenance end ${container}\``,
     );
   const node = current === null ? null : nodeInMaintenance(input, current);
@@ -60,7 +60,7 @@ export function maintenanceGate(input: BrakeInput): Gate | null {
     : fail(
         'maintenance',
         node.why,
-        `${node.flip}; \`proxwarden failover ${container} --planned\` moves it away`,
+        `${node.flip}; \`proxwarden failover ${container} --planned\` moves it away while its node answers`,
       );
 }
 
@@ -72,7 +72,7 @@ export function nodeInMaintenance(
   const said = state.maintenance[`${cluster}/${node}`];
   if (said !== undefined)
     return {
-      why: `node ${node} is in maintenance, by ${said.by} ${restOf(said, now)}`,
+      why: `node ${node} is in maintenance by ${said.by}, ${restOf(said, now)}`,
       flip: `wait for its end, or \`proxwarden maintenance end --node ${node}\``,
     };
   return observation.clusters[cluster]?.nodes.find((n) => n.name === node)?.maintenance === true

@@ -54,6 +54,8 @@ export class Ha {
   readonly resources = new Map<string, HaResource>();
   readonly groups = new Map<string, HaGroup>();
   readonly rules = new Map<string, HaRule>();
+  /** Nodes in maintenance mode. That their HA resources are moved away is not simulated. */
+  readonly maintained = new Set<string>();
   /** Entries have come, gone or changed. */
   onChange: () => void = () => undefined;
   readonly #world: World;
@@ -66,6 +68,16 @@ export class Ha {
   managing(vmid: number): HaResource | undefined {
     const resource = this.resources.get(`ct:${vmid}`);
     return resource === undefined || resource.state === 'ignored' ? undefined : resource;
+  }
+
+  /** `ha-manager crm-command node-maintenance`: refused for a node that is not online (PVE's source, unmeasured). */
+  maintain(node: string, how: 'enable' | 'disable'): void {
+    const { core, nodes } = this.#world;
+    if (how === 'enable' && !nodes.get(node).member)
+      return core.event(`HA: crm command error - node not online: enable-node-maintenance ${node}`);
+    if (how === 'enable') this.maintained.add(node);
+    else this.maintained.delete(node);
+    core.event(`HA: maintenance of node ${node} ${how}d`);
   }
 
   create(resource: Omit<HaResource, 'enrolledAlive' | 'inert' | 'since'>): void {

@@ -147,6 +147,11 @@ export class Lab implements LabControl {
     shutdownNode(this.#world, node, { reboot: true, by: 'hand' });
   }
 
+  /** `ha-manager crm-command node-maintenance enable NODE` by a person at a node. */
+  maintain(node: string, how: 'enable' | 'disable'): void {
+    this.#world.ha.maintain(node, how);
+  }
+
   cut(node: string): void {
     this.#world.nodes.cut(node);
   }

@@ -230,20 +230,33 @@ function status({ world, node: viewer }: Call): unknown {
 function managerStatus({ world, node: viewer }: Call): unknown {
   const { nodes, ha, cfs, core, watchdog } = world;
   const quorum = { node: viewer, quorate: nodes.quorate(viewer) ? '1' : '' };
-  if (ha.resources.size === 0) return { manager_status: {}, quorum };
+  if (ha.resources.size === 0 && ha.maintained.size === 0) return { manager_status: {}, quorum };
   const services = [...ha.resources.values()].filter((one) => one.state !== 'ignored');
   return {
     quorum,
     lrm_status: Object.fromEntries(
-      nodes.all().map(({ name }) => [name, { ...watchdog.word(name), results: {} }]),
+      nodes.all().map(({ name }) => {
+        const mode = ha.maintained.has(name) ? { mode: 'maintenance' } : {};
+        return [name, { ...watchdog.word(name), ...mode, results: {} }];
+      }),
     ),
     manager_status: {
       master_node: nodes.all().find((node) => node.member && node.api)?.name ?? viewer,
       // The manager writes it once in ten seconds.
       timestamp: Math.floor(core.seconds() / 10) * 10,
       node_status: Object.fromEntries(
-        nodes.all().map(({ name, member }) => [name, member ? 'online' : 'unknown']),
+        nodes
+          .all()
+          .map(({ name, member }) => [
+            name,
+            ha.maintained.has(name) ? 'maintenance' : member ? 'online' : 'unknown',
+          ]),
       ),
+      ...(ha.maintained.size === 0
+        ? {}
+        : {
+            node_request: Object.fromEntries([...ha.maintained].map((node) => [node, { maintenance: 1 }])),
+          }),
       service_status: Object.fromEntries(
         services.map((one) => [
           one.sid,

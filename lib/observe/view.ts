@@ -2,7 +2,16 @@
 import pLimit from 'p-limit';
 import { hasRules } from '../decide/guard.ts';
 import { parseLineage, TAG } from '../decide/lineage.ts';
-import type { ClusterView, EndpointView, GuestDetail, GuestView, NodeView } from '../decide/model.ts';
+import type {
+  ClusterView,
+  EndpointView,
+  GuestDetail,
+  GuestView,
+  HaEntry,
+  HaGroup,
+  HaRule,
+  NodeView,
+} from '../decide/model.ts';
 import { messageOf, PveError } from '../errors.ts';
 import type { Cluster } from '../inventory/types.ts';
 import type { PveApi } from '../pve/api.ts';
@@ -108,6 +117,7 @@ async function fullView(
     node.memTotal = resource?.memTotal ?? null;
     node.memUsed = resource?.memUsed ?? null;
     node.uptimeSeconds = resource?.uptimeSeconds ?? null;
+    if (ha.maintenance.includes(node.name)) node.maintenance = true;
   }
   const tagged = await readTagged(api, resources.guests, nodes, signal);
   return {
@@ -131,23 +141,37 @@ async function fullView(
   };
 }
 
+interface Ha {
+  readonly entries: HaEntry[];
+  readonly groups: HaGroup[];
+  readonly rules: HaRule[];
+  /** Nodes in maintenance mode. */
+  readonly maintenance: readonly string[];
+  /** Why none of it could be read. */
+  readonly problem: string | undefined;
+}
+
 async function haView(
   api: PveApi,
   asked: Promise<string>,
   problems: string[],
   signal: AbortSignal | undefined,
-) {
+): Promise<Ha> {
   try {
-    const [version, entries] = await Promise.all([asked, api.haResources({ signal })]);
+    const [version, entries, maintenance] = await Promise.all([
+      asked,
+      api.haResources({ signal }),
+      api.haMaintenance({ signal }),
+    ]);
     // Groups exist up to 8.x only; without entries that name one there is nothing to look up.
     const groups = entries.some((e) => e.group !== null) ? await api.haGroups({ signal }) : [];
     const rules = hasRules(version) ? await api.haRules({ signal }) : [];
-    return { entries, groups, rules, problem: undefined };
+    return { entries, groups, rules, maintenance, problem: undefined };
   } catch (error) {
     if (!(error instanceof PveError)) throw error;
     const problem = `HA entries: ${messageOf(error)}`;
     problems.push(problem);
-    return { entries: [], groups: [], rules: [], problem };
+    return { entries: [], groups: [], rules: [], maintenance: [], problem };
   }
 }
 

@@ -110,6 +110,8 @@ export interface PveApi {
   haGroups(options?: CallOptions): Promise<HaGroup[]>;
   /** What the LRMs have last written of themselves. `masterAt`: when the manager wrote its own state, epoch ms; null: never. */
   haLrms(options?: CallOptions): Promise<{ masterAt: number | null; words: LrmWord[] }>;
+  /** Nodes that Proxmox VE has in maintenance mode, or was asked to. */
+  haMaintenance(options?: CallOptions): Promise<string[]>;
   createHaGroup(group: string, nodes: string[], options?: CallOptions): Promise<void>;
   /** 9.x only: an older one answers 501. */
   haRules(options?: CallOptions): Promise<HaRule[]>;

@@ -11,6 +11,7 @@ type Methods = Pick<
   PveApi,
   | 'haResources'
   | 'haGroups'
+  | 'haMaintenance'
   | 'haRules'
   | 'haLrms'
   | 'createHaGroup'
@@ -32,6 +33,13 @@ export function haMethods({ read, write }: Pick<Rotation, 'read' | 'write'>): Me
       const call = get('reading the HA entries', null, '/cluster/ha/resources');
       const reply = await read(call, HaResourcesReply, options);
       return reply.map(({ sid, state, group, comment }) => ({ sid, state, group: group ?? null, comment }));
+    },
+    async haMaintenance(options) {
+      const call = get('reading the state of the HA manager', null, '/cluster/ha/status/manager_status');
+      const { manager_status: said } = await read(call, HaManagerReply, options);
+      const asked = Object.entries(said?.node_request ?? {}).filter(([, { maintenance }]) => maintenance);
+      const honoured = Object.entries(said?.node_status ?? {}).filter(([, state]) => state === 'maintenance');
+      return [...new Set([...asked, ...honoured].map(([node]) => node))].toSorted();
     },
     async haGroups(options) {
       const call = get('reading the HA groups', null, '/cluster/ha/groups');

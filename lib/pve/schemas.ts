@@ -121,9 +121,19 @@ export const HaRulesReply = z.array(
   }),
 );
 
-/** `lrm_status` has an entry for each node that the manager knows; one without a state could not be read. */
+/**
+ * `lrm_status` has an entry for each node that the manager knows; one without a state could not be read. Its shape is
+ * recorded; that a request for maintenance is in `node_request`, and that the state of a node which honours it is
+ * `maintenance`, is from PVE's source (unmeasured).
+ */
 export const HaManagerReply = z.looseObject({
-  manager_status: z.looseObject({ timestamp: number.optional() }).optional(),
+  manager_status: z
+    .looseObject({
+      timestamp: number.optional(),
+      node_status: z.record(z.string(), z.string()).default({}),
+      node_request: z.record(z.string(), z.looseObject({ maintenance: flag.default(false) })).default({}),
+    })
+    .optional(),
   lrm_status: z
     .record(
       z.string(),

@@ -19,6 +19,8 @@ export interface StatusRow {
   readonly cooldownUntil: number | null;
   /** Automatic ones of it, within 24 hours. */
   readonly failoversWithinDay: number;
+  /** Why it is left alone for now; null: it isn't in maintenance, nor is its node. */
+  readonly maintenance: string | null;
   /** Hands off until `ack`. */
   readonly error: ContainerState['error'];
   readonly detail: string;
@@ -56,6 +58,7 @@ export function statusRows(
         latencyMs: slowest(probes),
         cooldownUntil: cooldownUntil(container, record ?? emptyContainerState()),
         failoversWithinDay: failoversWithinDay(record ?? emptyContainerState(), now).length,
+        maintenance: maintenanceOf(container, { state, observation, now }),
         error: record?.error ?? null,
         detail: detailOf(container, op, { state, observation, now }),
       };
@@ -86,7 +89,7 @@ function slowest(probes: readonly ProbeResult[]): number | null {
 }
 
 function detailOf(container: Container, op: Operation | undefined, input: BrakesInput): string {
-  const { state, observation, now } = input;
+  const { state, now } = input;
   const record = state.containers[container.name] ?? emptyContainerState();
   const stuck = op?.steps.find((s) => s.name.startsWith('undo: ') && s.status === 'failed');
   if (op !== undefined && stuck !== undefined)
@@ -94,23 +97,23 @@ function detailOf(container: Container, op: Operation | undefined, input: Brakes
   if (op !== undefined) return `${op.kind} in hand: ${op.steps.at(-1)?.name ?? 'beginning'} (${op.id})`;
   if (record.error !== null)
     return `HANDS OFF since ${formatDuration(now - record.error.at)} (${record.error.operation}): ${record.error.reason}`;
-  const maintenance = maintenanceGate({
-    state,
-    observation: observation ?? { clusters: {} },
-    container: container.name,
-    current: record.current,
-    now,
-  });
+  const maintenance = maintenanceOf(container, input);
   const failedOver = record.lastFailoverAt !== null && record.verdict?.kind === 'healthy';
   const cooled = cooldownUntil(container, record);
   const flaps = failoversWithinDay(record, now).length;
   return [
-    ...(maintenance === null ? [] : [maintenance.evidence]),
+    ...(maintenance === null ? [] : [maintenance]),
     ...(failedOver ? [`failed over ${formatDuration(now - (record.lastFailoverAt ?? now))} ago`] : []),
     verdictText(record, now),
     ...(cooled === null || cooled <= now ? [] : [`cooldown for another ${formatDuration(cooled - now)}`]),
     ...(flaps === 0 ? [] : [`${flaps} of ${container.failover.maxPerDay} automatic failovers within 24 h`]),
   ].join('; ');
+}
+
+function maintenanceOf({ name }: Container, { state, observation, now }: BrakesInput): string | null {
+  const current = state.containers[name]?.current ?? null;
+  const seen = observation ?? { clusters: {} };
+  return maintenanceGate({ state, observation: seen, container: name, current, now })?.evidence ?? null;
 }
 
 function verdictText({ verdict, stoppedSince }: ContainerState, now: number): string {

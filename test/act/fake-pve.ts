@@ -133,6 +133,7 @@ export function fakeApi(fake: FakePve, cluster = 'home'): PveApi {
       machine: 'x86_64',
     }),
     permissions: async () => ({ '/': fake.mayGuard ? ['Sys.Audit', 'Sys.Console'] : ['Sys.Audit'] }),
+    haMaintenance: async () => [],
     haResources: async () => structuredClone(fake.ha),
     haGroups: async () => structuredClone(fake.groups),
     haLrms: async () => ({ masterAt: null, words: [] }),

@@ -322,6 +322,7 @@ test('`"data":null` where a list belongs is no empty list: an empty netstat woul
     api.netstat('pve1'),
     api.haResources(),
     api.haGroups(),
+    api.haMaintenance(),
     api.backups('pve1', 'nas'),
     api.tasks('pve1', { vmid: 101, since: 0 }),
     api.permissions(),

@@ -53,6 +53,7 @@ const DRIVES: {
   haResources: [(api) => api.haResources()],
   haGroups: [(api) => api.haGroups()],
   haLrms: [(api) => api.haLrms()],
+  haMaintenance: [(api) => api.haMaintenance()],
   createHaGroup: [(api) => api.createHaGroup('pw-guard-pve3', ['pve3', 'pve2'])],
   createHaResource: [
     (api) =>

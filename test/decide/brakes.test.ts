@@ -54,7 +54,7 @@ test('Proxmox VE’s own maintenance of a node counts as ours', () => {
 test('a node in maintenance takes no copy', () => {
   const decision = inMaintenance(dueWorld(), 'home/pve2').decides();
   assert.equal(decision.action?.target.node, 'pve3');
-  assert.match(decision.rejected.map((r) => r.why).join(), /node pve2 is in maintenance, by anna/);
+  assert.match(decision.rejected.map((r) => r.why).join(), /node pve2 is in maintenance by anna/);
 });
 
 test('a node in maintenance is powered off for nobody', () => {
@@ -62,7 +62,7 @@ test('a node in maintenance is powered off for nobody', () => {
   assert.deepEqual(w.decides('dns', { mode: 'by-hand' }).action?.fence, ['home/pve1']);
   const decision = inMaintenance(w, 'home/pve1').decides('dns', { mode: 'by-hand' });
   assert.equal(decision.kind, 'blocked');
-  assert.match(decision.why, /node pve1 is in maintenance, by anna .*: it is not powered off/);
+  assert.match(decision.why, /node pve1 is in maintenance by anna, .*: it is not powered off/);
   assert.equal(fenceGate(w, ['home/pve1'])?.ok, false);
   assert.equal(fenceGate(w, ['home/pve2']), null);
 });

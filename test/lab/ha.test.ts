@@ -274,3 +274,21 @@ test('entries, groups and rules are written with Sys.Console on /, and read with
     assert.equal((await bench.call('pve2', 'DELETE', '/cluster/ha/rules/r1')).status, writes);
   }
 });
+
+test('maintenance mode of a node is in the manager’s status, stays while it is down, and is refused for one that is', async () => {
+  const bench = new Bench();
+  const said = async () =>
+    record(record(await bench.data('pve2', 'GET', '/cluster/ha/status/manager_status'))['manager_status']);
+  assert.deepEqual(await said(), {});
+  bench.lab.maintain('pve1', 'enable');
+  bench.lab.kill('pve1');
+  await bench.clock.advance(60_000);
+  bench.lab.maintain('pve1', 'enable');
+  const status = await said();
+  assert.deepEqual(status['node_request'], { pve1: { maintenance: 1 } });
+  assert.equal(record(status['node_status'])['pve1'], 'maintenance');
+  bench.lab.maintain('pve1', 'disable');
+  assert.deepEqual(await said(), {});
+  bench.lab.maintain('pve1', 'enable');
+  assert.deepEqual(await said(), {});
+});

@@ -25,6 +25,7 @@ test('a healthy container: where it is, how fast it answers, why', () => {
     latencyMs: 3,
     cooldownUntil: null,
     failoversWithinDay: 0,
+    maintenance: null,
     error: null,
     detail: '1 of 1 probes pass',
   });
@@ -59,7 +60,7 @@ const details: readonly (readonly [string, RegExp, StatusRow])[] = [
   ],
   [
     'maintenance',
-    /^node pve1 is in maintenance, by anna for another 1 h \(new disk\); 1 of 1 probes pass$/,
+    /^node pve1 is in maintenance by anna, for another 1 h \(new disk\); 1 of 1 probes pass$/,
     row(
       world()
         .record('dns', { verdict: healthy })

@@ -66,7 +66,6 @@ export class Log {
       .replaceAll(/UPID:(\w+):[0-9A-F]+:[0-9A-F]+:[0-9A-F]+:(\w+):(\d*):[^:\s]+:/g, 'UPID:$1:$2:$3')
       .replaceAll(/vzdump-lxc-(\d+)-(\d{4})_(\d\d)_(\d\d)-(\d\d)_(\d\d)_(\d\d)\.tar\.zst/g, archiveName)
       .replaceAll(/(noted: |confirmed by )\S+(?= says|\)| )/g, '$1SOMEBODY')
-      .replaceAll(/((?:paused|pause|maintenance,|maintenance of \S+|is ended) by )[\w.-]+/g, '$1SOMEBODY')
       .replaceAll(/\b(process|pid) \d+ on \S+/g, '$1 N on HOST');
   }
 

@@ -189,7 +189,7 @@ export class Stage {
     const api = labDispatcher(labs, clock, (origin) => labs.nodeAt(new URL(origin).hostname));
     return {
       clock: own,
-      env: { PROXWARDEN_TOKEN: TOKEN },
+      env: { PROXWARDEN_TOKEN: TOKEN, SUDO_USER: 'anna' },
       randomHex: this.#hex,
       dispatcher: () => Promise.resolve(api),
       httpDispatcher: () => Promise.resolve(labDispatcher(labs, clock, () => PLUGS)),
