@@ -76,14 +76,16 @@ export async function protectBackup(context: OperationContext, action: FailoverA
 /** Lifts the protection that we have set, and only that; not while the copy lacks a backup of its own. */
 export async function liftProtection(context: OperationContext): Promise<string> {
   const { op, operations, container } = context;
-  if (!op.data.weProtected || op.data.volid === null || op.data.target === null) return 'nothing to lift';
+  // Undone before its first attempt, it has only the target that was decided on.
+  const target = op.data.target ?? op.action?.target ?? null;
+  if (!op.data.weProtected || op.data.volid === null || target === null) return 'nothing to lift';
   const unprotectedCopy =
     op.steps.find((s) => s.name === 'backup copy')?.note.startsWith('warning:') ?? false;
   if (unprotectedCopy)
     return `warning: ${op.data.volid} stays protected until the copy has a backup of its own`;
   // Of an undone move the target may be dead; the source's node has made that backup.
   const { cluster, node } =
-    op.data.undoing !== null && op.action?.sourceAlive === true ? op.action.from : op.data.target;
+    op.data.undoing !== null && op.action?.sourceAlive === true ? op.action.from : target;
   const api = await quorateApi(context, cluster);
   operations.assertLease(op);
   const { storage } = containerIn(container, cluster).backup;

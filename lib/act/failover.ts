@@ -143,6 +143,7 @@ export async function runFailover(context: OperationContext, action: FailoverAct
       if (!pastSafeStep(op)) unbraked(context);
       await runStep(context, step);
     }
+    if (!pastSafeStep(op)) unbraked(context);
     if (!op.steps.some((s) => s.name.startsWith('restore'))) await countForLimits(context, action);
   } catch (error) {
     if (context.signal?.aborted === true) throw error;
@@ -173,7 +174,8 @@ export async function runFailover(context: OperationContext, action: FailoverAct
 /** Throws Cancelled when everything is paused by now, or the container is in maintenance. */
 function unbraked({ op, state, runtime }: OperationContext): void {
   const brake = brakeOn(state.read(), op, runtime.clock.now());
-  if (brake !== null) throw new Cancelled(`ended before anything was done: ${brake.evidence}`);
+  if (brake !== null)
+    throw new Cancelled(`ended before anything was stopped, powered off or restored: ${brake.evidence}`);
 }
 
 /** A resumed operation that has neither stopped nor restored anything asks again whether it is still wanted and true. */

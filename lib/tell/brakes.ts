@@ -94,5 +94,5 @@ export function inHandLine({ operation, container, kind, step, goesOn }: InHand)
   const what = `${container}: ${kind} ${operation} is in hand (${step})`;
   return goesOn
     ? `${what}: it goes on to its end, since half of it would be worse`
-    : `${what}: nothing has been done yet, it ends at its next step`;
+    : `${what}: nothing has been stopped, powered off or restored yet, so it ends at its next step`;
 }
