@@ -60,7 +60,7 @@ try {
     ],
     { stdio: 'inherit', env: { ...process.env, PROXWARDEN_COUNTS: counts, PROXWARDEN_LEAKS: leaks } },
   );
-  if (existsSync(counts)) console.log(`\nthe contract:\n${readFileSync(counts, 'utf8')}`);
+  if (existsSync(counts)) console.log(`\ncovered:\n${readFileSync(counts, 'utf8')}`);
   process.exitCode = run.status ?? 1;
   const found = [...new Set(readFileSync(leaks, 'utf8').split('\n').filter(Boolean))];
   if (found.length > 0) {

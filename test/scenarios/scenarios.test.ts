@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { count } from '../contract/count.ts';
 import { play } from './harness/play.ts';
 import { inWorker, serve, Workers } from './harness/workers.ts';
 
@@ -29,6 +30,24 @@ function tell(): void {
     .toSorted();
   const workers = new Workers(import.meta.url);
   after(() => workers.close());
+
+  test('every scenario says what it is about, and every number of the list has one', (t) => {
+    const told = new Set<number>();
+    for (const name of only === undefined ? names : []) {
+      const [title = '', empty, intent = ''] = readFileSync(join(ROOT, name, 'README.md'), 'utf8').split(
+        '\n',
+      );
+      const match = /^# (\S+)(?: \((\d+(?:, \d+)*)\))?$/.exec(title);
+      assert.equal(match?.[1], name, `the title of ${name}`);
+      assert.deepEqual([empty, intent === ''], ['', false], `${name} says nothing`);
+      for (const number of match?.[2]?.split(', ') ?? []) told.add(Number(number));
+    }
+    if (only !== undefined) return;
+    // 32, killed at each journal step, is a matrix: cut.test.ts.
+    const missing = Array.from({ length: 50 }, (_, n) => n + 1).filter((n) => n !== 32 && !told.has(n));
+    assert.deepEqual(missing, []);
+    count(t, `${names.length} scenarios, with all 50 of the list`);
+  });
 
   describe('scenarios', { concurrency: true }, () => {
     for (const name of names)
