@@ -12,6 +12,7 @@ import { setConfig } from './look.ts';
 import { journalled } from './journalled.ts';
 import { removeGuard } from './guard.ts';
 import { moveConfigBack } from './move-config.ts';
+import { RETIRED_TAG, unretire } from './retire.ts';
 import type { Finding } from './reconcile.ts';
 
 /** A restored, never started copy: of an operation that has ended here it is taken away, of any other it is told. */
@@ -100,6 +101,64 @@ function moveBack(op: Operation): Step {
       if (from === undefined) throw new Error(`bug: ${op.id} has moved a config without an action`);
       return moveConfigBack(c, from);
     },
+  };
+}
+
+/**
+ * A current copy that is still marked as superseded, by a failover that has come to nothing: with onboot=0 it would stay
+ * down when its node boots. Put back only where the journal says what was, and that no copy was ever asked to start.
+ */
+export function markedInVain(
+  context: ActContext,
+  container: Container,
+  { current, pending, problems }: Incarnations,
+  observation: Observation,
+): Finding | null {
+  if (current === null || pending.length > 0 || problems.length > 0) return null;
+  const { cluster, node, vmid } = current;
+  const view = observation.clusters[cluster];
+  const listed = view?.guests.find((g) => g.node === node && g.vmid === vmid);
+  if (listed === undefined || listed.lock !== null || !listed.tags.includes(RETIRED_TAG)) return null;
+  if (view?.nodes.find((n) => n.name === node)?.apiAnswers !== true) return null;
+  const key = incarnationKey(current, container.cluster);
+  const text = `${key} is the current copy, and it is marked as superseded (${RETIRED_TAG}), so its onboot may be off`;
+  const op = context.operations
+    .list()
+    .operations.findLast((o) => o.container === container.name && o.kind === 'failover');
+  const from = op?.action?.from;
+  const inVain =
+    op !== undefined &&
+    from !== undefined &&
+    from.cluster === cluster &&
+    incarnationKey(from) === incarnationKey(current) &&
+    (op.status === 'error' || op.status === 'failed' || op.status === 'cancelled') &&
+    !op.data.startAsked &&
+    op.data.started.length === 0;
+  // One that is stopped may be in the middle of another runner's move.
+  if (!inVain && listed.status !== 'running') return null;
+  if (!inVain)
+    return {
+      container: container.name,
+      text: `${text}: if no later copy of it is in use, on ${node}, \`pct set ${vmid} --onboot 1\` and take the tag ${RETIRED_TAG} away`,
+      act: null,
+    };
+  const onboot = container.failover.autostart === 'proxwarden' ? null : op.data.onboot;
+  return {
+    container: container.name,
+    text: `${text}, by ${op.id}, which came to nothing: it is put back as it was`,
+    act: (c) =>
+      journalled(c, container, `put ${key} back as it was before ${op.id}`, () => [
+        {
+          name: 'put back',
+          run: async (o) => {
+            const api = await quorateApi(o, cluster);
+            o.operations.assertLease(o.op);
+            const sentence = `the failover ${op.id} of ${container.name} came to nothing; this is the current copy.`;
+            await unretire(o, api, current, { onboot, sentence });
+            return `CT ${vmid} on ${node} is marked as superseded no more`;
+          },
+        },
+      ]),
   };
 }
 

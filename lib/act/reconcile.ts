@@ -18,7 +18,7 @@ import type { ActContext } from './context.ts';
 import { removeGuard } from './guard.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
 import { journalled } from './journalled.ts';
-import { configLeft, guardLeft, startsByItself, unfinished } from './left-over.ts';
+import { configLeft, guardLeft, markedInVain, startsByItself, unfinished } from './left-over.ts';
 import { setConfig } from './look.ts';
 import { RETIRED_TAG, retireAlive } from './retire.ts';
 import { stopSource } from './source.ts';
@@ -66,6 +66,8 @@ export function findings(
     if (guard !== null) found.push(guard);
     const config = configLeft(context, container, incarnations, observation);
     if (config !== null) found.push(config);
+    const marked = markedInVain(context, container, incarnations, observation);
+    if (marked !== null) found.push(marked);
     const onboot = startsByItself(container, incarnations, observation);
     if (onboot !== null) found.push(onboot);
     const migrated = migratedCopies(container, observation).filter((m) => m.hindrance === null);
