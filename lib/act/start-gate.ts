@@ -70,9 +70,24 @@ export async function observeClosely(
   return seen;
 }
 
+/** Nothing but a cluster that can't be seen now, and may hold a later copy, forbids a start. */
+export class HiddenCluster extends BlockedError {}
+
+/** A later copy may be where nobody can see it. */
+function hiddenClusters(
+  { container, from }: StartGateInput,
+  observation: Observation,
+  state: Pick<State, 'containers'>,
+  now: number,
+): string[] {
+  const cached = state.containers[container.name];
+  return unseenProblems({ container, observation, cached, current: from, now });
+}
+
 /**
  * Resolves to the time (epoch ms) until which the start may be asked for on the strength of these reads.
- * Throws with every reason when it may not: FailedError when all of them lie with the copy and its node, else BlockedError.
+ * Throws with every reason when it may not: FailedError when all of them lie with the copy and its node, HiddenCluster
+ * when all of them lie with clusters that can't be seen, else BlockedError.
  */
 export async function startGate(context: ActContext, input: StartGateInput): Promise<number> {
   const observation = await observeClosely(context, input.container, {
@@ -88,7 +103,9 @@ export async function startGate(context: ActContext, input: StartGateInput): Pro
     // Where only the copy itself and its node are to blame, another target may do.
     const view = observation.clusters[input.copy.cluster];
     const own = view === undefined || view.via === null ? 0 : copyProblems(view, input.copy).length;
-    throw own === problems.length ? new FailedError(text) : new BlockedError(text);
+    if (own === problems.length) throw new FailedError(text);
+    const hidden = hiddenClusters(input, observation, context.state.read(), now);
+    throw hidden.length === problems.length ? new HiddenCluster(text) : new BlockedError(text);
   }
   const oldest = Math.min(...Object.values(observation.clusters).map((view) => view.at));
   return oldest + FRESH_MS;
@@ -181,13 +198,7 @@ export function startProblems(
       isFresh(at, now) ? [] : [`the reads are ${Math.round((now - at) / 1000)} s old`],
     ),
     ...seen.problems,
-    ...unseenProblems({
-      container,
-      observation,
-      cached: state.containers[container.name],
-      current: from,
-      now,
-    }),
+    ...hiddenClusters(input, observation, state, now),
     ...copyProblems(view, copy),
     ...view.ha
       .filter((e) => e.sid === `ct:${copy.vmid}` && e.state !== 'ignored')

@@ -12,6 +12,7 @@ import { NoQuorum, quorateApi, runStep, type OperationContext, type Step } from 
 import { moveConfigBack } from './move-config.ts';
 import { Cancelled, NotYet, type Outcome } from './outcome.ts';
 import { startSourceAgain } from './source.ts';
+import { HiddenCluster } from './start-gate.ts';
 
 type Undoing = NonNullable<Operation['data']['undoing']>;
 
@@ -79,6 +80,7 @@ export async function undo(
     }
   }
   const stays = failures.get('undo: source');
+  if (stays instanceof HiddenCluster) throw stillHidden(context, action, stays);
   if (stays instanceof ProxwardenError && isLeft(context)) throw notYet(context, action, copy, stays);
   // It was to raise the proof; the source is started, so there was enough of it.
   failures.delete('undo: fence');
@@ -165,6 +167,16 @@ function notYet(
     `${op.container}: ${op.id} can't be undone yet, ${incarnationKey(from)} stays stopped: ${messageOf(why)}`,
     {
       hint: `bring ${node} back${word}: the next \`proxwarden check-and-failover\` then starts CT ${from.vmid} on ${from.node} again`,
+      cause: why,
+    },
+  );
+}
+
+function stillHidden({ op }: OperationContext, { from }: FailoverAction, why: HiddenCluster): NotYet {
+  return new NotYet(
+    `${op.container}: ${op.id} can't be undone yet, ${incarnationKey(from)} stays stopped: ${messageOf(why)}`,
+    {
+      hint: `make that cluster reachable, or see that it is off and say so with \`proxwarden fence confirm\`: the next \`proxwarden check-and-failover\` then starts CT ${from.vmid} on ${from.node} again`,
       cause: why,
     },
   );

@@ -236,6 +236,36 @@ describe('a cluster that could hold a later copy', () => {
   });
 });
 
+test('a site that is lost as a whole: never by itself, and by hand only with a proof for every node of it', () => {
+  const w = pair();
+  w.view.standalone = false;
+  const nodes = ['pve1', 'pve2'].map((name) => ({ name, ip: null }));
+  w.state.clusters['home'] = { at: NOW - MINUTE, standalone: false, nodes };
+  dead(w);
+  assert.equal(w.decides().kind, 'wait');
+  assert.match(w.decides().why, /no quorate view of cluster home/);
+  const byHand = () => w.decides('dns', { mode: 'by-hand' });
+  const word = (node: string) =>
+    w.observation.clusters['home']?.fences.push({
+      node,
+      driver: 'manual',
+      power: 'off',
+      at: NOW,
+      detail: 'me',
+    });
+  assert.match(byHand().why, /^clusters: home can't be seen/);
+  word('pve1');
+  assert.match(byHand().why, /^clusters: home can't be seen/);
+  assert.match(
+    byHand().gates.find((g) => g.gate === 'clusters')?.flip ?? '',
+    /fence confirm home\/pve1`, `proxwarden fence confirm home\/pve2`/,
+  );
+  word('pve2');
+  assert.deepEqual(byHand().action?.target, CELLAR);
+  w.entry('dns', { failover: { returnRisk: 'refused' } });
+  assert.match(byHand().why, /^return: .*cluster home can't be reached/);
+});
+
 describe('copies in several clusters', () => {
   test('the highest epoch of all of them is the current one, whatever it is called', () => {
     const w = pair();
