@@ -37,8 +37,7 @@ export const ack = defineCommand({
       .example('$0 ack dns', 'after you have mended what `status` shows')
       .example('$0 ack --fenced pve1', 'you have looked: pve1 is off, and stays off')
       .epilogue(
-        `Counts begin anew, failovers of the last 24 h are forgiven, and so is the cooldown when there was an error.
-Which copy is the current one is remembered: its node may die before the next run can read it again.`,
+        'Counts begin anew, failovers of the last 24 h are forgiven, and so is the cooldown when there was an error. Which copy is the current one is remembered: its node may die before the next run can read it again.',
       ),
   async run(args, invocation) {
     if (args.fenced !== undefined) {

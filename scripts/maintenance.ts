@@ -49,10 +49,11 @@ export const maintenance = defineCommand({
       .example('$0 maintenance --node pve1 --until 06:00', 'pve1 is rebooted, opened, updated')
       .example('$0 maintenance end db', 'its counts begin anew')
       .epilogue(
-        `A container in maintenance is probed and shown, its failures don't count, nothing is done with it by itself.
-The same holds for the containers on a node in maintenance; nothing is restored there, and it is never powered off.
-Proxmox VE's own maintenance mode of a node (ha-manager crm-command node-maintenance enable NODE) counts as well.
-What you ask for by name (failover NAME --planned) is done. A superseded original is still kept down.`,
+        [
+          "A container in maintenance is probed and shown, its failures don't count, and nothing is done with it by itself. The same holds for the containers on a node in maintenance; nothing is restored there, and it is neither powered off nor rebooted.",
+          "Proxmox VE's own maintenance mode of a node (ha-manager crm-command node-maintenance enable NODE) counts as well, without an end.",
+          'What you ask for by name (failover NAME --planned) is done. A superseded original is still kept down.',
+        ].join('\n\n'),
       ),
   async run(args, invocation) {
     const isAction = ACTIONS.includes(args.action);

@@ -35,10 +35,11 @@ export const pause = defineCommand({
       .example('$0 pause --for 2h --reason "new switch"', 'before work that looks like an outage')
       .example('$0 pause --wait && reboot', 'not in the middle of a failover')
       .epilogue(
-        `It holds for automatic failovers, starts and restarts, and for what a run clears away. \`failover NAME\` wants
---despite-pause. A superseded original that returns is stopped all the same: there are never two.
-An operation in hand ends if nothing has been done yet. Once a node was powered off, a source stopped or a restore
-begun, it goes on to its end. At the end of a pause all counts begin anew. To pause twice never shortens it.`,
+        [
+          'It holds for automatic failovers, starts and restarts, and for what a run clears away; `failover NAME` wants --despite-pause. A superseded original that returns is stopped all the same: there are never two.',
+          'An operation in hand ends if it has not stopped, powered off or restored anything yet. Else it goes on to its end.',
+          'At the end of a pause all counts begin anew. To pause twice never shortens it.',
+        ].join('\n\n'),
       ),
   async run(args, invocation) {
     const { runtime, io, signal } = invocation;
