@@ -2,7 +2,14 @@
 import { nodeInMaintenance } from '../decide/brakes.ts';
 import { incarnationsOf, type Incarnations } from '../decide/incarnations.ts';
 import type { ClusterView, Observation } from '../decide/model.ts';
-import { endingProblem, orphansOf, orphanText, orphanWay, type Orphan } from '../decide/orphans.ts';
+import {
+  endingProblem,
+  orphanByHand,
+  orphansOf,
+  orphanText,
+  orphanWay,
+  type Orphan,
+} from '../decide/orphans.ts';
 import { BlockedError, FailedError, messageOf, PveError } from '../errors.ts';
 import type { Container, OrphanWay } from '../inventory/types.ts';
 import type { PveApi } from '../pve/api.ts';
@@ -35,7 +42,7 @@ export function orphanFinding(
 ): Finding {
   const { node, vmid } = orphan;
   const text = orphanText(orphan, incarnations);
-  const byHand = `on that node, \`lxc-stop -k -n ${vmid}\``;
+  const byHand = orphanByHand(orphan, incarnations);
   const way = orphanWay(context.inventory.clusters[view.cluster], node);
   if (way === 'tell') return { container: container.name, text: `${text}: ${byHand}`, act: null };
   const problem =

@@ -51,7 +51,9 @@ export async function tick(context: ActContext, options: TickOptions): Promise<T
   );
   const looked = lookAndAct(context, options, { ...hands, count: true }, record, failures);
   const [seen] = await Promise.allSettled([looked]);
-  const broken = (await resumed).find((r) => r.status === 'rejected');
+  const [broken, ...more] = (await resumed).filter((r) => r.status === 'rejected');
+  for (const { reason } of more)
+    context.teller.tell({ kind: 'note', level: 'warn', container: null, text: messageOf(reason) });
   // An interrupted operation says more than an interrupted look.
   if (broken !== undefined) throw broken.reason;
   if (seen.status === 'rejected') throw seen.reason;

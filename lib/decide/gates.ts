@@ -5,7 +5,7 @@ import { formatDuration } from '../units.ts';
 import { disagreement } from './agreement.ts';
 import type { Incarnations } from './incarnations.ts';
 import type { ClusterView, Gate, Observation } from './model.ts';
-import { orphansOf, orphanText } from './orphans.ts';
+import { orphanByHand, orphansOf, orphanText } from './orphans.ts';
 import { viewsOf } from './reach.ts';
 
 const HOUR_MS = 3_600_000;
@@ -138,14 +138,14 @@ export function safetyGates(input: GateInput): Gate[] {
       ),
     );
   // Its copies' starts are refused as long as it runs (start-gate.ts), so nothing is stopped or restored for one.
-  const orphan = Object.values(observation.clusters).flatMap((one) => orphansOf(container, one))[0];
+  // A container that can't be seen at all is told of as that: its config may only be hidden from the token.
+  const orphan =
+    incarnations.current === null
+      ? undefined
+      : Object.values(observation.clusters).flatMap((one) => orphansOf(container, one))[0];
   if (orphan !== undefined)
     gates.push(
-      fail(
-        'orphan',
-        orphanText(orphan, incarnations),
-        `end it: on ${orphan.node}, \`lxc-stop -k -n ${orphan.vmid}\``,
-      ),
+      fail('orphan', orphanText(orphan, incarnations), `end it: ${orphanByHand(orphan, incarnations)}`),
     );
   const current = incarnations.current;
   const ha =

@@ -79,3 +79,10 @@ export function orphanText({ node, vmid }: Orphan, { current }: Pick<Incarnation
   const beside = current === null ? '' : `, beside ${incarnationKey(current)}`;
   return `CT ${vmid} runs on ${node} without a config there (netstat)${beside}`;
 }
+
+/** What a person does about it. Lists are silently shorter for a token without VM.Audit: then it may be no orphan at all. */
+export function orphanByHand({ node, vmid }: Orphan, { current }: Pick<Incarnations, 'current'>): string {
+  return current === null
+    ? `look with \`pct config ${vmid}\` on ${node}; if it has one, the token lacks VM.Audit on /vms`
+    : `on ${node}, \`lxc-stop -k -n ${vmid}\``;
+}

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { incarnationsOf } from '../../lib/decide/incarnations.ts';
-import { endingProblem, orphansOf, orphanWay } from '../../lib/decide/orphans.ts';
+import { endingProblem, orphanByHand, orphansOf, orphanWay } from '../../lib/decide/orphans.ts';
 import { guestOf } from './parts.ts';
 import { world, type World } from './world.ts';
 
@@ -107,4 +107,10 @@ test('what the inventory says: the node before the cluster, and nothing means te
   );
   assert.equal(orphanWay({ nodes }, 'pve2'), 'tell');
   assert.equal(orphanWay(undefined, 'pve1'), 'tell');
+});
+
+test('a token that sees no copy at all may lack a right: nobody is told to end what runs', () => {
+  const orphan = { node: 'pve1', vmid: 101 };
+  assert.match(orphanByHand(orphan, { current: null }), /the token lacks VM\.Audit/);
+  assert.doesNotMatch(orphanByHand(orphan, { current: null }), /lxc-stop/);
 });
