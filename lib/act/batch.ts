@@ -48,12 +48,20 @@ export async function actOn(
     }
   } catch (error) {
     await Promise.all(running);
+    tellOthers(context, broken);
     // Which operation was interrupted, and where, says more than that something was.
     throw broken[0] ?? error;
   }
   await Promise.all(running);
+  tellOthers(context, broken);
   if (broken.length > 0) throw broken[0];
   tellWaiting(context, waiting, told, 'the next run goes on');
+}
+
+/** Only the first can be thrown: how the others ended is told. */
+export function tellOthers({ teller }: ActContext, broken: readonly unknown[]): void {
+  for (const error of broken.slice(1))
+    teller.tell({ kind: 'note', level: 'warn', container: null, text: messageOf(error) });
 }
 
 function dueOf({ inventory }: ActContext, decision: Decision): Due[] {

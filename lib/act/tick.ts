@@ -6,7 +6,7 @@ import { EXIT, LockedError, messageOf, ProxwardenError, type ExitCode } from '..
 import { observe } from '../observe/observe.ts';
 import { writeObservation } from '../state/observation.ts';
 import type { Operation, State } from '../state/model.ts';
-import { actOn } from './batch.ts';
+import { actOn, tellOthers } from './batch.ts';
 import { busyContainers } from './busy.ts';
 import type { ActContext } from './context.ts';
 import { checkCoverage } from './coverage.ts';
@@ -51,9 +51,12 @@ export async function tick(context: ActContext, options: TickOptions): Promise<T
   );
   const looked = lookAndAct(context, options, { ...hands, count: true }, record, failures);
   const [seen] = await Promise.allSettled([looked]);
-  const [broken, ...more] = (await resumed).filter((r) => r.status === 'rejected');
-  for (const { reason } of more)
-    context.teller.tell({ kind: 'note', level: 'warn', container: null, text: messageOf(reason) });
+  const rejected = (await resumed).filter((r) => r.status === 'rejected');
+  tellOthers(
+    context,
+    rejected.map(({ reason }): unknown => reason),
+  );
+  const [broken] = rejected;
   // An interrupted operation says more than an interrupted look.
   if (broken !== undefined) throw broken.reason;
   if (seen.status === 'rejected') throw seen.reason;

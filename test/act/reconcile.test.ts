@@ -178,7 +178,7 @@ test('a container that runs without a config is told of', async (t) => {
     ...(node === 'pve3' ? [101, 777] : []),
   ];
   assert.deepEqual(await settle(bench), [
-    'CT 101 runs on pve3 without a config there (netstat), beside pve1/101@0: on that node, `lxc-stop -k -n 101`',
+    'CT 101 runs on pve3 without a config there (netstat), beside pve1/101@0: on pve3, `lxc-stop -k -n 101`',
   ]);
 });
 
