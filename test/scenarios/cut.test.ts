@@ -29,7 +29,7 @@ interface Story {
   readonly moved?: readonly string[];
   /** It ends in hands off, as it would without a kill. */
   readonly failed?: boolean;
-  /** All points, or every eighth: the stories share most of their steps. `CUT=all` takes all of all. */
+  /** All points, or every sixteenth: the stories share most of their steps. `CUT=all` takes all of all. */
   readonly everyPoint?: boolean;
   /** At most so many calls match over all runs. */
   readonly atMost: readonly (readonly [RegExp, number])[];
@@ -293,7 +293,7 @@ function cutAll(): void {
       test(story.name, async (t) => {
         const { writes, calls } = await told(index, {});
         assert.ok(writes > 0);
-        const step = story.everyPoint === true || process.env['CUT'] === 'all' ? 1 : 8;
+        const step = story.everyPoint === true || process.env['CUT'] === 'all' ? 1 : 16;
         const all: Doom[] = [
           ...Array.from({ length: writes }, (_, n) => ({ writesLeft: n + 1 })),
           ...Array.from({ length: calls }, (_, n) => ({ callsLeft: n + 1 })),
