@@ -100,6 +100,8 @@ export function openOperations(dir: string, deps: OperationDeps): OperationStore
         problems.push({ path, container: containerIn(path), message: messageOf(error) });
       }
     }
+    // Ids of one second are in no order.
+    operations.sort((a, b) => a.createdAt - b.createdAt || (a.container < b.container ? -1 : 1));
     return { operations, problems };
   }
 

@@ -96,7 +96,7 @@ test('any cluster gives a file that loads, with every container in it or named a
       }
       assert.equal(textOf(world, taken), text, 'the same cluster, the same file');
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
 });
 

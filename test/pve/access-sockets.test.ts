@@ -36,8 +36,11 @@ interface Api {
   readonly servernames: (string | false | null | undefined)[];
 }
 
-/** Answers each request after a moment; ::1 and 127.0.0.1 both lead to it. */
-async function serve(t: TestContext, id: Identity): Promise<Api> {
+/**
+ * Answers each request after a moment, the first ones not before `together` of them are in flight; ::1 and 127.0.0.1
+ * both lead to it.
+ */
+async function serve(t: TestContext, id: Identity, together = 1): Promise<Api> {
   const seen = { bytes: 0, connections: 0, inFlight: 0, mostInFlight: 0, heard: [] as string[] };
   const servernames: Api['servernames'] = [];
   const make = (): Server => {
@@ -46,7 +49,8 @@ async function serve(t: TestContext, id: Identity): Promise<Api> {
       seen.inFlight += 1;
       seen.mostInFlight = Math.max(seen.mostInFlight, seen.inFlight);
       request.resume();
-      setTimeout(() => {
+      const answer = (): void => {
+        if (seen.mostInFlight < together) return void setTimeout(answer, 5);
         seen.inFlight -= 1;
         const path = request.url ?? '';
         const data = path.endsWith('/ticket')
@@ -55,7 +59,8 @@ async function serve(t: TestContext, id: Identity): Promise<Api> {
             ? { version: '8.4.21' }
             : UPID;
         response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ data }));
-      }, 5);
+      };
+      setTimeout(answer, 5);
     });
     server.on('secureConnection', (socket: TLSSocket & { servername?: string | false | null }) => {
       servernames.push(socket.servername);
@@ -101,7 +106,7 @@ function pin(...ids: Identity[]): Tls {
 
 test('sixty calls at once: all answered, eight at a time, over eight connections that are used again', async (t) => {
   const id = await identity();
-  const server = await serve(t, id);
+  const server = await serve(t, id, 8);
   const api = client(t, server.port, pin(id));
   const calls = (): Promise<unknown> =>
     Promise.all(
