@@ -37,6 +37,12 @@ export class FailedError extends ProxwardenError {
   }
 }
 
+/**
+ * A file of the runner's own state can't be read, trusted or written. It says nothing of any container: whatever is in
+ * hand stops where it is, asks for nothing more, and is gone on with by the next run. Exit 1.
+ */
+export class StateError extends FailedError {}
+
 /** Wrong flags, an invalid inventory, an unknown container. Nothing was changed. Exit 2. */
 export class InputError extends ProxwardenError {
   constructor(message: string, extra: Extra = {}) {

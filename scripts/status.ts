@@ -6,6 +6,7 @@ import { narrow, openInventory, stateDir } from '../lib/cli/session.ts';
 import { failoversWithinHour } from '../lib/decide/gates.ts';
 import { EXIT } from '../lib/errors.ts';
 import { lastObservation } from '../lib/state/observation.ts';
+import { ITSELF } from '../lib/state/model.ts';
 import { openOperations } from '../lib/state/operations.ts';
 import { openState } from '../lib/state/store.ts';
 import { maintenanceRows, maintenanceTable, pauseLines } from '../lib/tell/brakes.ts';
@@ -87,7 +88,8 @@ export const status = defineCommand({
       warn(io, problems);
     }
     if (problems.length > 0) return EXIT.failed;
-    if (left.length > 0 || rows.some((r) => r.detail.startsWith('HANDS OFF'))) return EXIT.blocked;
+    if (left.length > 0 || state.paused?.by === ITSELF || rows.some((r) => r.detail.startsWith('HANDS OFF')))
+      return EXIT.blocked;
     return rows.some((r) => r.verdict === 'unhealthy' && r.maintenance === null) ? EXIT.unhealthy : EXIT.ok;
   },
 });

@@ -4,7 +4,7 @@ import { followedOf, goneOf } from '../decide/followed.ts';
 import { endBrakes, maintenanceGate, type Ended } from '../decide/brakes.ts';
 import { fold, reminderDue } from '../decide/counts.ts';
 import { foldWatchdogs } from '../decide/watchdog.ts';
-import { isListed } from '../decide/incarnations.ts';
+import { incarnationKey, isListed } from '../decide/incarnations.ts';
 import { noteStops } from '../decide/node-stop.ts';
 import { noteSights } from '../decide/silence.ts';
 import type { Observation } from '../decide/model.ts';
@@ -72,6 +72,7 @@ export async function foldObservation(
     }
   });
   for (const { container, text } of ended) teller.tell({ kind: 'brake', container, text });
+  if (before.lastRunAt === null && after.lastRunAt !== null) tellAdopted(context, after);
   for (const [name, record] of Object.entries(after.containers)) {
     if (observation.probes[name] === undefined) continue;
     tellContainer(context, name, before.containers[name], record, count);
@@ -93,6 +94,20 @@ export async function foldObservation(
     });
   }
   return after;
+}
+
+/** The first run here finds copies: another runner's, or the state was lost. */
+function tellAdopted({ teller, state }: ActContext, { containers }: State): void {
+  const adopted = Object.entries(containers).flatMap(([name, { current }]) =>
+    current === null || current.epoch === 0 ? [] : [`${name}: ${incarnationKey(current)}`],
+  );
+  if (adopted.length > 0)
+    teller.tell({
+      kind: 'note',
+      level: 'warn',
+      container: null,
+      text: `the state folder ${state.dir} is new, and there are copies that failovers have made (${adopted.join(', ')}): they are adopted. If a state was lost, so are its pause, maintenance and errors; if it is elsewhere, name it with --state`,
+    });
 }
 
 function watchdogNodes({ clusters }: ActContext['inventory'], cluster: string): string[] {

@@ -135,7 +135,7 @@ async function listsOf(
     throw new FailedError(`cluster ${name} is not in the inventory any more`);
   const view = await clusterView({ api, cluster, runtime, signal });
   return {
-    version: 1,
+    version: 2,
     at: view.at,
     inventory: inventory.digest,
     canaries: [],

@@ -5,7 +5,7 @@ import type { Decision, Gate, Observation } from '../decide/model.ts';
 import { EXIT, LockedError, messageOf, ProxwardenError, type ExitCode } from '../errors.ts';
 import { observe } from '../observe/observe.ts';
 import { writeObservation } from '../state/observation.ts';
-import type { Operation, State } from '../state/model.ts';
+import { ITSELF, type Operation, type State } from '../state/model.ts';
 import { actOn, tellOthers } from './batch.ts';
 import { busyContainers } from './busy.ts';
 import type { ActContext } from './context.ts';
@@ -228,9 +228,8 @@ export function tickExitCode(result: TickResult): ExitCode {
   const kinds = result.decisions.map((d) => d.kind);
   // A restart in place that did not help is no person's business yet: the counts go on.
   const stopped = result.outcomes.some((o) => o.kind === 'failover' && o.outcome.status === 'cancelled');
-  const held = handsOff(result.state, result.decisions);
-  if (kinds.includes('blocked') || stopped || held.length > 0 || result.findings.length > 0)
-    return EXIT.blocked;
+  const held = handsOff(result.state, result.decisions).length > 0 || result.state.paused?.by === ITSELF;
+  if (kinds.includes('blocked') || stopped || held || result.findings.length > 0) return EXIT.blocked;
   const code = verdictExitCode(
     result.decisions.filter(
       (d) => !result.outcomes.some((o) => o.container === d.container && o.outcome.status === 'done'),

@@ -308,7 +308,8 @@ export const BackupView = z.object({
 export type BackupView = z.infer<typeof BackupView>;
 
 export const Observation = z.object({
-  version: z.literal(1),
+  /** 1 lacked much of what decisions rest on now. */
+  version: z.literal(2),
   at: z.number(),
   inventory: z.string(),
   canaries: z.array(ProbeResult),

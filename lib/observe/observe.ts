@@ -72,7 +72,7 @@ export async function observe(input: ObserveInput): Promise<Observation> {
     probe(input, containers, [...clusters]),
   ]);
   const observation: Observation = {
-    version: 1,
+    version: 2,
     at: runtime.clock.now(),
     inventory: inventory.digest,
     canaries: probes.canaries,

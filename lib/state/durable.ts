@@ -10,6 +10,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -17,7 +18,8 @@ import {
 import { basename, dirname, join } from 'node:path';
 import type { SyncAdapter } from 'lowdb';
 import * as z from 'zod';
-import { FailedError } from '../errors.ts';
+import { StateError } from '../errors.ts';
+import { syncFolder } from '../folder.ts';
 import { describeBadJson } from './json-position.ts';
 
 /** What people understand of an error of the file system, and what they can do. */
@@ -29,7 +31,7 @@ const REASONS: Readonly<Record<string, readonly [reason: string, advice: string]
   EACCES: ['permission denied', 'run as the user that owns the folder or name another one with --state'],
   EPERM: ['operation not permitted', 'run as the user that owns the folder or name another one with --state'],
   EIO: ['input/output error', 'check the disk before anything else'],
-  ENOENT: ['there can be no such folder', 'name another one with --state'],
+  ENOENT: ['there is no such folder', 'see what became of it, or name another one with --state'],
   ENOTDIR: ['a part of the path is not a folder', 'name another folder with --state'],
 };
 
@@ -46,13 +48,13 @@ export function fileFailure(what: string, error: unknown, consequence = 'nothing
   const code = errnoOf(error);
   if (code === undefined) return error instanceof Error ? error : new Error(String(error));
   const [reason, advice] = REASONS[code] ?? [code, 'see to it and run the command again'];
-  return new FailedError(`cannot ${what}: ${reason} — ${consequence}; ${advice}`, { cause: error });
+  return new StateError(`cannot ${what}: ${reason} — ${consequence}; ${advice}`, { cause: error });
 }
 
 /**
  * Replaces the file's text so that it is on the disk when this returns: temp file in the same folder (a rename does not
  * cross file systems), fsync, rename, fsync of the folder (else the rename itself may be lost). Mode 0600.
- * Throws FailedError; unless it says otherwise, the old file is as it was and no temp file is left.
+ * Throws StateError; unless it says otherwise, the old file is as it was and no temp file is left.
  */
 export function writeDurable(path: string, text: string): void {
   // Two processes, even on two hosts that share the folder, must not write into the same temp file.
@@ -67,8 +69,11 @@ export function writeDurable(path: string, text: string): void {
     }
     renameSync(temp, path);
   } catch (error) {
-    rmSync(temp, { force: true });
-    throw fileFailure(`write ${path}`, error);
+    throw fileFailure(
+      `write ${path}`,
+      error,
+      removed(temp) ? undefined : `nothing was changed (${temp} is left)`,
+    );
   }
   try {
     syncFolder(dirname(path));
@@ -77,16 +82,14 @@ export function writeDurable(path: string, text: string): void {
   }
 }
 
-/** Makes names that were added to, removed from or changed in a folder durable. */
-export function syncFolder(folder: string): void {
-  const handle = openSync(folder, 'r');
+/** False when not even that is possible any more: it is swept later. */
+function removed(temp: string): boolean {
   try {
-    fsyncSync(handle);
+    rmSync(temp, { force: true });
+    return true;
   } catch (error) {
-    // Some network file systems cannot sync a folder; for them the server sees to it.
-    if (errnoOf(error) !== 'EINVAL' && errnoOf(error) !== 'ENOTSUP') throw error;
-  } finally {
-    closeSync(handle);
+    if (errnoOf(error) === undefined) throw error;
+    return false;
   }
 }
 
@@ -106,7 +109,7 @@ export function sweepTemps(folder: string, now: number): void {
   }
 }
 
-/** The file's text, or null when there is none. Throws FailedError when it can't be read. */
+/** The file's text, or null when there is none. Throws StateError when it can't be read. */
 export function readText(path: string): string | null {
   try {
     return readFileSync(path, 'utf8');
@@ -117,6 +120,9 @@ export function readText(path: string): string | null {
 }
 
 const Versioned = z.looseObject({ version: z.number() });
+/** The format comes first in everything that is written here, so that it can be told without reading all of it. */
+const HEAD = /^\s*\{\s*"version"\s*:\s*(\d{1,9})\b/;
+const HEAD_BYTES = 64;
 
 export interface JsonFile<T> {
   readonly schema: z.ZodType<T>;
@@ -140,15 +146,19 @@ export class DurableJson<T> implements SyncAdapter<T> {
     this.#file = file;
   }
 
-  /** null when there is no file. Throws FailedError when it is corrupt or was written by a newer version. */
+  /** null when there is no file. Throws StateError when it is corrupt, or of another version's format. */
   read(): T | null {
     const text = readText(this.path);
     return text === null ? null : this.#parse(text);
   }
 
-  /** Throws FailedError when it can't be written. Data that don't fit the schema are a bug, and nothing is written. */
+  /**
+   * Throws StateError when it can't be written, or when a newer version has written the one that is there. Data that
+   * don't fit the schema are a bug, and nothing is written.
+   */
   write(data: T): void {
     const { schema, what, indent } = this.#file;
+    this.#refuseNewer(Number(HEAD.exec(readHead(this.path))?.[1]));
     const checked = schema.safeParse(data);
     if (!checked.success)
       throw new Error(`bug: what should be written to the ${what} is wrong at ${firstIssue(checked.error)}`);
@@ -164,21 +174,47 @@ export class DurableJson<T> implements SyncAdapter<T> {
       throw this.#corrupt(describeBadJson(text), error);
     }
     const found = Versioned.safeParse(parsed);
-    if (found.success && found.data.version > version)
-      throw new FailedError(
-        `${what} ${this.path} was written by a newer ProxWarden (format ${found.data.version}, this one knows ${version}) — ` +
-          'it was left as it is; update this installation or name another folder with --state',
-      );
+    if (found.success) {
+      this.#refuseNewer(found.data.version);
+      if (found.data.version < version)
+        throw new StateError(
+          `${what} ${this.path} is of an older format (${found.data.version}) that this ProxWarden does not read any more (it reads ${version}) — it was left as it is; ${this.#file.advice}`,
+        );
+    }
     const checked = schema.safeParse(parsed);
     if (!checked.success) throw this.#corrupt(firstIssue(checked.error), checked.error);
     return checked.data;
   }
 
-  #corrupt(where: string, cause: unknown): FailedError {
-    return new FailedError(
+  #refuseNewer(found: number): void {
+    const { version, what } = this.#file;
+    if (found > version)
+      throw new StateError(
+        `${what} ${this.path} was written by a newer ProxWarden (format ${found}, this one knows ${version}) — ` +
+          'it was left as it is; update this installation or name another folder with --state',
+      );
+  }
+
+  #corrupt(where: string, cause: unknown): StateError {
+    return new StateError(
       `${this.#file.what} ${this.path} is corrupt (${where}) — it was left as it is; ${this.#file.advice}`,
       { cause },
     );
+  }
+}
+
+/** The first bytes of a file; empty when there is none. Throws StateError. */
+function readHead(path: string): string {
+  let file: number | null = null;
+  try {
+    file = openSync(path, 'r');
+    const head = Buffer.alloc(HEAD_BYTES);
+    return head.toString('utf8', 0, readSync(file, head, 0, HEAD_BYTES, 0));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return '';
+    throw fileFailure(`read ${path}`, error);
+  } finally {
+    if (file !== null) closeSync(file);
   }
 }
 

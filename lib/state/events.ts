@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { syncFolder } from '../folder.ts';
 import { errnoOf, fileFailure, readText } from './durable.ts';
 import { withLockSync } from './lock.ts';
 import { EventRecord } from './model.ts';
@@ -25,7 +26,7 @@ function eventFiles(dir: string): [string, string, string] {
 
 /**
  * Appends the events; they are on the disk when this returns. Needs the lock only to rotate: lines are appended by one
- * write each, which the kernel does not mix. Throws FailedError; a line may then be half there, which readers skip.
+ * write each, which the kernel does not mix. Throws StateError; a line may then be half there, which readers skip.
  */
 export function appendEvents(dir: string, events: readonly EventRecord[]): void {
   if (events.length === 0) return;
@@ -35,9 +36,11 @@ export function appendEvents(dir: string, events: readonly EventRecord[]): void 
   try {
     const file = openSync(path, 'a+', 0o600);
     try {
+      const isNew = fstatSync(file).size === 0;
       const bytes = Buffer.from(endsInLine(file) ? text : `\n${text}`);
       for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
       fsyncSync(file);
+      if (isNew) syncFolder(dir);
     } finally {
       closeSync(file);
     }
@@ -49,11 +52,11 @@ export function appendEvents(dir: string, events: readonly EventRecord[]): void 
 export interface ReadEvents {
   /** Oldest first. */
   readonly events: readonly EventRecord[];
-  /** Lines that were cut by a crash, or can't be read for another reason. */
+  /** Lines that were cut by a crash, that a newer version has written, or that can't be read for another reason. */
   readonly skipped: number;
 }
 
-/** The last `limit` events of those that are kept (default: all). Throws FailedError when a file can't be read. */
+/** The last `limit` events of those that are kept (default: all). Throws StateError when a file can't be read. */
 export function readEvents(dir: string, limit = Number.POSITIVE_INFINITY): ReadEvents {
   const events: EventRecord[] = [];
   let skipped = 0;
@@ -98,6 +101,7 @@ function rotate(dir: string): void {
   if (sizeOf(current) < EVENTS_MAX_BYTES) return;
   withLockSync(dir, () => {
     // Another process may have done it while we waited; doing it again would push the newest events out.
+    // The new file that comes next makes these names durable, too.
     if (sizeOf(current) < EVENTS_MAX_BYTES) return;
     moveIfThere(first, second);
     moveIfThere(current, first);

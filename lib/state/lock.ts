@@ -19,7 +19,7 @@
  */
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
-import { FailedError, LockedError, messageOf } from '../errors.ts';
+import { LockedError, messageOf, StateError } from '../errors.ts';
 import { fileFailure } from './durable.ts';
 import { describeOwner, isAlive, sameOwner, thisProcess } from './owner.ts';
 import {
@@ -31,7 +31,7 @@ import {
   ticketPath,
   type Holder,
 } from './tickets.ts';
-import { makeFolder } from '../folder.ts';
+import { makeSubfolder } from '../folder.ts';
 
 const POLL_MS = 20;
 const TIMEOUT_MS = 10_000;
@@ -49,7 +49,7 @@ const holding = new Set<string>();
 
 /**
  * Runs `work` while this process holds the lock of the state folder `dir`. `work` must be synchronous and must not ask
- * for the lock itself. Throws LockedError when another process keeps it longer than the timeout, FailedError when
+ * for the lock itself. Throws LockedError when another process keeps it longer than the timeout, StateError when
  * the folder can't be written.
  */
 export async function withLock<T>(dir: string, options: LockOptions, work: () => T): Promise<T> {
@@ -90,7 +90,8 @@ function openFolder(dir: string): string {
   const folder = join(dir, 'lock');
   if (holding.has(folder)) throw new Error(`bug: the lock of ${dir} was asked for by its holder`);
   try {
-    makeFolder(folder, 0o700);
+    // Never with its parents: a state folder that has vanished must not come back empty.
+    makeSubfolder(folder, 0o700);
   } catch (error) {
     throw fileFailure(`take the lock in ${folder}`, error);
   }
@@ -154,7 +155,7 @@ function release(folder: string, number: number, failure?: unknown): void {
       'others can go on as soon as this process has ended',
     );
     if (failure === undefined) throw trouble;
-    throw new FailedError(`${messageOf(failure)}; also: ${messageOf(trouble)}`, { cause: failure });
+    throw new StateError(`${messageOf(failure)}; also: ${messageOf(trouble)}`, { cause: failure });
   }
 }
 

@@ -76,6 +76,9 @@ export const Brake = z.object({
 });
 export type Brake = z.infer<typeof Brake>;
 
+/** Who has paused when no person has: it was found that the state was lost. */
+export const ITSELF = 'ProxWarden';
+
 export const State = z.object({
   version: z.literal(1),
   lastRunAt: z.number().nullable(),
@@ -298,6 +301,8 @@ export type Operation = z.infer<typeof Operation>;
 
 /** One line of events.ndjson: transitions only. */
 export const EventRecord = z.object({
+  /** A line without one is of version 1. */
+  version: z.literal(1).optional(),
   at: z.number(),
   kind: z.string(),
   container: z.string().nullable(),

@@ -10,14 +10,17 @@ const AHEAD_MS = 5_000;
 function observationFile(dir: string): DurableJson<Observation> {
   return new DurableJson(join(dir, 'observation.json'), {
     schema: Observation,
-    version: 1,
+    version: 2,
     what: 'observation',
     advice: 'run `check`, which makes a new one',
     indent: 0,
   });
 }
 
-/** Replaces the observation, whatever was there: it holds nothing that the next `check` doesn't read anew. */
+/**
+ * Replaces the observation, also one that can't be read: it holds nothing that the next `check` doesn't read anew. Throws
+ * StateError, also when a newer version has written the one that is there.
+ */
 export function writeObservation(dir: string, observation: Observation): void {
   observationFile(dir).write(observation);
 }
@@ -34,7 +37,7 @@ export function lastObservation(dir: string, now: number): Observation | null {
 
 /**
  * The last observation. Throws InconclusiveError when there is none, when it is older than `maxAgeMs` or lies in the
- * future (the clock was set back), FailedError when it can't be read.
+ * future (the clock was set back), StateError when it can't be read.
  */
 export function readObservation(
   dir: string,

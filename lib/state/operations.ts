@@ -5,7 +5,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
-import { BlockedError, FailedError, InputError, LockedError, messageOf } from '../errors.ts';
+import { BlockedError, FailedError, InputError, LockedError, messageOf, StateError } from '../errors.ts';
 import { DurableJson, fileFailure, readText, sweepTemps } from './durable.ts';
 import { withLockSync } from './lock.ts';
 import { Operation } from './model.ts';
@@ -18,7 +18,7 @@ import {
   type Liveness,
   type Owner,
 } from './owner.ts';
-import { makeFolder } from '../folder.ts';
+import { makeSubfolder } from '../folder.ts';
 
 /** Ended operations that are kept as the audit trail. */
 const KEPT_ENDED = 200;
@@ -39,16 +39,16 @@ export interface OperationProblem {
 export interface OperationStore {
   /**
    * Begins a journal with a lease of this process. Throws LockedError when another process executes an operation of
-   * that container, BlockedError when one is to be resumed first or a journal can't be read, FailedError on disk errors;
+   * that container, BlockedError when one is to be resumed first or a journal can't be read, StateError on disk errors;
    * and what `admit` throws: it is shown all that are running, under the lock, so that limits hold over all processes.
    */
   create(draft: OperationDraft, admit?: (running: readonly Operation[]) => void): Operation;
   /**
    * Writes the journal and renews the lease (in `op`, too). Durable when it returns. Throws LockedError when the lease is
-   * not ours any more (nothing is written then), FailedError on disk errors.
+   * not ours any more (nothing is written then), StateError on disk errors.
    */
   save(op: Operation): void;
-  /** Throws InputError for an id that isn't known, FailedError for a journal that can't be read. */
+  /** Throws InputError for an id that isn't known, StateError for a journal that can't be read. */
   load(id: string): Operation;
   /** All, oldest first, and the files that can't be read. */
   list(): { readonly operations: readonly Operation[]; readonly problems: readonly OperationProblem[] };
@@ -96,7 +96,7 @@ export function openOperations(dir: string, deps: OperationDeps): OperationStore
         const operation = readJournal(path);
         if (operation !== null) operations.push(operation);
       } catch (error) {
-        if (!(error instanceof FailedError)) throw error;
+        if (!(error instanceof StateError)) throw error;
         problems.push({ path, container: containerIn(path), message: messageOf(error) });
       }
     }
@@ -108,7 +108,7 @@ export function openOperations(dir: string, deps: OperationDeps): OperationStore
   function readOwn(op: Operation): Operation {
     const found = readJournal(join(folder, `${op.id}.json`));
     if (found === null)
-      throw new FailedError(
+      throw new StateError(
         `the journal of operation ${op.id} of container ${op.container} is gone from ${folder}; this run stops, look in the cluster how far it got`,
       );
     if (!sameOwner(found.lease, self))
@@ -221,7 +221,7 @@ function journal(path: string): DurableJson<Operation> {
 function readJournal(path: string): Operation | null {
   const found = journal(path).read();
   if (found !== null && !path.endsWith(`/${found.id}.json`))
-    throw new FailedError(
+    throw new StateError(
       `operation journal ${path} is that of another operation, ${found.id} — it was left as it is; move the copy away`,
     );
   return found;
@@ -240,7 +240,7 @@ function journalNames(folder: string): string[] {
 
 function openFolder(folder: string): void {
   try {
-    makeFolder(folder, 0o700);
+    makeSubfolder(folder, 0o700);
   } catch (error) {
     throw fileFailure(`make the folder ${folder}`, error);
   }
@@ -252,7 +252,7 @@ function containerIn(path: string): string | null {
   try {
     text = readText(path);
   } catch (error) {
-    if (error instanceof FailedError) return null;
+    if (error instanceof StateError) return null;
     throw error;
   }
   const quoted = /^ {2}"container": ("(?:[^"\\]|\\.)*"),?$/m.exec(text ?? '')?.[1];

@@ -2,9 +2,9 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Plan } from '../decide/model.ts';
-import { BlockedError, FailedError, InputError } from '../errors.ts';
+import { BlockedError, InputError, StateError } from '../errors.ts';
 import { DurableJson, errnoOf, fileFailure, sweepTemps } from './durable.ts';
-import { makeFolder } from '../folder.ts';
+import { makeSubfolder } from '../folder.ts';
 
 /** An id becomes a file name. */
 const PLAN_ID = /^[0-9a-z]{4,64}$/;
@@ -23,12 +23,12 @@ function planFile(dir: string, id: string): DurableJson<Plan> {
   });
 }
 
-/** Writes the plan and deletes old ones. The same plan found again gets a new time of expiry. Throws FailedError. */
+/** Writes the plan and deletes old ones. The same plan found again gets a new time of expiry. Throws StateError. */
 export function savePlan(dir: string, plan: Plan, now: number): void {
   if (!PLAN_ID.test(plan.id)) throw new Error(`bug: the plan id ${plan.id} can't be a file name`);
   const folder = join(dir, 'plans');
   try {
-    makeFolder(folder, 0o700);
+    makeSubfolder(folder, 0o700);
   } catch (error) {
     throw fileFailure(`make the folder ${folder}`, error);
   }
@@ -38,7 +38,7 @@ export function savePlan(dir: string, plan: Plan, now: number): void {
 
 /**
  * A plan that still holds. Throws InputError when the id can't be one, BlockedError when there is no such plan or it has
- * expired, FailedError when its file is corrupt.
+ * expired, StateError when its file is corrupt.
  */
 export function loadPlan(dir: string, id: string, now: number): Plan {
   if (!PLAN_ID.test(id))
@@ -52,7 +52,7 @@ export function loadPlan(dir: string, id: string, now: number): Plan {
       `there is no plan ${id}; run \`check\` and \`decide\` and use the id that it prints`,
     );
   if (plan.id !== id)
-    throw new FailedError(
+    throw new StateError(
       `plan ${file.path} is that of another id, ${plan.id}; delete it and run \`decide\` again`,
     );
   if (now >= plan.expiresAt)
@@ -88,7 +88,7 @@ function expiryOf(dir: string, id: string): number | null {
   try {
     return planFile(dir, id).read()?.expiresAt ?? null;
   } catch (error) {
-    if (error instanceof FailedError) return null;
+    if (error instanceof StateError) return null;
     throw error;
   }
 }

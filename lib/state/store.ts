@@ -1,23 +1,26 @@
 /** state.json: what is kept between runs, by lowdb. Read without the lock, changed under it. */
-import { lstatSync, type Stats } from 'node:fs';
+import { existsSync, lstatSync, type Stats } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { LowSync } from 'lowdb';
 import type { Clock } from '../clock.ts';
-import { InputError } from '../errors.ts';
+import { InputError, StateError } from '../errors.ts';
 import { DurableJson, errnoOf, fileFailure, sweepTemps } from './durable.ts';
 import { withLock } from './lock.ts';
-import { emptyState, State } from './model.ts';
+import { emptyState, ITSELF, State } from './model.ts';
 import { makeFolder } from '../folder.ts';
 
 export interface StateStore {
   /** Absolute path of the state folder. */
   readonly dir: string;
-  /** The state as it was last written; the empty one when there is none. Throws FailedError when it can't be trusted. */
+  /**
+   * The state as it was last written; the empty one when there is none yet, and a paused one where it was lost. Throws
+   * StateError when it can't be trusted, or has vanished since this process has seen it.
+   */
   read(): State;
   /**
    * Reads, lets `mutate` change it, and writes it, all under the lock; returns what was written. Nothing is written when
    * `mutate` throws. `mutate` must be synchronous and must not use anything else that takes the lock. Throws LockedError
-   * and FailedError.
+   * and StateError.
    */
   update(mutate: (state: State) => void): Promise<State>;
 }
@@ -26,9 +29,17 @@ export interface StateStore {
 export function openState(dir: string, { clock }: { readonly clock: Clock }): StateStore {
   const folder = resolve(dir);
   openFolder(folder);
+  const file = stateFile(folder);
+  let seen = false;
   const open = (): LowSync<State> => {
     // A new one each time: another process may have written since.
-    const database = new LowSync<State>(stateFile(folder), emptyState());
+    const database = new LowSync<State>(file, emptyState());
+    if (existsSync(file.path)) seen = true;
+    else if (seen)
+      throw new StateError(
+        `state file ${file.path} has vanished while this run was using it — nothing is written in its place; see who removed it, or whether ${folder} is still mounted`,
+      );
+    else if (wasUsed(folder)) database.data = lostState(file.path, clock.now());
     database.read();
     return database;
   };
@@ -40,6 +51,7 @@ export function openState(dir: string, { clock }: { readonly clock: Clock }): St
         sweepTemps(folder, clock.now());
         const database = open();
         database.update(mutate);
+        seen = true;
         return database.data;
       }),
   };
@@ -51,8 +63,22 @@ function stateFile(folder: string): DurableJson<State> {
     version: 1,
     what: 'state file',
     advice:
-      "restore it from a backup or move it away: the cluster's lineage lines rebuild what matters, only counts and acknowledgements are lost",
+      "restore it from a backup or move it away: the next run then begins paused, and the cluster's lineage lines rebuild what matters; counts, brakes and acknowledgements are lost",
   });
+}
+
+/** A run writes its first state before its first observation, so that one without the other has lost it. */
+function wasUsed(folder: string): boolean {
+  return existsSync(join(folder, 'observation.json'));
+}
+
+/**
+ * Instead of a state that was lost. Which copies are current, the cluster says; what it can't say is what people have
+ * said: a pause, a maintenance, hands off. So nothing is done by itself until somebody has looked.
+ */
+function lostState(path: string, now: number): State {
+  const reason = `${path} is gone: put a backup of it back, or see that no pause, maintenance or error in it still matters`;
+  return { ...emptyState(), paused: { since: now, until: null, by: ITSELF, reason } };
 }
 
 /**

@@ -98,7 +98,7 @@ export class World {
       problems: [],
     };
     this.observation = {
-      version: 1,
+      version: 2,
       at: NOW,
       inventory: 'digest',
       canaries: [probeOf('ok', 'ping 10.0.0.1'), probeOf('ok', 'tcp 10.0.0.20:8007')],

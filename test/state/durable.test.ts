@@ -31,7 +31,7 @@ function fileWith(text: string): DurableJson<z.infer<typeof Counter>> {
 /** It is refused with these words and left as it is. */
 function refused(text: string, words: RegExp): void {
   const file = fileWith(text);
-  assert.throws(() => file.read(), { name: 'FailedError', exitCode: 1, message: words });
+  assert.throws(() => file.read(), { name: 'StateError', exitCode: 1, message: words });
   assert.equal(readFileSync(file.path, 'utf8'), text);
 }
 
@@ -50,7 +50,7 @@ describe('writeDurable', () => {
     const dir = newDir();
     mkdirSync(join(dir, 'a.json'));
     assert.throws(() => writeDurable(join(dir, 'a.json'), 'x'), {
-      name: 'FailedError',
+      name: 'StateError',
       message: /cannot write .*a\.json: EISDIR/,
     });
     assert.deepEqual(readdirSync(dir), ['a.json']);
@@ -93,15 +93,19 @@ describe('DurableJson', () => {
     refused('\0\0\0\0', /line 1, column 1/);
     refused('{\n  "version": 1,\n  "count": {,}\n}', /line 3, column 13: not JSON/);
     refused('{"version":1,"count":{"now":"3"}}', /count\.now: Invalid input: expected number/);
-    refused('{"version":0,"count":{"now":3}}', /version: /);
     refused('[]', /the top: /);
   });
 
-  test('refuses a newer format by name', () => {
-    refused(
-      '{"version":2,"anything":[]}',
-      /was written by a newer ProxWarden \(format 2, this one knows 1\)/,
-    );
+  test('refuses a newer and an older format by name, and never writes over a newer one', () => {
+    const newer = /was written by a newer ProxWarden \(format 2, this one knows 1\)/;
+    refused('{"version":2,"anything":[]}', newer);
+    refused('{"version":0,"count":{"now":3}}', /is of an older format \(0\) .* \(it reads 1\)/);
+    const file = fileWith('{\n "version": 12, "anything": []}');
+    assert.throws(() => file.write({ version: 1, count: { now: 3 } }), {
+      name: 'StateError',
+      message: /newer/,
+    });
+    assert.equal(readFileSync(file.path, 'utf8'), '{\n "version": 12, "anything": []}');
   });
 
   test('does not write what it could not read back', () => {

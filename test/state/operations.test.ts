@@ -93,7 +93,7 @@ describe('create', () => {
       exitCode: 4,
       message: /operation journal .*-000001\.json is corrupt/,
     });
-    assert.throws(() => store.load(ID), { name: 'FailedError', message: /is corrupt \(it ends too early\)/ });
+    assert.throws(() => store.load(ID), { name: 'StateError', message: /is corrupt \(it ends too early\)/ });
     store.create(draftOperation(ID2, 'web'));
     for (const text of ['', good.slice(0, 20), '{}', '[]']) {
       writeFileSync(path, text);
@@ -225,7 +225,7 @@ describe('leases', () => {
     const op = a.create(draftOperation(ID, 'dns'));
     rmSync(join(dir, 'operations', `${ID}.json`));
     for (const call of [() => a.save(op), () => a.assertLease(op)])
-      assert.throws(call, { name: 'FailedError', message: /the journal of operation .* is gone/ });
+      assert.throws(call, { name: 'StateError', message: /the journal of operation .* is gone/ });
     assert.equal(a.claim(op), false);
   });
 

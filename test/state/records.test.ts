@@ -17,7 +17,7 @@ function newDir(): string {
 
 describe('the observation', () => {
   const observation: Observation = {
-    version: 1,
+    version: 2,
     at: 10 * MINUTE,
     inventory: 'd',
     canaries: [],
@@ -43,7 +43,7 @@ describe('the observation', () => {
     });
     writeFileSync(join(dir, 'observation.json'), '{');
     assert.throws(() => read(12 * MINUTE), {
-      name: 'FailedError',
+      name: 'StateError',
       message: /observation .* is corrupt .*run `check`/,
     });
     writeObservation(dir, observation);
@@ -107,12 +107,12 @@ describe('plans', () => {
     savePlan(dir, plan, 0);
     writeFileSync(join(dir, 'plans', 'other1.json'), JSON.stringify(plan));
     assert.throws(() => loadPlan(dir, 'other1', 0), {
-      name: 'FailedError',
+      name: 'StateError',
       message: /is that of another id, abc123def456/,
     });
     writeFileSync(join(dir, 'plans', 'other1.json'), '');
     assert.throws(() => loadPlan(dir, 'other1', 0), {
-      name: 'FailedError',
+      name: 'StateError',
       message: /plan .*other1\.json is corrupt \(it is empty\)/,
     });
   });

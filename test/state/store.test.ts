@@ -139,7 +139,7 @@ describe('update', () => {
       [good.replace('"lastRunAt": 1', '"lastRunAt": "1"'), /lastRunAt: Invalid input/],
     ] as const) {
       writeFileSync(path, text);
-      assert.throws(() => store.read(), { name: 'FailedError', exitCode: 1, message: words });
+      assert.throws(() => store.read(), { name: 'StateError', exitCode: 1, message: words });
       await assert.rejects(
         store.update(() => undefined),
         { exitCode: 1, message: words },
@@ -160,7 +160,7 @@ describe('update', () => {
       state.told['b'] = 'y'.repeat(6_000);
     });
     await assert.rejects(grow, {
-      name: 'FailedError',
+      name: 'StateError',
       exitCode: 1,
       message: /cannot write .*state\.json: no space left on device — nothing was changed; free space/,
     });
@@ -185,7 +185,7 @@ describe('update', () => {
     await assert.rejects(
       store.update(() => undefined),
       {
-        name: 'FailedError',
+        name: 'StateError',
         message: /cannot take the lock .*read-only file system — nothing was changed/,
       },
     );
@@ -201,7 +201,7 @@ describe('update', () => {
     assert.equal((await child.exited).code, 1, child.stderr());
     assert.match(
       child.stderr(),
-      /FailedError: cannot take the lock in .*: permission denied — nothing was changed/,
+      /StateError: cannot take the lock in .*: permission denied — nothing was changed/,
     );
     assert.deepEqual(readdirSync(dir), []);
     chownSync(dir, 65_534, 65_534);

@@ -248,6 +248,16 @@ export class Stage {
     rmSync(this.stateOf(this.who), { recursive: true, force: true });
   }
 
+  /** An admin's nightly copy of it. */
+  keepState(): void {
+    cpSync(this.stateOf(this.who), join(this.folder, 'kept'), { recursive: true, verbatimSymlinks: true });
+  }
+
+  putStateBack(): void {
+    this.wipe();
+    cpSync(join(this.folder, 'kept'), this.stateOf(this.who), { recursive: true, verbatimSymlinks: true });
+  }
+
   lastOperation(): string | null {
     return openOperations(this.stateOf(this.who), { clock: this.clock }).list().operations.at(-1)?.id ?? null;
   }

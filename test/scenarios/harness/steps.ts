@@ -1,5 +1,5 @@
 /** The steps of a scenario: short sentences, one per line of steps.yaml, and what each of them does. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDuration } from '../../../lib/units.ts';
 import { expectation } from './expect.ts';
@@ -73,6 +73,9 @@ const sentences: readonly Sentence[] = [
     shown: true,
   },
   { pattern: /^wipe state$/, act: (s) => s.wipe(), shown: true },
+  { pattern: /^lose (\S+)$/, act: (s, file) => rmSync(join(s.stateOf(s.who), file)), shown: true },
+  { pattern: /^back up the state$/, act: (s) => s.keepState(), shown: true },
+  { pattern: /^put the old state back$/, act: (s) => s.putStateBack(), shown: true },
   { pattern: /^doom (\d+) (writes|calls)$/, act: doom, shown: true },
   // What happens in the middle of things.
   { pattern: /^in (\w+): (.+)$/, act: later },
