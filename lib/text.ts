@@ -20,6 +20,21 @@ export function plainText(text: string, max = 120): string {
   return characters.length <= max ? clean : `${characters.slice(0, max - 1).join('')}…`;
 }
 
+// oxlint-disable-next-line no-control-regex -- control characters are what this is about
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g;
+
+/** True when the text holds characters that could rewrite a terminal's or a reviewer's view of it. */
+export function hasUnprintable(text: string, allowed = ''): boolean {
+  return (text.match(UNPRINTABLE) ?? []).some((character) => !allowed.includes(character));
+}
+
+/** The text with such characters, but for those that are allowed, shown as `\u001b`. JSON stays the same JSON. */
+export function printable(text: string, allowed = ''): string {
+  return text.replace(UNPRINTABLE, (c) =>
+    allowed.includes(c) ? c : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /** `1 file`, `2 files`. */
 export function counted(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? '' : 's'}`;

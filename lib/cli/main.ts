@@ -1,10 +1,11 @@
 /** The command line: finds the command, loads only that one, turns errors into one line and an exit code. */
 import yargs from 'yargs';
 import { EXIT, messageOf, ProxwardenError, PveError, type ExitCode } from '../errors.ts';
-import type { Invocation, Registered } from './command.ts';
+import type { Invocation, Io, Registered } from './command.ts';
 import { formatHelp } from './help.ts';
 import { say } from './say.ts';
 import { rephrase, UsageError } from './usage.ts';
+import { printable } from '../text.ts';
 
 /** Put in by the bundler; the sources that Node runs directly have none. */
 declare const PROXWARDEN_VERSION: string | undefined;
@@ -21,10 +22,11 @@ export interface CommandEntry {
 export async function main(
   argv: readonly string[],
   commands: Readonly<Record<string, CommandEntry>>,
-  invocation: Invocation,
+  outside: Invocation,
 ): Promise<ExitCode> {
   let code: ExitCode = EXIT.ok;
-  const { io } = invocation;
+  const io = harmless(outside.io);
+  const invocation = { ...outside, io };
   const wanted = argv.find((word) => Object.hasOwn(commands, word));
   const first = argv.find((word) => !word.startsWith('-'));
   const usage = wanted === undefined ? '<command>' : (commands[wanted]?.usage ?? wanted);
@@ -69,6 +71,15 @@ export async function main(
   } catch (error) {
     return report(error, argv, invocation, wanted);
   }
+}
+
+/** Names, answers of servers, output of programs: whatever of them is printed can't rewrite a terminal or a log. */
+function harmless(io: Io): Io {
+  return {
+    ...io,
+    out: (text) => io.out(printable(text, '\n')),
+    err: (text) => io.err(printable(text, '\n')),
+  };
 }
 
 /** What may come several times: `check dns web`. */

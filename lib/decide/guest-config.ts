@@ -41,8 +41,8 @@ export const ArchivedConfig = z.object({
   template: z.boolean(),
   /** `amd64`, `arm64`, …; null: not said. */
   arch: z.string().nullable(),
-  /** Of its memory limit. */
-  memory: z.number(),
+  /** Of its memory limit; null: what is written there is no number. */
+  memory: z.number().nullable(),
   /** Names of the features that are on: `nesting`, `keyctl`, … */
   features: z.array(z.string()),
   hookscript: z.string().nullable(),

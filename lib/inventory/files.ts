@@ -10,7 +10,8 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { printable, type Problem } from './problems.ts';
+import { printable } from '../text.ts';
+import type { Problem } from './problems.ts';
 
 const MOST_FILES = 200;
 const MOST_BYTES = 1024 ** 2;

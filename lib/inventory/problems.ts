@@ -1,5 +1,6 @@
 /** What is wrong with an inventory: collected from every file, printed together. */
 import { InputError } from '../errors.ts';
+import { printable } from '../text.ts';
 
 export interface Problem {
   /** The file (or folder) as a person would name it from where they are. */
@@ -42,21 +43,8 @@ export function formatProblem(problem: Problem): string {
   const place = problem.line === 0 ? problem.file : `${problem.file}:${problem.line}:${problem.col}`;
   return [place, problem.path, problem.message, problem.fix]
     .filter((part) => part !== '')
-    .map(printable)
+    .map((part) => printable(part))
     .join('  ');
-}
-
-// eslint-disable-next-line no-control-regex -- control characters are what this is about
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g;
-
-/** True when the text holds characters that could rewrite a terminal's or a reviewer's view of it. */
-export function hasUnprintable(text: string, allowed = ''): boolean {
-  return (text.match(UNPRINTABLE) ?? []).some((character) => !allowed.includes(character));
-}
-
-/** The text with such characters shown as `\u001b`. */
-export function printable(text: string): string {
-  return text.replace(UNPRINTABLE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** A value in quotes for a message, cut when long. */

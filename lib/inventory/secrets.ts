@@ -2,8 +2,8 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { InputError } from '../errors.ts';
 import { registerSecret } from '../redact.ts';
+import { printable } from '../text.ts';
 import { errorCode } from './files.ts';
-import { printable } from './problems.ts';
 import type { SecretRef } from './types.ts';
 
 const MOST_BYTES = 4096;

@@ -3,7 +3,8 @@
  * with text keys, lists and scalars; aliases within limits; no tags, no merge keys.
  */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node, type Pair } from 'yaml';
-import { formatPath, hasUnprintable, quoted, type Path, type Problem } from './problems.ts';
+import { hasUnprintable } from '../text.ts';
+import { formatPath, quoted, type Path, type Problem } from './problems.ts';
 import { describeSyntax, tooDeep } from './syntax.ts';
 
 export type Json = null | string | number | boolean | Json[] | { [key: string]: Json };

@@ -106,7 +106,7 @@ export function backupViews(
   reply: z.infer<typeof ContentReply>,
 ): BackupView[] {
   return reply.flatMap((entry): BackupView[] => {
-    const [, fromName] = /:(?:backup\/)?(?:ct\/|.*vzdump-lxc-)(\d+)[/-]/.exec(entry.volid) ?? [];
+    const [, fromName] = /:(?:backup\/)?(?:ct\/|.*vzdump-lxc-)(\d{1,9})[/-]/.exec(entry.volid) ?? [];
     const isContainer = entry.subtype === undefined ? fromName !== undefined : entry.subtype === 'lxc';
     const vmid = entry.vmid ?? (fromName === undefined ? undefined : Number(fromName));
     // Without a time it can't be told from an old one, so it can't be used. Times in names are not looked at: a file's is

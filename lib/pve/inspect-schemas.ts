@@ -1,9 +1,9 @@
 /** The replies that only `doctor` reads: how a cluster is set up. Loose, as those in schemas.ts. */
 import * as z from 'zod';
-import { flag, number, text } from './scalars.ts';
+import { flag, number, seconds, text, whole } from './scalars.ts';
 
 /** `time` is UTC; `localtime` is the same moment on the node's wall clock. */
-export const NodeTimeReply = z.looseObject({ time: number });
+export const NodeTimeReply = z.looseObject({ time: seconds });
 
 /** Retention as a property string (`keep-last=3`, as in GET /storage) or taken apart (as the schema has it for jobs). */
 const Retention = z.union([z.string(), z.record(z.string(), z.union([number, flag]))]);
@@ -23,7 +23,7 @@ export const BackupJobsReply = z.array(
 
 /** unmeasured: from the schema. The guests are the children of the root. */
 export const IncludedVolumesReply = z.looseObject({
-  children: z.array(z.looseObject({ id: number, type: z.string().default('lxc') })).default([]),
+  children: z.array(z.looseObject({ id: whole, type: z.string().default('lxc') })).default([]),
 });
 
 export const StorageDefinitionsReply = z.array(
@@ -52,6 +52,6 @@ export const QdeviceReply = z
   .nullable();
 
 /** unmeasured: from Proxmox's source. */
-export const ReplicationReply = z.array(z.looseObject({ guest: number, disable: flag.default(false) }));
+export const ReplicationReply = z.array(z.looseObject({ guest: whole, disable: flag.default(false) }));
 
-export const TokenReply = z.looseObject({ expire: number.default(0), privsep: flag.default(true) });
+export const TokenReply = z.looseObject({ expire: seconds.default(0), privsep: flag.default(true) });

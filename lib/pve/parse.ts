@@ -23,8 +23,8 @@ export interface ConfigFacts {
   readonly bridges: readonly string[];
   readonly description: string;
   readonly tags: readonly string[];
-  /** Bytes. */
-  readonly memMax: number;
+  /** Bytes; null: what is written there is no number. */
+  readonly memMax: number | null;
   /** Of root disk and mount points. */
   readonly storages: readonly string[];
   /** What a restore of it can trip over. */
@@ -156,12 +156,14 @@ function staticAddress(value: string | undefined): string[] {
 }
 
 function sizeBytes(size: string | undefined): number | null {
-  const [, digits, unit] = /^(\d+(?:\.\d+)?)([KMGT]?)$/.exec(size ?? '') ?? [];
+  const [, digits, unit] = /^(\d{1,15}(?:\.\d{1,3})?)([KMGT]?)$/.exec(size ?? '') ?? [];
   return digits === undefined ? null : Number(digits) * 1024 ** ['', 'K', 'M', 'G', 'T'].indexOf(unit ?? '');
 }
 
-function memoryBytes(values: GuestConfig['values']): number {
-  return Number(values['memory'] ?? DEFAULT_MEMORY_MIB) * MIB;
+/** null: it is no number of MiB. */
+function memoryBytes(values: GuestConfig['values']): number | null {
+  const written = values['memory'] ?? String(DEFAULT_MEMORY_MIB);
+  return /^\d{1,9}$/.test(written) ? Number(written) * MIB : null;
 }
 
 function restoreFacts({ values, raw }: GuestConfig): ArchivedConfig {
@@ -209,7 +211,7 @@ function netOf(key: string, value: string): Net {
   return {
     key,
     bridge: bridge ?? null,
-    tag: tag === undefined || !/^\d+$/.test(tag) ? null : Number(tag),
+    tag: tag === undefined || !/^\d{1,4}$/.test(tag) ? null : Number(tag),
     trunks: trunks ?? null,
   };
 }

@@ -47,7 +47,7 @@ function powerTasksFrom(entries: readonly TaskListEntry[], alone: boolean): Powe
       {
         node,
         type: type.data,
-        vmid: /^\d+$/.test(id) ? Number(id) : null,
+        vmid: /^\d{1,9}$/.test(id) ? Number(id) : null,
         user,
         startedAt,
         endedAt,

@@ -1,13 +1,20 @@
 /** Perl doesn't keep numbers and strings apart: both are accepted where either may come. */
 import * as z from 'zod';
 
-export const number = z.union([
-  z.number(),
-  z
-    .string()
-    .regex(/^-?\d+(?:\.\d+)?$/)
-    .transform(Number),
-]);
+/** A number that can be reckoned with: what is larger than any size in bytes is none. */
+export const number = z
+  .union([
+    z.number(),
+    z
+      .string()
+      .regex(/^-?\d+(?:\.\d+)?$/)
+      .transform(Number),
+  ])
+  .refine((value) => Math.abs(value) <= Number.MAX_SAFE_INTEGER);
+/** vmids and the like. */
+export const whole = number.refine(Number.isInteger);
+/** A moment as PVE writes it, seconds since the epoch: before the year 10000, so that dates can be made of it. */
+export const seconds = number.refine((value) => value >= 0 && value < 253_402_300_800);
 export const text = z.union([z.string(), z.number()]).transform(String);
 export const flag = z
   .union([z.boolean(), z.number(), z.string()])

@@ -3,7 +3,7 @@
  * doesn't keep numbers and strings apart, so both are accepted where either may come.
  */
 import * as z from 'zod';
-import { flag, number, text } from './scalars.ts';
+import { flag, number, seconds, text, whole } from './scalars.ts';
 
 /** Every JSON answer of PVE is an object with `data`. */
 export const Envelope = z.looseObject({ data: z.unknown() }).refine((value) => 'data' in value);
@@ -37,7 +37,7 @@ const ResourceNode = z.looseObject({
 const ResourceGuest = z.looseObject({
   type: z.enum(['lxc', 'qemu']),
   node: text,
-  vmid: number,
+  vmid: whole,
   name: text.optional(),
   status: z.string().default('unknown'),
   tags: text.optional(),
@@ -85,14 +85,14 @@ export const NetworkReply = z.array(
   }),
 );
 
-export const NetstatReply = z.array(z.looseObject({ vmid: number }));
+export const NetstatReply = z.array(z.looseObject({ vmid: whole }));
 
 /** A container's config. All keys but `lxc` are single values. */
 export const ConfigReply = z.looseObject({ lxc: z.array(z.array(z.string())).optional() });
 
 export const GuestStatusReply = z.looseObject({
   status: z.string(),
-  vmid: number.optional(),
+  vmid: whole.optional(),
   lock: z.string().optional(),
 });
 
@@ -129,7 +129,7 @@ export const HaRulesReply = z.array(
 export const HaManagerReply = z.looseObject({
   manager_status: z
     .looseObject({
-      timestamp: number.optional(),
+      timestamp: seconds.optional(),
       node_status: z.record(z.string(), z.string()).default({}),
       node_request: z.record(z.string(), z.looseObject({ maintenance: flag.default(false) })).default({}),
     })
@@ -140,7 +140,7 @@ export const HaManagerReply = z.looseObject({
       z.looseObject({
         state: z.string().optional(),
         mode: z.string().optional(),
-        timestamp: number.optional(),
+        timestamp: seconds.optional(),
       }),
     )
     .optional(),
@@ -151,8 +151,8 @@ export const ContentReply = z.array(
     volid: z.string(),
     content: z.string().optional(),
     subtype: z.string().optional(),
-    vmid: number.optional(),
-    ctime: number.optional(),
+    vmid: whole.optional(),
+    ctime: seconds.optional(),
     size: number.default(0),
     notes: text.optional(),
     protected: flag.default(false),
@@ -179,8 +179,8 @@ export const TasksReply = z.array(
     id: text.default(''),
     user: z.string(),
     tokenid: z.string().optional(),
-    starttime: number,
-    endtime: number.optional(),
+    starttime: seconds,
+    endtime: seconds.optional(),
     status: z.string().optional(),
   }),
 );

@@ -13,6 +13,7 @@ import { networkTrouble, neverConnected, RequestError } from './failure.ts';
 import { explainAnswer } from './messages.ts';
 import { Envelope, ErrorBody } from './schemas.ts';
 import { redact } from '../redact.ts';
+import { plainText } from '../text.ts';
 import { watchStart } from './watch.ts';
 
 /** One call to build a request from. */
@@ -106,10 +107,10 @@ export function createTransport(options: TransportOptions): Transport {
     const header = (name: string): string => [response.headers[name] ?? ''].flat()[0] ?? '';
     return {
       status: response.statusCode,
-      // A server may echo what it was sent.
-      reason: redact(response.statusText),
-      contentType: header('content-type'),
-      encoding: header('content-encoding'),
+      // A server may echo what it was sent, and what it says is printed.
+      reason: said(response.statusText),
+      contentType: said(header('content-type')),
+      encoding: said(header('content-encoding')),
       body: await readBody(response.body),
     };
   }
@@ -160,7 +161,7 @@ export function createTransport(options: TransportOptions): Transport {
 
   function judge<T>(endpoint: string, call: Call, schema: z.ZodType<T>, answer: RawAnswer): T {
     if (answer.status < 200 || answer.status >= 300) {
-      const raw = redact(serverWords(answer));
+      const raw = said(serverWords(answer));
       const { message, ...rest } = explainAnswer({
         cluster,
         endpoint,
@@ -187,7 +188,7 @@ export function createTransport(options: TransportOptions): Transport {
       throw unusable(`its status is ${answer.status}, which a Proxmox VE never gives`);
     if (answer.body === null) throw unusable(`it is larger than ${ANSWER_BYTES_MAX / 1024 / 1024} MiB`);
     if (answer.encoding !== '' && answer.encoding !== 'identity')
-      throw unusable(`it is compressed (${answer.encoding.slice(0, 20)}), which nobody asked for`);
+      throw unusable(`it is compressed (${plainText(answer.encoding, 20)}), which nobody asked for`);
     if (!/\bjson\b/i.test(answer.contentType))
       throw unusable(`it is ${describeType(answer)}, not JSON, so this is not a Proxmox VE API`);
     const parsed = parseJson(answer.body);
@@ -195,7 +196,7 @@ export function createTransport(options: TransportOptions): Transport {
     const envelope = Envelope.safeParse(parsed);
     if (!envelope.success) throw unusable('it has no "data", so this is not a Proxmox VE API');
     const data = schema.safeParse(envelope.data.data);
-    if (!data.success) throw unusable(redact(`it is not as expected — ${firstIssue(data.error)}`));
+    if (!data.success) throw unusable(said(`it is not as expected — ${firstIssue(data.error)}`));
     return data.data;
   }
 
@@ -222,6 +223,14 @@ export function encode(params: NonNullable<Call['params']>): string {
   return form.toString();
 }
 
+/** More than this of what a server says helps nobody. */
+const SAID_MAX = 1000;
+
+/** Words from outside, on one line and without secrets. */
+function said(words: string): string {
+  return plainText(redact(words), SAID_MAX);
+}
+
 async function readBody(body: AsyncIterable<unknown>): Promise<string | null> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -245,7 +254,7 @@ function serverWords({ reason, body }: RawAnswer): string {
 
 function describeType({ contentType, body }: RawAnswer): string {
   if (/html/i.test(contentType) || /^\s*<(!doctype|html)/i.test(body ?? '')) return 'a web page';
-  return contentType === '' ? 'without a content type' : `of type ${contentType}`;
+  return contentType === '' ? 'without a content type' : `of type ${plainText(contentType, 60)}`;
 }
 
 function parseJson(text: string): unknown {

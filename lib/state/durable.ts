@@ -20,6 +20,7 @@ import type { SyncAdapter } from 'lowdb';
 import * as z from 'zod';
 import { StateError } from '../errors.ts';
 import { syncFolder } from '../folder.ts';
+import { plainText } from '../text.ts';
 import { describeBadJson } from './json-position.ts';
 
 /** What people understand of an error of the file system, and what they can do. */
@@ -221,5 +222,7 @@ function readHead(path: string): string {
 function firstIssue(error: z.ZodError): string {
   const issue = error.issues[0];
   if (issue === undefined) return 'an unknown place';
-  return `${issue.path.length === 0 ? 'the top' : issue.path.map(String).join('.')}: ${issue.message}`;
+  // Keys are the file's own words.
+  const where = issue.path.length === 0 ? 'the top' : plainText(issue.path.map(String).join('.'), 200);
+  return `${where}: ${plainText(issue.message, 200)}`;
 }

@@ -6,6 +6,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { BlockedError, FailedError, InputError, LockedError, messageOf, StateError } from '../errors.ts';
+import { plainText } from '../text.ts';
 import { DurableJson, fileFailure, readText, sweepTemps } from './durable.ts';
 import { withLockSync } from './lock.ts';
 import { Operation } from './model.ts';
@@ -222,7 +223,7 @@ function readJournal(path: string): Operation | null {
   const found = journal(path).read();
   if (found !== null && !path.endsWith(`/${found.id}.json`))
     throw new StateError(
-      `operation journal ${path} is that of another operation, ${found.id} — it was left as it is; move the copy away`,
+      `operation journal ${path} is that of another operation, ${plainText(found.id, 80)} — it was left as it is; move the copy away`,
     );
   return found;
 }

@@ -3,6 +3,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Plan } from '../decide/model.ts';
 import { BlockedError, InputError, StateError } from '../errors.ts';
+import { plainText } from '../text.ts';
 import { DurableJson, errnoOf, fileFailure, sweepTemps } from './durable.ts';
 import { makeSubfolder } from '../folder.ts';
 
@@ -53,7 +54,7 @@ export function loadPlan(dir: string, id: string, now: number): Plan {
     );
   if (plan.id !== id)
     throw new StateError(
-      `plan ${file.path} is that of another id, ${plan.id}; delete it and run \`decide\` again`,
+      `plan ${file.path} is that of another id, ${plainText(plan.id, 80)}; delete it and run \`decide\` again`,
     );
   if (now >= plan.expiresAt)
     throw new BlockedError(

@@ -1,6 +1,7 @@
 /** Operations on a terminal, drawn by Listr2: one list per operation, one line per step, a bar where it takes time. */
 import { Listr } from 'listr2';
 import { redact } from '../redact.ts';
+import { printable } from '../text.ts';
 import type { Event, Teller } from './events.ts';
 import { bar } from './format.ts';
 
@@ -160,22 +161,22 @@ const MARGIN = 8;
 /** Draws steps one after the other. Never rejects: a failed step is a red line, its meaning is the operation's. */
 async function draw(slots: readonly (readonly [string, Slot])[], columns: number): Promise<void> {
   const fit = (text: string): string => {
-    const plain = redact(text).replaceAll(/\s+/g, ' ');
+    const plain = printable(redact(text).replaceAll(/\s+/g, ' '));
     const room = Math.max(columns - MARGIN, 20);
     return plain.length > room ? `${plain.slice(0, room - 1)}…` : plain;
   };
   const list = new Listr(
     slots.map(([name, slot]) => ({
-      title: name,
+      title: fit(name),
       async task(_: unknown, task): Promise<void> {
         slot.show = (text) => (task.title = fit(`${name} ${text}`));
         if (slot.text !== '') slot.show(slot.text);
         const { kind, note } = await slot.result;
         if (kind === 'skipped') {
-          task.skip(`${name} (${note})`);
+          task.skip(fit(`${name} (${note})`));
           return;
         }
-        task.title = kind === 'cut' ? `${name}: interrupted` : fit(`${name}: ${note}`);
+        task.title = fit(kind === 'cut' ? `${name}: interrupted` : `${name}: ${note}`);
         if (kind !== 'done') throw new Error(task.title);
       },
     })),

@@ -52,7 +52,7 @@ const READERS: readonly (readonly [RegExp, (data: unknown) => void])[] = [
     /^\/nodes\/[^/]+\/lxc\/\d+\/config$/,
     (data) => {
       const facts = configFacts(configFromReply(schemas.ConfigReply.parse(data)));
-      assert(facts.memMax > 0 && volumeBytes(facts.config) !== null);
+      assert((facts.memMax ?? 0) > 0 && volumeBytes(facts.config) !== null);
       for (const mac of facts.macs) assert.match(mac, /^([0-9A-F]{2}:){5}[0-9A-F]{2}$/);
     },
   ],

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { numbers } from '../numbers.ts';
 import { openStage, until, type Ran, type Stage } from './stage.ts';
 import { tasksOf } from './tasks.ts';
 
@@ -13,17 +14,6 @@ const SEED = 20_261_122;
 /** A few in every run; `npm run soak` deals more. */
 const BLOWS = process.env['SOAK'] === undefined ? 4 : 24;
 const RUNS_MAX = 8;
-
-/** mulberry32: the same numbers for the same seed. */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Only web is failed over, so that there is one copy to look for. */
 async function webOnly(t: TestContext): Promise<Stage> {

@@ -1,5 +1,6 @@
 /** Plays a random story to its end, then heals everything and looks what has become of the containers. */
 import assert from 'node:assert/strict';
+import { assertReadable } from '../fuzz/clear.ts';
 import { Stage } from '../scenarios/harness/stage.ts';
 import { carryOut } from '../scenarios/harness/steps.ts';
 import { isCommand } from './acts.ts';
@@ -14,13 +15,15 @@ export interface Told {
   failovers: number;
   /** Containers that are down at the end, and the tool says why. */
   held: number;
+  /** Answers that came out as something else. */
+  garbled: number;
 }
 
 /** Plays it. Rejects with the first rule that is broken, and the end of the log. */
 export async function playRandom(world: RandomWorld, steps: readonly string[]): Promise<Told> {
   const stage = new Stage(world.world, { inventory: world.inventory });
   const truth = new Truth(stage, world);
-  const told: Told = { steps: 0, faults: 0, operations: 0, failovers: 0, held: 0 };
+  const told: Told = { steps: 0, faults: 0, operations: 0, failovers: 0, held: 0, garbled: 0 };
   let now = '';
   const step = async (text: string): Promise<void> => {
     now = text;
@@ -31,6 +34,7 @@ export async function playRandom(world: RandomWorld, steps: readonly string[]): 
     await carryOut(stage, text);
     await stage.run(stage.settled());
     stage.check();
+    assertReadable(stage.log.recent(), 'the log');
     truth.after(text, before, lost);
     assert.deepEqual(truth.broken, []);
   };
@@ -41,6 +45,7 @@ export async function playRandom(world: RandomWorld, steps: readonly string[]): 
     await step('cron 8');
     stage.rules.files(stage.folder);
     told.held = theEnd(world, stage, truth);
+    told.garbled = stage.labs.garbled;
     const operations = [...truth.journals().values()];
     told.operations = operations.length;
     told.failovers = operations.filter((op) => op.kind === 'failover' && op.status === 'done').length;

@@ -3,10 +3,10 @@ import type { Shelves } from '../../../lib/lab/shelf.ts';
 import type { LabRequest, LabResponse, LabStatus, RunningCopy } from '../../../lib/lab/types.ts';
 import type { VirtualClock } from '../../../lib/lab/virtual-clock.ts';
 import type { Network } from './prober.ts';
-import { PLUGS, StagedLab, type Trap } from './staged-lab.ts';
+import { PLUGS, StagedLab, type Shared, type Trap } from './staged-lab.ts';
 import { worldOf, type ClusterFile, type WorldFile } from './world.ts';
 
-export class Labs {
+export class Labs implements Shared {
   /** The one that most sentences are about. */
   readonly main: StagedLab;
   /** By what the log calls them. */
@@ -15,6 +15,8 @@ export class Labs {
   readonly traps: Trap[] = [];
   /** Writing calls to any of them, in order. */
   readonly calls: string[] = [];
+  garble: Shared['garble'] = null;
+  garbled = 0;
   readonly #shelves: Shelves = new Map();
 
   constructor(

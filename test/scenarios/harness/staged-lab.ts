@@ -22,12 +22,22 @@ export interface Trap {
   readonly spring: () => LabResponse | 'lost' | number | undefined;
 }
 
+/** What several labs have in common. */
+export interface Shared {
+  readonly traps: Trap[];
+  /** Writing calls that were carried out, `POST /nodes/pve2/lxc 1000101`, in order. */
+  readonly calls: string[];
+  /** Makes something else of an answer on its way to the runner; null: nothing does. */
+  garble: ((response: LabResponse, from: 'api' | 'plug') => LabResponse) | null;
+  /** How many it has made something else of. */
+  garbled: number;
+}
+
 /** Where requests to the smart plugs are handed to. */
 export const PLUGS = 'plugs';
 
 export class StagedLab extends Lab {
   readonly traps: Trap[];
-  /** Writing calls that were carried out, `POST /nodes/pve2/lxc 1000101`, in order. */
   readonly calls: string[];
   rules: Rules | null = null;
   /** The plugs don't answer. */
@@ -36,6 +46,7 @@ export class StagedLab extends Lab {
   plugsStuck = false;
   /** Those of them that do nothing. */
   readonly stuck = new Set<string>();
+  readonly #shared: Shared;
   readonly #twoSupplies: ReadonlySet<string>;
   /** Plugs of nodes with two supplies that are off. */
   readonly #unfed = new Set<string>();
@@ -44,14 +55,14 @@ export class StagedLab extends Lab {
   readonly #clock: LabOptions['clock'];
   readonly #nodes: ReadonlyMap<string, string>;
 
-  /** `shared`: what several labs have in common. */
   constructor(
     options: LabOptions,
     network: Network,
-    shared: { readonly traps: Trap[]; readonly calls: string[] } = { traps: [], calls: [] },
+    shared: Shared = { traps: [], calls: [], garble: null, garbled: 0 },
     twoSupplies: readonly string[] = [],
   ) {
     super(options);
+    this.#shared = shared;
     this.traps = shared.traps;
     this.calls = shared.calls;
     this.#backups = options.world.storages.find(({ content }) => content.includes('backup'))?.id ?? 'nas';
@@ -105,7 +116,7 @@ export class StagedLab extends Lab {
     if (isDead(runner)) return new Promise(() => undefined);
     const late = this.#spring('after', name, node);
     if (late === 'lost') throw new LabUnreachable(node, 'timeout');
-    return typeof late === 'object' ? late : response;
+    return this.#garbled(typeof late === 'object' ? late : response, 'api');
   }
 
   /** Orders to root shells pass traps and rules as calls do: `SHELL move-config nodes/pve1/lxc/101.conf @pve2`. */
@@ -150,6 +161,12 @@ export class StagedLab extends Lab {
     return response.body;
   }
 
+  #garbled(response: LabResponse, from: 'api' | 'plug'): LabResponse {
+    const changed = this.#shared.garble?.(response, from) ?? response;
+    if (changed !== response) this.#shared.garbled += 1;
+    return changed;
+  }
+
   #spring(when: Trap['when'], name: string, node: string): ReturnType<Trap['spring']> {
     for (const trap of this.traps) {
       if (trap.when !== when || trap.times === 0 || !trap.pattern.test(`${name} @${node}`)) continue;
@@ -169,12 +186,9 @@ export class StagedLab extends Lab {
     if (plug === undefined) throw new LabUnreachable('plugs', 'timeout');
     const turn = url.searchParams.get('turn');
     if (turn === 'off' || turn === 'on') this.#turn(plug, turn);
-    return {
-      status: 200,
-      statusText: 'OK',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ ison: this.#feeds(plug) }),
-    };
+    const body = JSON.stringify({ ison: this.#feeds(plug) });
+    const headers = { 'content-type': 'application/json' };
+    return this.#garbled({ status: 200, statusText: 'OK', headers, body }, 'plug');
   }
 
   /** `pve1-b` is the plug of the second power supply of pve1. */

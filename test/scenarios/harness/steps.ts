@@ -2,6 +2,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDuration } from '../../../lib/units.ts';
+import { garbler } from '../../fuzz/garbler.ts';
 import { expectation } from './expect.ts';
 import { crashOf, startOf, stopOf, wordOf } from './people.ts';
 import type { Answer } from './prober.ts';
@@ -82,7 +83,8 @@ const sentences: readonly Sentence[] = [
   { pattern: /^(before|after) \/(.+)\/: (.+)$/, act: trap },
   { pattern: /^(?:(\d+) times|always) \/(.+)\/ answers (.+)$/, act: fault, shown: true },
   { pattern: /^(\d+) times \/(.+)\/ waits (\w+)$/, act: slow, shown: true },
-  { pattern: /^no faults$/, act: (s) => void s.labs.traps.splice(0), shown: true },
+  { pattern: /^(\d+)% of answers garbled, seed (\d+)$/, act: garbled, shown: true },
+  { pattern: /^no faults$/, act: noFaults, shown: true },
   { pattern: /^two copies may run$/, act: (s) => void (s.rules.twoExpected = true), shown: true },
   { pattern: /^expect (.+)$/, act: (s, what) => expectation(s, what) },
 ];
@@ -220,6 +222,16 @@ function trap(stage: Stage, when = '', pattern = '', what = ''): void {
       return undefined;
     },
   });
+}
+
+/** So many of them say something else than they were sent to say. */
+function garbled({ labs }: Stage, percent = '', seed = ''): void {
+  labs.garble = garbler(Number(percent) / 100, Number(seed));
+}
+
+function noFaults({ labs }: Stage): void {
+  labs.traps.splice(0);
+  labs.garble = null;
 }
 
 /** It arrives late. */

@@ -1,0 +1,156 @@
+/**
+ * Runs a property over inputs that make no sense. Each input has a limit on its CPU time, all of them together one on the
+ * memory that they leave behind, and a watchdog ends a process that an input hangs up for ever, with its seed printed.
+ *
+ * A few fixed inputs in every run. `FUZZ_RUNS=10000 npm test -- fuzz/` takes so many new ones of each kind; what goes
+ * wrong is made smaller and printed with the command that replays it.
+ */
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { Worker } from 'node:worker_threads';
+import { test, type TestContext } from 'node:test';
+import * as fc from 'fast-check';
+import * as z from 'zod';
+import { count } from '../contract/count.ts';
+
+const RUNS = Number(process.env['FUZZ_RUNS'] ?? '0');
+const SEED = process.env['FUZZ_SEED'];
+const PATH = process.env['FUZZ_PATH'];
+const ONLY = process.env['FUZZ_NAME'];
+
+/** Of one input: a busy machine makes it no longer. */
+const CPU_MS_MAX = 2_000;
+/** Of one input, before the process is given up. */
+const STUCK_MS = 120_000;
+/** What all inputs of one property may leave behind. */
+const GROWTH_MAX = 48 * 1024 ** 2;
+
+const counted: string[] = [];
+
+export interface Fuzzed {
+  /** Inputs in an ordinary run. */
+  readonly runs: number;
+  /** Of one that is asked for with FUZZ_RUNS: whole runs of the program cost more than the parsing of a line. */
+  readonly share?: number;
+}
+
+/** A test of that name. `use` throws when the input has done harm; a refusal is for it to look at. */
+export function fuzz<T>(
+  name: string,
+  { runs, share = 1 }: Fuzzed,
+  input: fc.Arbitrary<T>,
+  use: (input: T) => void | Promise<void>,
+): void {
+  if (ONLY !== undefined && ONLY !== name) return;
+  test(name, async () => {
+    const numRuns = PATH !== undefined ? 1 : RUNS > 0 ? Math.max(1, Math.round(RUNS * share)) : runs;
+    const seed = SEED !== undefined ? Number(SEED) : RUNS > 0 ? randomInt(2 ** 31) : hashOf(name);
+    const watchdog = new Watchdog(`${name}: an input has not ended: FUZZ_SEED=${seed}`);
+    const before = heapAfterCollection();
+    let slowest = 0;
+    try {
+      const result = await fc.check(
+        fc.asyncProperty(input, async (one) => {
+          watchdog.beat();
+          const cpu = process.cpuUsage();
+          await use(one);
+          const { user, system } = process.cpuUsage(cpu);
+          const ms = (user + system) / 1000;
+          slowest = Math.max(slowest, ms);
+          assert.ok(ms < CPU_MS_MAX, `it took ${Math.round(ms)} ms of CPU`);
+          assert.equal(Reflect.get({}, 'polluted'), undefined, 'the prototype of all objects was changed');
+        }),
+        { seed, numRuns, endOnFailure: false, ...(PATH === undefined ? {} : { path: PATH }) },
+      );
+      if (result.failed)
+        throw new Error(
+          [
+            `replay it with: FUZZ_NAME=${JSON.stringify(name)} FUZZ_SEED=${seed} FUZZ_PATH=${result.counterexamplePath ?? ''} npm test -- fuzz/`,
+            `input: ${shown(result.counterexample)}`,
+            result.errorInstance instanceof Error
+              ? (result.errorInstance.stack ?? '')
+              : String(result.errorInstance),
+          ].join('\n'),
+        );
+    } finally {
+      watchdog.end();
+    }
+    const growth = heapAfterCollection() - before;
+    assert.ok(
+      growth < GROWTH_MAX,
+      `${numRuns} inputs have left ${Math.round(growth / 1024 ** 2)} MiB behind`,
+    );
+    counted.push(`${name} ${numRuns}`);
+    if (RUNS > 0)
+      console.log(
+        `# ${name}: ${numRuns} inputs, seed ${seed}, slowest ${Math.round(slowest)} ms, ${(growth / 1024 ** 2).toFixed(1)} MiB left`,
+      );
+  });
+}
+
+/** The last test of a file: says how many inputs there were. */
+export function fuzzCounted(what: string): void {
+  test('inputs counted', (t: TestContext) => {
+    const all = counted.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+    if (all > 0) count(t, `fuzzed ${what}: ${all} inputs (${counted.join(', ')})`);
+  });
+}
+
+/** Node's own collector, which it hides. */
+function collector(): () => void {
+  setFlagsFromString('--expose-gc');
+  const found: unknown = runInNewContext('gc');
+  return z.custom<() => void>((value) => typeof value === 'function').parse(found);
+}
+
+const collect = collector();
+
+function heapAfterCollection(): number {
+  collect();
+  return process.memoryUsage().heapUsed;
+}
+
+/** The same inputs for the same name, in every run. */
+function hashOf(name: string): number {
+  let hash = 7;
+  for (const character of name) hash = (Math.imul(hash, 31) + character.charCodeAt(0)) | 0;
+  return hash & 0x7fffffff;
+}
+
+function shown(input: unknown): string {
+  const text = fc.stringify(input);
+  return text.length > 3_000 ? `${text.slice(0, 3_000)}… (${text.length} characters)` : text;
+}
+
+/** A loop that never ends can't be interrupted from within: a thread beside it looks whether there is progress. */
+class Watchdog {
+  readonly #beats = new Int32Array(new SharedArrayBuffer(4));
+  readonly #worker: Worker;
+
+  constructor(message: string) {
+    this.#worker = new Worker(
+      `const { workerData: { beats, message, stuckMs, pid } } = require('node:worker_threads');
+      let seen = -1;
+      setInterval(() => {
+        const now = Atomics.load(beats, 0);
+        if (now === seen) {
+          require('node:fs').writeSync(2, message + ', input number ' + now + '\\n');
+          process.kill(pid, 'SIGKILL');
+        }
+        seen = now;
+      }, stuckMs);`,
+      { eval: true, workerData: { beats: this.#beats, message, stuckMs: STUCK_MS, pid: process.pid } },
+    );
+    this.#worker.unref();
+  }
+
+  beat(): void {
+    Atomics.add(this.#beats, 0, 1);
+  }
+
+  end(): void {
+    void this.#worker.terminate();
+  }
+}
