@@ -18,10 +18,27 @@ export interface Runtime {
   probe(spec: ProbeSpec, signal?: AbortSignal): Promise<ProbeResult>;
   /** Runs a hook: an executable with an argument array, no shell. */
   exec(request: ExecRequest): Promise<ExecResult>;
+  /** Hands a mail to its server; rejects when it was not taken within `limitMs`. */
+  mail(request: MailRequest, limitMs: number, signal?: AbortSignal): Promise<void>;
   /** Gives an order to a root shell on a node; never rejects except when `signal` aborts. */
   shell(request: ShellRequest): Promise<ShellResult>;
   /** Whose leases of operations are ours. Default: this process; scenarios run several runners in one. */
   readonly runner?: Pick<OperationDeps, 'self' | 'liveness'>;
+}
+
+export interface MailRequest {
+  readonly server: {
+    readonly host: string;
+    readonly port: number;
+    readonly tls: boolean;
+    readonly plaintext: boolean;
+  };
+  readonly login: { readonly user: string; readonly password: string } | null;
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly subject: string;
+  readonly text: string;
+  readonly urgent: boolean;
 }
 
 /** What a root shell on a node is to do. Paths without a leading slash are below /etc/pve. */

@@ -32,6 +32,10 @@ export function systemRuntime(env: Runtime['env'] = process.env): Runtime {
       return runProbe(spec, deps, signal);
     },
     exec: execFile,
+    mail: async (request, limitMs, signal) => {
+      const { sendMail } = await import('./tell/notify/mail.ts');
+      return sendMail(request, limitMs, signal);
+    },
     shell: async (request) => {
       const { rootShell } = await import('./act/root-shell.ts');
       return rootShell(request, deps);

@@ -6,10 +6,16 @@ import { commonFlags, dryRunFlag, narrowFlags } from '../lib/cli/options.ts';
 import { show, warn } from '../lib/cli/say.ts';
 import { inventoryDir, narrow, openSession, stateDir, type CommonArgs } from '../lib/cli/session.ts';
 import { HANDOVER_VARIABLE } from '../lib/cli/handover.ts';
+import { EXIT, messageOf, ProxwardenError, type ExitCode } from '../lib/errors.ts';
 import type { Operation } from '../lib/state/model.ts';
 import { pauseLines } from '../lib/tell/brakes.ts';
 import { explainCopies, explainDecision } from '../lib/tell/format.ts';
+import { createHeartbeat } from '../lib/tell/heartbeat.ts';
+import { tellNeeds, tellOperations } from '../lib/tell/notify/tell-needs.ts';
 import { statusRows } from '../lib/tell/status-table.ts';
+
+/** The end of the log is enough for the heartbeat. */
+const LOG_LINES = 500;
 
 export const checkAndFailover = defineCommand({
   usage: 'check-and-failover [names..]',
@@ -28,13 +34,25 @@ export const checkAndFailover = defineCommand({
       })
       .example('$0 check-and-failover', 'one run; a failover that is due is carried out before it returns')
       .example('* * * * * proxwarden check-and-failover', 'in a crontab'),
-  async run(args, invocation) {
+  async run(args, given) {
+    const log: string[] = [];
+    const invocation = listenIn(given, log);
     const session = await openSession(args, invocation, { steps: true });
+    const heartbeat = createHeartbeat(
+      args.dryRun ? null : session.inventory.heartbeat,
+      session.runtime,
+      session.signal,
+    );
+    let code: ExitCode = EXIT.failed;
     try {
+      heartbeat.start();
       const only = narrow(session.inventory, args.names, args.cluster);
       const handed: Operation[] = [];
       const handOver = args.detach ? (op: Operation): void => void handed.push(op) : undefined;
+      if (!args.dryRun) tellOperations(session, session.operations.list().operations);
       const result = await tick(session, { dryRun: args.dryRun, only, handOver });
+      // A look at some containers knows nothing of the others' needs.
+      if (!args.dryRun && only === undefined) await tellNeeds(session, result);
       // Last of all: whoever takes them over waits for the end of this process, which holds their leases.
       for (const op of handed) resumeDetached(op, args, invocation);
       const now = session.runtime.clock.now();
@@ -93,12 +111,47 @@ export const checkAndFailover = defineCommand({
           `warning: ${name} is not protected${why}; when that is mended, \`proxwarden ack ${name}\``,
         );
       }
-      return tickExitCode(result);
+      code = tickExitCode(result);
+      return code;
+    } catch (error) {
+      if (error instanceof ProxwardenError) code = error.exitCode;
+      log.push(messageOf(error));
+      throw error;
     } finally {
       await session.close();
+      const unheard = await heartbeat.end(code, log.join('\n'));
+      if (unheard !== null) warn(given.io, [unheard]);
     }
   },
 });
+
+/** What is printed is kept for the heartbeat, too. */
+function listenIn(invocation: Invocation, log: string[]): Invocation {
+  const { io } = invocation;
+  const keep = (text: string): void => {
+    log.push(text);
+    if (log.length > LOG_LINES) log.shift();
+  };
+  return {
+    ...invocation,
+    io: {
+      out: (text) => {
+        keep(text);
+        io.out(text);
+      },
+      err: (text) => {
+        keep(text);
+        io.err(text);
+      },
+      get tty() {
+        return io.tty;
+      },
+      get columns() {
+        return io.columns;
+      },
+    },
+  };
+}
 
 /** Starts a process of its own for an operation. What it says is in the journal and in the events. */
 function resumeDetached(op: Operation, args: CommonArgs, invocation: Invocation): void {

@@ -47,6 +47,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: 'what was last seen of every container, without touching anything',
     load: async () => (await import('./status.ts')).status,
   },
+  notify: {
+    usage: 'notify <action> [names..]',
+    describe: 'whether people can be told: send a test message, or see what is still waiting',
+    load: async () => (await import('./notify.ts')).notify,
+  },
   fence: {
     usage: 'fence <action> [node]',
     describe: 'read the power of nodes, test their fences, switch by hand, or confirm that one is off',

@@ -55,6 +55,7 @@ export async function backUpNow(context: ActContext, container: Container): Prom
   teller.tell({
     kind: 'operation-started',
     operation: op.id,
+    of: op.kind,
     container: container.name,
     what: `back up CT ${at.vmid} on ${at.node} to ${containerIn(container, at.cluster).backup.storage}`,
     steps: ['backup'],

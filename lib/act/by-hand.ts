@@ -19,7 +19,14 @@ export function endByHand(
   op.status = status;
   op.endedAt = runtime.clock.now();
   operations.save(op);
-  teller.tell({ kind: 'operation-ended', operation: op.id, container: op.container, status, text });
+  teller.tell({
+    kind: 'operation-ended',
+    operation: op.id,
+    of: op.kind,
+    container: op.container,
+    status,
+    text,
+  });
 }
 
 /** The step that was cut, with the task that PVE may still be carrying out for it. */

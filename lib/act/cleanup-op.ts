@@ -61,6 +61,7 @@ export async function cleanUp(
   teller.tell({
     kind: 'operation-started',
     operation: op.id,
+    of: op.kind,
     container: container.name,
     what: `delete ${keys.join(', ')}`,
     steps: keys.map((key) => `delete ${key}`),

@@ -75,7 +75,7 @@ export async function foldObservation(
   if (before.lastRunAt === null && after.lastRunAt !== null) tellAdopted(context, after);
   for (const [name, record] of Object.entries(after.containers)) {
     if (observation.probes[name] === undefined) continue;
-    tellContainer(context, name, before.containers[name], record, count);
+    tellContainer(context, name, before.containers[name], record, count, now);
     if (reminders.includes(name)) tellStillStopped(context, name, record, now);
   }
   if (
@@ -216,6 +216,7 @@ function tellContainer(
   before: ContainerState | undefined,
   after: ContainerState,
   count: boolean,
+  now: number,
 ): void {
   const container = inventory.containers[name];
   if (container === undefined || after.verdict === null || !count) return;
@@ -224,6 +225,14 @@ function tellContainer(
     !(before?.verdict == null && after.verdict.kind === 'healthy')
   )
     teller.tell({ kind: 'verdict', container: name, from: before?.verdict?.kind ?? null, to: after.verdict });
+  if ((before?.down ?? false) !== after.down && (after.down || after.verdict.kind === 'healthy'))
+    teller.tell({
+      kind: 'availability',
+      container: name,
+      down: after.down,
+      reason: after.verdict.reason,
+      lastedMs: after.down || before?.downSince == null ? null : now - before.downSince,
+    });
   if (after.verdict.kind === 'unhealthy' && after.failures > 0 && after.failures !== (before?.failures ?? 0))
     teller.tell({
       kind: 'counted',

@@ -44,6 +44,7 @@ export async function begin(context: ActContext, { container, decision }: Begin)
   context.teller.tell({
     kind: 'operation-started',
     operation: op.id,
+    of: op.kind,
     container: op.container,
     what: decision.why,
     steps,
@@ -174,6 +175,7 @@ async function end(context: OperationContext, outcome: Outcome): Promise<void> {
   teller.tell({
     kind: 'operation-ended',
     operation: op.id,
+    of: op.kind,
     container: op.container,
     status: outcome.status,
     text: outcome.text,

@@ -66,6 +66,7 @@ export async function pruneNow(
   teller.tell({
     kind: 'operation-started',
     operation: op.id,
+    of: op.kind,
     container: container.name,
     what: `remove ${volids.length} of ${entries.length} backups from ${container.backup.storage}`,
     steps: volids.map((volid) => `remove ${volid}`),

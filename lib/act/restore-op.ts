@@ -66,6 +66,7 @@ export async function restoreByHand(context: ActContext, request: RestoreRequest
   teller.tell({
     kind: 'operation-started',
     operation: op.id,
+    of: op.kind,
     container: container.name,
     what: `restore ${backup.volid} on ${to.node} as CT ${vmid}`,
     steps: steps.map((s) => s.name),

@@ -14,15 +14,20 @@ import { openOperations } from '../state/operations.ts';
 import { openState } from '../state/store.ts';
 import { formatEvent } from '../tell/format.ts';
 import { isTransition, type Event, type Teller } from '../tell/events.ts';
+import { createNotifier, type Notifier } from '../tell/notify/notifier.ts';
+import { noticeOf } from '../tell/notify/notices.ts';
 import { createTeller } from '../tell/teller.ts';
+import { openOutbox } from '../state/outbox.ts';
 import type { Invocation } from './command.ts';
 import type { LogLevel } from './options.ts';
+import { warn } from './say.ts';
 
 export interface CommonArgs {
   readonly inventory?: string | undefined;
   readonly state?: string | undefined;
   readonly json: boolean;
   readonly logLevel: LogLevel;
+  readonly dryRun?: boolean | undefined;
 }
 
 /** The folder of the inventory that these flags and environment name. */
@@ -48,6 +53,8 @@ export function openInventory(args: CommonArgs, invocation: Invocation): Invento
 export interface Session extends ActContext {
   readonly args: CommonArgs;
   readonly invocation: Invocation;
+  /** Whom the inventory wants to be told. */
+  readonly notifier: Notifier;
   close(): Promise<void>;
 }
 
@@ -73,6 +80,11 @@ export async function openSession(
     json: args.json,
     steps: options.steps ?? false,
   });
+  const notifier = createNotifier({
+    targets: args.dryRun === true ? [] : inventory.notify.to,
+    outbox: openOutbox(dir, { clock: runtime.clock }),
+    runtime,
+  });
   const teller: Teller = {
     tell(event: Event) {
       if (isTransition(event))
@@ -85,6 +97,10 @@ export async function openSession(
           },
         ]);
       screen.tell(event);
+      const notice = noticeOf(event, runtime.clock.now());
+      if (notice !== null) notifier.add([notice]);
+      // A restore may take hours: that it has begun is told now.
+      if (event.kind === 'operation-started') void notifier.flush(signal);
     },
     end: () => screen.end(),
   };
@@ -100,8 +116,11 @@ export async function openSession(
     apis,
     teller,
     signal,
+    notifier,
     async close() {
       await teller.end();
+      await notifier.flush(signal);
+      warn(io, notifier.failures());
       await Promise.all([...apis.values()].map((api) => api.close()));
     },
   };

@@ -41,19 +41,23 @@ function countSuccess(base: ContainerState, container: Container, now: number): 
     countedAt: now,
     lastHealthyAt: now,
     down: base.down && !recovered,
+    downSince: recovered ? null : base.downSince,
     restartedAt: recovered ? null : base.restartedAt,
   };
 }
 
 function countFailure(base: ContainerState, container: Container, now: number): ContainerState {
   const failures = base.failures + 1;
+  const firstFailureAt = base.firstFailureAt ?? now;
+  const down = base.down || failures >= container.failureThreshold;
   return {
     ...base,
     failures,
     successes: 0,
-    firstFailureAt: base.firstFailureAt ?? now,
+    firstFailureAt,
     countedAt: now,
-    down: base.down || failures >= container.failureThreshold,
+    down,
+    downSince: down ? (base.downSince ?? firstFailureAt) : null,
   };
 }
 

@@ -194,7 +194,7 @@ function resolveCredentials(part: Part, context: Context): Credentials | undefin
 }
 
 /** A relative path of a secret is one inside the inventory folder. */
-function resolveSecret(ref: SecretRef, part: Part, path: Path, context: Context): SecretRef {
+export function resolveSecret(ref: SecretRef, part: Part, path: Path, context: Context): SecretRef {
   if (ref.kind !== 'file' || isAbsolute(ref.path)) return ref;
   const found = placeInside(context.root, ref.path);
   if ('path' in found) return { kind: 'file', path: found.path };

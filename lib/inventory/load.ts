@@ -8,6 +8,7 @@ import { maskLiterals } from './literals.ts';
 import { readPart, type Part } from './parts.ts';
 import { formatProblem, InventoryError, type Problem } from './problems.ts';
 import { Report } from './report.ts';
+import { resolveHeartbeat, resolveNotify } from './notify-resolve.ts';
 import { HookLists, resolveLimits } from './shared.ts';
 import type { Inventory } from './types.ts';
 import { VmidClaims } from './vmids.ts';
@@ -59,7 +60,7 @@ export function loadInventory(dir: string, options: LoadOptions = {}): Inventory
 function resolve(
   parts: readonly Part[],
   context: Context,
-): Pick<Inventory, 'clusters' | 'containers' | 'limits' | 'keepApart'> {
+): Pick<Inventory, 'clusters' | 'containers' | 'limits' | 'keepApart' | 'notify' | 'heartbeat'> {
   const claims = new VmidClaims(context.report);
   claims.claimOriginals(parts);
   const clusters = resolveClusters(parts, context);
@@ -71,6 +72,8 @@ function resolve(
     containers,
     limits: resolveLimits(parts, context),
     keepApart: resolveKeepApart(parts, context),
+    notify: resolveNotify(parts, context),
+    heartbeat: resolveHeartbeat(parts, context),
   };
 }
 

@@ -9,6 +9,7 @@ import { fence } from './fence.ts';
 import * as f from './fields.ts';
 import { restoreShape, shell } from './restoring.ts';
 import { tls } from './tls.ts';
+import { heartbeat, notify } from './notify.ts';
 import type { KeepPolicy } from './types.ts';
 
 const endpoint = z
@@ -308,6 +309,14 @@ export const InventoryFile = f.strict({
     .optional()
     .describe('Groups by name; no two containers of a group are put on the same node.'),
   hooks: hooks.optional().describe('For all containers of all clusters, unless they have their own.'),
+  notify: notify
+    .optional()
+    .describe(
+      'Who is told of transitions, and of what needs a person. The lists of all files hold together.',
+    ),
+  heartbeat: heartbeat
+    .optional()
+    .describe('A dead man\u2019s switch (healthchecks.io and the like): called by every check-and-failover.'),
   containers: z
     .record(f.containerName, container)
     .optional()

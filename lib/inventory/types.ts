@@ -266,6 +266,55 @@ export interface Limits {
   readonly restoresPerStorage: number;
 }
 
+/** What people are told of. */
+export type Topic = 'down' | 'up' | 'failover' | 'restart' | 'returned' | 'needs-person' | 'brake';
+
+/** A URL as it is written, or where it is kept because it is a secret itself. */
+export type UrlRef = { readonly kind: 'url'; readonly url: string } | SecretRef;
+
+/** A way to tell people. `exec`: the program's path is absolute. */
+export type NotifyVia =
+  | {
+      readonly kind: 'email';
+      readonly server: {
+        readonly host: string;
+        readonly port: number;
+        /** From the first byte on; else STARTTLS is demanded, unless `plaintext`. */
+        readonly tls: boolean;
+        readonly plaintext: boolean;
+      };
+      readonly user?: string;
+      readonly password?: SecretRef;
+      readonly from: string;
+      readonly to: readonly string[];
+    }
+  | { readonly kind: 'ntfy'; readonly url: UrlRef; readonly token?: SecretRef }
+  | { readonly kind: 'slack' | 'discord'; readonly url: SecretRef }
+  | { readonly kind: 'telegram'; readonly url: string; readonly token: SecretRef; readonly chat: string }
+  | { readonly kind: 'gotify'; readonly url: string; readonly token: SecretRef }
+  | {
+      readonly kind: 'webhook';
+      readonly url: UrlRef;
+      readonly method: 'POST' | 'PUT';
+      readonly headers: Readonly<Record<string, string | SecretRef>>;
+      /** A template; undefined: everything as JSON. */
+      readonly body?: string;
+    }
+  | ({ readonly kind: 'exec' } & Hook);
+
+export interface NotifyTarget {
+  /** Unique. */
+  readonly name: string;
+  readonly topics: readonly Topic[];
+  readonly via: NotifyVia;
+}
+
+export interface Notify {
+  readonly to: readonly NotifyTarget[];
+  /** While a person is needed, it is said again after this time. */
+  readonly repeatMs: number;
+}
+
 export interface Inventory {
   /** Absolute path of the folder. */
   readonly dir: string;
@@ -277,6 +326,9 @@ export interface Inventory {
   readonly limits: Limits;
   /** Groups of containers of which no two are put on the same node: names by group. */
   readonly keepApart: Readonly<Record<string, readonly string[]>>;
+  readonly notify: Notify;
+  /** Told of every run of check-and-failover; whoever listens there misses them when they stop. */
+  readonly heartbeat: UrlRef | null;
   /** Sentences about things that are allowed but unwise (insecure TLS, a proof that no node can give). */
   readonly warnings: readonly string[];
 }

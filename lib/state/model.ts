@@ -21,6 +21,8 @@ export const ContainerState = z.object({
   stoppedToldAt: z.number().nullable().default(null),
   /** Reached the failure threshold and has not yet reached the recovery threshold again. */
   down: z.boolean(),
+  /** Since when it has been failing, as long as it is down. */
+  downSince: z.number().nullable().default(null),
   /** When it was last restarted in place during the present trouble. */
   restartedAt: z.number().nullable(),
   lastFailoverAt: z.number().nullable(),
@@ -145,6 +147,18 @@ export const State = z.object({
   maintenance: z.record(z.string(), Brake).default({}),
   /** What was last told per subject, so that only transitions are told. */
   told: z.record(z.string(), z.string()),
+  /** What needs a person, by subject: since when, and when that was last said (null: not yet). */
+  needs: z
+    .record(
+      z.string(),
+      z.object({
+        since: z.number(),
+        toldAt: z.number().nullable(),
+        container: z.string().nullable(),
+        text: z.string(),
+      }),
+    )
+    .default({}),
 });
 export type State = z.infer<typeof State>;
 
@@ -168,6 +182,7 @@ export function emptyState(): State {
     paused: null,
     maintenance: {},
     told: {},
+    needs: {},
   };
 }
 
@@ -184,6 +199,7 @@ export function emptyContainerState(): ContainerState {
     stoppedSince: null,
     stoppedToldAt: null,
     down: false,
+    downSince: null,
     restartedAt: null,
     lastFailoverAt: null,
     autoFailovers: [],

@@ -1,5 +1,6 @@
 /** Everything that is told while a command runs. A new kind without a formatter does not compile (format.ts). */
 import type { Decision, Verdict } from '../decide/model.ts';
+import type { Operation } from '../state/model.ts';
 
 export type Event =
   | {
@@ -22,6 +23,15 @@ export type Event =
       readonly to: Verdict;
     }
   | {
+      /** It has failed often enough to count as down, or has been well long enough to count as up again. */
+      readonly kind: 'availability';
+      readonly container: string;
+      readonly down: boolean;
+      readonly reason: string;
+      /** Of what has ended; null: not known. */
+      readonly lastedMs: number | null;
+    }
+  | {
       readonly kind: 'decision';
       readonly decision: Decision;
       /** As in the run before. */ readonly repeated: boolean;
@@ -29,6 +39,7 @@ export type Event =
   | {
       readonly kind: 'operation-started';
       readonly operation: string;
+      readonly of: Operation['kind'];
       readonly container: string;
       readonly what: string;
       readonly steps: readonly string[];
@@ -74,8 +85,9 @@ export type Event =
   | {
       readonly kind: 'operation-ended';
       readonly operation: string;
+      readonly of: Operation['kind'];
       readonly container: string;
-      readonly status: string;
+      readonly status: Operation['status'];
       readonly text: string;
     }
   | { readonly kind: 'reconciled'; readonly container: string; readonly text: string }
@@ -90,6 +102,7 @@ export type Event =
 export function isTransition(event: Event): boolean {
   switch (event.kind) {
     case 'verdict':
+    case 'availability':
     case 'operation-started':
     case 'operation-resumed':
     case 'operation-ended':

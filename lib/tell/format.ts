@@ -1,6 +1,7 @@
 /** One line of text per event. Golden logs are made of these lines. */
 import type { Decision } from '../decide/model.ts';
 import type { CopyProof } from '../decide/copies.ts';
+import { formatDuration } from '../units.ts';
 import type { Event } from './events.ts';
 
 type Formatters = { readonly [K in Event['kind']]: (event: Extract<Event, { kind: K }>) => string | null };
@@ -10,6 +11,10 @@ const formatters: Formatters = {
     `${e.level === 'warn' ? 'warning: ' : ''}${e.container === null ? '' : `${e.container}: `}${e.text}`,
   counted: (e) => `${e.container}: unhealthy ${e.failures}/${e.threshold}: ${e.reason}`,
   verdict: (e) => `${e.container}: ${e.from === null ? '' : `${e.from} → `}${e.to.kind} (${e.to.reason})`,
+  availability: (e) =>
+    e.down
+      ? `${e.container} is down: ${e.reason}`
+      : `${e.container} is up again${e.lastedMs === null ? '' : ` after ${formatDuration(e.lastedMs)}`}`,
   decision: (e) => formatDecision(e.decision),
   'operation-started': (e) => `${e.container}: ${e.operation} started: ${e.what}`,
   'operation-resumed': (e) => `${e.container}: ${e.operation} goes on after ${e.after}`,

@@ -62,6 +62,7 @@ export function stepsTeller({
       case 'note':
       case 'counted':
       case 'verdict':
+      case 'availability':
       case 'decision':
       case 'reconciled':
       case 'brake':

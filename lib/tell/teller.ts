@@ -22,6 +22,8 @@ const PROGRESS_MAX_MS = 300_000;
 function levelOf(event: Event): keyof typeof RANK {
   if (event.kind === 'note') return event.level;
   if (event.kind === 'step-failed') return 'warn';
+  // Its verdict and its count have just said so.
+  if (event.kind === 'availability') return 'debug';
   // A wait without gates says no more than the verdict and the count that were just told.
   if (event.kind === 'decision') {
     const { kind, gates } = event.decision;

@@ -66,6 +66,7 @@ export class ActBench {
       env: { PLUG_PASSWORD: password('plug') },
       randomHex: (bytes) => (hex += 1).toString(16).padStart(bytes * 2, '0'),
       dispatcher: () => Promise.reject(new Error('no network in this test')),
+      mail: () => Promise.reject(new Error('no mail is sent here')),
       httpDispatcher: () =>
         this.plugs === null
           ? Promise.reject(new Error('no network in this test'))

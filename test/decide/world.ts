@@ -275,6 +275,8 @@ export class World {
       containers: this.containers,
       limits: this.limits,
       keepApart: this.keepApart,
+      notify: { to: [], repeatMs: 14_400_000 },
+      heartbeat: null,
       warnings: [],
     };
   }

@@ -196,6 +196,7 @@ export async function visit(
         const there = labAt(hostname);
         return Promise.resolve(labDispatcher(there, clock, () => there.nodeAt(hostname)));
       },
+      mail: () => Promise.reject(new Error('no mail is sent here')),
       httpDispatcher: () => Promise.resolve(labDispatcher(lab, clock, () => PLUGS)),
       probe: (spec, signal) => probeLab(spec, { labs, network, clock, signal }),
       exec: execFile,

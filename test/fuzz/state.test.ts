@@ -66,6 +66,7 @@ function offline(): Runtime {
     httpDispatcher: no,
     probe: no,
     exec: no,
+    mail: no,
     shell: no,
   };
 }

@@ -160,6 +160,7 @@ class Fleet {
                 labDispatcher(lab, clock, (origin) => `pve${new URL(origin).hostname.slice(-1)}`),
               );
             },
+            mail: () => Promise.reject(new Error('no mail is sent here')),
             httpDispatcher: () => Promise.reject(new Error('there are no plugs')),
             shell: () => Promise.resolve({ kind: 'not-sent', why: 'there is no shell' }),
             probe: (spec, signal) => {

@@ -14,7 +14,14 @@ export const EVENTS: { readonly [K in Event['kind']]: Extract<Event, { kind: K }
     to: { kind: 'unhealthy', reason: 'refused' },
   },
   decision: { kind: 'decision', decision: dueWorld().decides(), repeated: false },
-  'operation-started': { kind: 'operation-started', ...at, what: 'move it', steps: ['restore', 'start'] },
+  availability: { kind: 'availability', container: 'dns', down: true, reason: 'no answer', lastedMs: null },
+  'operation-started': {
+    kind: 'operation-started',
+    ...at,
+    of: 'failover',
+    what: 'move it',
+    steps: ['restore', 'start'],
+  },
   'operation-resumed': { kind: 'operation-resumed', ...at, after: 'restore', steps: ['restore', 'start'] },
   'step-started': { kind: 'step-started', ...at, step: 'restore' },
   'step-progress': {
@@ -28,7 +35,7 @@ export const EVENTS: { readonly [K in Event['kind']]: Extract<Event, { kind: K }
   },
   'step-done': { kind: 'step-done', ...at, step: 'restore', note: 'restored' },
   'step-failed': { kind: 'step-failed', ...at, step: 'restore', note: 'disk full' },
-  'operation-ended': { kind: 'operation-ended', ...at, status: 'failed', text: 'disk full' },
+  'operation-ended': { kind: 'operation-ended', ...at, of: 'failover', status: 'failed', text: 'disk full' },
   reconciled: { kind: 'reconciled', container: 'dns', text: 'kept down' },
   brake: { kind: 'brake', container: 'dns', text: 'in maintenance' },
 };

@@ -18,6 +18,7 @@ test('one line per event', () => {
     note: 'warning: dns: look here',
     counted: 'dns: unhealthy 2/3: refused',
     verdict: 'dns: healthy → unhealthy (refused)',
+    availability: 'dns is down: no answer',
     'operation-started': 'dns: op-1 started: move it',
     'operation-resumed': 'dns: op-1 goes on after restore',
     'step-started': null,
@@ -79,6 +80,7 @@ test('bars', () => {
 test('transitions are kept, single probes and steps are not', () => {
   const kept = Object.values(EVENTS).filter(isTransition);
   assert.deepEqual(kept.map((e) => e.kind).toSorted(), [
+    'availability',
     'brake',
     'decision',
     'note',

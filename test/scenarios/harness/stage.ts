@@ -204,6 +204,10 @@ export class Stage {
         await runner.alive(clock.sleep(100));
         return { exitCode: code, stdout: '', stderr: code === 0 ? '' : 'no' };
       },
+      mail: async ({ subject, to }) => {
+        say('mail', `${to.join(', ')}: ${subject}`);
+        await runner.alive(clock.sleep(100));
+      },
       shell: ({ node, order }) => runner.alive(shellOnLab(labs.of(node), { clock, node, order, runner })),
       runner: {
         self: { host: 'runner', pid: runner.pid, started: String(runner.pid) },
