@@ -1,10 +1,15 @@
+import { resolve } from 'node:path';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags } from '../lib/cli/options.ts';
-import { warn } from '../lib/cli/say.ts';
+import { show, warn } from '../lib/cli/say.ts';
 import { openInventory } from '../lib/cli/session.ts';
 import { EXIT } from '../lib/errors.ts';
 import { counted } from '../lib/text.ts';
+import { protectionChanges } from '../lib/inventory/changes.ts';
+import { loadInventory } from '../lib/inventory/load.ts';
+import { programDigests } from '../lib/inventory/program-digests.ts';
 import { inventoryJsonSchema } from '../lib/inventory/schema.ts';
+import { changesMarkdown, changesText } from '../lib/tell/changes.ts';
 
 export const validate = defineCommand({
   usage: 'validate',
@@ -16,6 +21,18 @@ export const validate = defineCommand({
         default: false,
         describe: 'print the JSON Schema that makes editors complete and check',
       })
+      .option('against', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'another version of the inventory: say which containers gain, lose or change protection',
+      })
+      .option('markdown', {
+        type: 'boolean',
+        default: false,
+        implies: 'against',
+        describe: 'as a comment for a pull request',
+      })
+      .example('$0 validate --against ../main/inventory', 'what a pull request would change, in words')
       .example(
         '$0 validate --inventory inventory/example',
         'every problem at once, with file, line and column',
@@ -26,6 +43,19 @@ export const validate = defineCommand({
       return Promise.resolve(EXIT.ok);
     }
     const inventory = openInventory(args, invocation);
+    if (args.against !== undefined) {
+      const dir = resolve(invocation.cwd, args.against);
+      const before = loadInventory(dir, { env: invocation.runtime.env });
+      const changes = protectionChanges(
+        { inventory: before, programs: programDigests(before) },
+        { inventory, programs: programDigests(inventory) },
+      );
+      const { io } = invocation;
+      if (args.json) io.out(JSON.stringify(changes, null, 2));
+      else if (args.markdown) io.out(changesMarkdown(changes));
+      else for (const line of changesText(changes)) show(io, line);
+      return Promise.resolve(changes.length === 0 ? EXIT.ok : EXIT.unhealthy);
+    }
     const containers = Object.values(inventory.containers);
     const protectedOnes = containers.filter((c) => c.mode === 'protect');
     const auto = protectedOnes.filter((c) => c.failover.auto).length;
