@@ -66,8 +66,18 @@ export class InconclusiveError extends ProxwardenError {
 
 /** Another run holds the lock or the operation's lease. Normal under cron. Exit 75. */
 export class LockedError extends ProxwardenError {
+  constructor(message: string, extra: Extra = {}, exitCode: ExitCode = EXIT.locked) {
+    super(message, { exitCode, ...extra });
+  }
+}
+
+/**
+ * This runner must not act now, because nothing could be journalled; others may. What it has in hand is not ended by
+ * that: it stays in its journal, for whoever goes on. Exit 5.
+ */
+export class StandbyError extends LockedError {
   constructor(message: string, extra: Extra = {}) {
-    super(message, { exitCode: EXIT.locked, ...extra });
+    super(message, extra, EXIT.inconclusive);
   }
 }
 

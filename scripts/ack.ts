@@ -63,7 +63,7 @@ export const ack = defineCommand({
         hint: `\`proxwarden status ${container.name}\``,
       });
     const before = store.read().containers[container.name];
-    if (args.forgetCopy && before?.current != null) refuseIfSeen(before.current, dir, clock.now());
+    if (args.forgetCopy && before?.current != null) refuseIfSeen(before.current, store.local, clock.now());
     await store.update((s) => {
       const record = s.containers[container.name];
       // The counts start anew, so that nothing happens in the very next run.

@@ -31,7 +31,7 @@ export const check = defineCommand({
       const only = narrow(inventory, args.names, args.cluster);
       const observation = await observe({ inventory, state: state.read(), apis, runtime, signal, only });
       const folded = await foldObservation(session, observation, { count: args.count });
-      if (only === undefined) writeObservation(state.dir, observation);
+      if (only === undefined) writeObservation(state.local, observation);
       const now = runtime.clock.now();
       const decisions = decide({
         inventory,

@@ -37,7 +37,7 @@ export const decideCommand = defineCommand({
     const now = runtime.clock.now();
     const only = narrow(inventory, args.names, args.cluster);
     const intervals = Object.values(inventory.containers).map((c) => c.intervalMs);
-    const observation = readObservation(dir, { now, maxAgeMs: 2 * Math.max(60_000, ...intervals) });
+    const observation = readObservation(state.local, { now, maxAgeMs: 2 * Math.max(60_000, ...intervals) });
     if (observation.inventory !== inventory.digest)
       throw new InconclusiveError('the inventory has changed since the last observation; run `check` first');
     const { busy, underWay } = busyContainers({ operations, inventory });
@@ -51,7 +51,7 @@ export const decideCommand = defineCommand({
     }).filter((d) => only?.has(d.container) ?? true);
     const plan = makePlan(inventory, decisions, now);
     const acts = planActs(plan);
-    if (acts) savePlan(dir, plan, now);
+    if (acts) savePlan(state.local, plan, now);
     if (args.json)
       io.out(
         JSON.stringify(

@@ -124,7 +124,7 @@ function ageOf(text: string): number {
 /** The plan's decision on this container, if a fresh look leads to the very same; else BlockedError. */
 async function fromPlan(session: Session, id: string, name: string): Promise<Decision> {
   const { inventory, state, apis, runtime, signal } = session;
-  const plan = loadPlan(state.dir, id, runtime.clock.now());
+  const plan = loadPlan(state.local, id, runtime.clock.now());
   if (plan.inventory !== inventory.digest)
     throw new BlockedError(`plan ${id} was made from another inventory; run \`check\` and \`decide\` again`);
   const planned = plan.decisions.find((d) => d.container === name);

@@ -70,14 +70,12 @@ export const maintenance = defineCommand({
 });
 
 function open(args: CommonArgs, invocation: Invocation) {
-  const dir = stateDir(args, invocation);
   const { clock } = invocation.runtime;
   const inventory = openInventory(args, invocation);
-  const store = openState(dir, { clock });
+  const store = openState(stateDir(args, invocation), { clock });
   return {
     args,
     inventory,
-    dir,
     store,
     clock,
     now: clock.now(),
@@ -100,7 +98,7 @@ async function begin(
   keys: readonly string[],
   args: Parameters<typeof endOf>[0] & { reason: string },
 ) {
-  const { store, now, dir, io, clock, person } = work;
+  const { store, now, io, clock, person } = work;
   const until = endOf(args, now);
   if (until === null)
     throw new InputError('a maintenance has an end: --for 2h, or --until 06:00', {
@@ -117,7 +115,7 @@ async function begin(
     text: maintenanceLine(key, state.maintenance[key] ?? added, now),
   }));
   appendEvents(
-    dir,
+    store.local,
     lines.map(({ key, text }) => ({
       at: now,
       kind: 'brake',
@@ -125,7 +123,7 @@ async function begin(
       text,
     })),
   );
-  const inHand = inHandOf(openOperations(dir, { clock }).list().operations).filter(({ container }) => {
+  const inHand = inHandOf(openOperations(store.dir, { clock }).list().operations).filter(({ container }) => {
     const at = state.containers[container]?.current;
     return keys.includes(container) || (at != null && keys.includes(`${at.cluster}/${at.node}`));
   });
@@ -148,7 +146,7 @@ function refuseOffline(state: State, key: string, now: number): void {
   );
 }
 
-async function end({ store, now, dir, io, args, person }: Work, keys: readonly string[]) {
+async function end({ store, now, io, args, person }: Work, keys: readonly string[]) {
   const ended: string[] = [];
   await store.update((s) => {
     for (const key of keys) {
@@ -158,7 +156,7 @@ async function end({ store, now, dir, io, args, person }: Work, keys: readonly s
     }
   });
   appendEvents(
-    dir,
+    store.local,
     ended.map((key) => ({
       at: now,
       kind: 'brake',
@@ -173,8 +171,8 @@ async function end({ store, now, dir, io, args, person }: Work, keys: readonly s
   return EXIT.ok;
 }
 
-function list({ store, dir, now, io, args }: Work) {
-  const rows = maintenanceRows(store.read(), lastObservation(dir, now));
+function list({ store, now, io, args }: Work) {
+  const rows = maintenanceRows(store.read(), lastObservation(store.local, now));
   if (args.json) io.out(JSON.stringify(rows, null, 2));
   else if (rows.length === 0) show(io, 'nothing is in maintenance');
   else io.out(maintenanceTable(rows, now, io.columns));

@@ -61,7 +61,7 @@ export const pause = defineCommand({
     });
     const text = pauseText(paused, now);
     if (JSON.stringify(before) !== JSON.stringify(paused))
-      appendEvents(dir, [{ at: now, kind: 'brake', container: null, text }]);
+      appendEvents(store.local, [{ at: now, kind: 'brake', container: null, text }]);
     const operations = openOperations(dir, { clock: runtime.clock });
     const inHand = inHandOf(operations.list().operations);
     if (args.json) io.out(JSON.stringify({ paused, inHand }, null, 2));

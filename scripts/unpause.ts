@@ -19,12 +19,13 @@ export const unpause = defineCommand({
     const dir = stateDir(args, invocation);
     const now = runtime.clock.now();
     let ended: Brake | null = null;
-    await openState(dir, { clock: runtime.clock }).update((s) => {
+    const store = openState(dir, { clock: runtime.clock });
+    await store.update((s) => {
       ended = s.paused;
       if (s.paused !== null) endPause(s);
     });
     const text = ended === null ? 'nothing was paused' : endText(ended, personName(runtime.env), now);
-    if (ended !== null) appendEvents(dir, [{ at: now, kind: 'brake', container: null, text }]);
+    if (ended !== null) appendEvents(store.local, [{ at: now, kind: 'brake', container: null, text }]);
     if (args.json) io.out(JSON.stringify({ ended }, null, 2));
     else show(io, text);
     return EXIT.ok;

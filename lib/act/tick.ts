@@ -96,7 +96,7 @@ async function lookAndAct(
     only: options.only,
   });
   const folded = options.dryRun ? state.read() : await foldObservation(context, observation, { count });
-  if (!options.dryRun && options.only === undefined) writeObservation(state.dir, observation);
+  if (!options.dryRun && options.only === undefined) writeObservation(state.local, observation);
 
   const found = findings(context, observation, busy);
   const left = options.dryRun

@@ -88,7 +88,7 @@ export async function openSession(
   const teller: Teller = {
     tell(event: Event) {
       if (isTransition(event))
-        appendEvents(dir, [
+        appendEvents(state.local, [
           {
             at: runtime.clock.now(),
             kind: event.kind,

@@ -4,6 +4,7 @@ import type { ContainerState } from '../state/model.ts';
 import { rememberedStop, stoppedKey } from './stopped-by-hand.ts';
 import { freshCounts } from './brakes.ts';
 import type { Verdict } from './model.ts';
+import { SKEW_MS } from './skew.ts';
 
 /** More than this many intervals without a counted run breaks "consecutive". */
 const GAP_INTERVALS = 3;
@@ -24,7 +25,7 @@ export function fold(
   if (verdict.kind === 'inconclusive' || verdict.kind === 'stopped-by-hand') return shown;
   if (held && verdict.kind === 'unhealthy') return freshCounts(shown);
   const since = previous.countedAt === null ? null : now - previous.countedAt;
-  const broken = since === null || since < 0 || since > GAP_INTERVALS * container.intervalMs;
+  const broken = since === null || since < -SKEW_MS || since > GAP_INTERVALS * container.intervalMs;
   if (!broken && since < container.intervalMs / 2) return shown;
   const base = broken ? { ...shown, failures: 0, successes: 0, firstFailureAt: null } : shown;
   return verdict.kind === 'healthy' ? countSuccess(base, container, now) : countFailure(base, container, now);

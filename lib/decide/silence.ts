@@ -2,6 +2,7 @@
 import type { Inventory } from '../inventory/types.ts';
 import type { State } from '../state/model.ts';
 import type { ClusterView, NodeView } from './model.ts';
+import { SKEW_MS } from './skew.ts';
 
 /** More than so many intervals between two looks: what was in between, nobody has seen. */
 const GAP_INTERVALS = 3;
@@ -30,7 +31,9 @@ export function noteSights(
       delete kept.silent[place];
     } else {
       const unbroken = before !== undefined && holds(before, gapMs(inventory, view.cluster), now);
-      kept.silent[place] = { since: unbroken ? before.since : now, at: now };
+      kept.silent[place] = unbroken
+        ? { since: before.since, at: Math.max(before.at, now) }
+        : { since: now, at: now };
     }
   }
 }
@@ -48,7 +51,7 @@ export function silentFor(
 
 /** A look in the future was made before the clock was set back, and one too long ago before it jumped, or runs ceased. */
 function holds({ since, at }: State['silent'][string], gap: number, now: number): boolean {
-  return since <= at && at <= now && now - at <= gap;
+  return since <= at && at <= now + SKEW_MS && now - at <= gap;
 }
 
 function gapMs({ containers }: Pick<Inventory, 'containers'>, cluster: string): number {

@@ -252,6 +252,24 @@ export class Nodes {
     }
   }
 
+  /**
+   * What a program on `viewer` that writes to pmxcfs now meets: until when it is held up by a change of membership under
+   * way (epoch ms; null: by none), and whether the node has quorum then.
+   */
+  clusterWrite(viewer: string): { readonly heldUntil: number | null; readonly quorate: boolean } {
+    const node = this.get(viewer);
+    const leaving = this.all().filter((one) => one.member && !connected(one));
+    if (this.standalone || !node.member || leaving.length === 0)
+      return { heldUntil: null, quorate: this.quorate(viewer) };
+    const staying = this.all().filter((one) => one.member && connected(one)).length;
+    return {
+      heldUntil: Math.max(
+        ...leaving.map(({ silentSince }) => (silentSince ?? this.#core.now()) + TIMES.loss),
+      ),
+      quorate: connected(node) ? this.#enough(staying, true) : this.#enough(1, false),
+    };
+  }
+
   #leave(node: NodeState): void {
     // A short loss goes unnoticed.
     if (!this.standalone && !connected(node)) this.#setMember(node, false);

@@ -16,11 +16,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import type { SyncAdapter } from 'lowdb';
 import * as z from 'zod';
-import { StateError } from '../errors.ts';
+import { StandbyError, StateError } from '../errors.ts';
 import { syncFolder } from '../folder.ts';
 import { plainText } from '../text.ts';
+import { CLUSTER_FS, isOnClusterFs } from './cluster-fs.ts';
 import { describeBadJson } from './json-position.ts';
 
 /** What people understand of an error of the file system, and what they can do. */
@@ -36,6 +38,15 @@ const REASONS: Readonly<Record<string, readonly [reason: string, advice: string]
   ENOTDIR: ['a part of the path is not a folder', 'name another folder with --state'],
 };
 
+/** The same on pmxcfs, where it differs (facts, section 8). */
+const CLUSTER_REASONS: typeof REASONS = {
+  EFBIG: [
+    'a file on the cluster file system may have 1 MiB at most',
+    'use several state folders, each for a part of the containers, or one on an ordinary disk',
+  ],
+  ENOTCONN: ['the cluster file system has stopped', 'run systemctl restart pve-cluster on this node'],
+};
+
 /** The code of a file system error (`ENOENT`), or undefined when it is something else. */
 export function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
@@ -48,16 +59,26 @@ export function errnoOf(error: unknown): string | undefined {
 export function fileFailure(what: string, error: unknown, consequence = 'nothing was changed'): Error {
   const code = errnoOf(error);
   if (code === undefined) return error instanceof Error ? error : new Error(String(error));
-  const [reason, advice] = REASONS[code] ?? [code, 'see to it and run the command again'];
+  const onCluster = what.includes(` ${CLUSTER_FS}/`);
+  // pmxcfs says EPERM to what was under way when quorum was lost, and EACCES from then on.
+  if (onCluster && (code === 'EACCES' || code === 'EPERM'))
+    return new StandbyError(
+      `cannot ${what}: this node has no quorum, so the cluster file system is read-only here — ${consequence}`,
+      { hint: 'the runners on the nodes that have quorum go on', cause: error },
+    );
+  const [reason, advice] = (onCluster ? CLUSTER_REASONS[code] : undefined) ??
+    REASONS[code] ?? [code, 'see to it and run the command again'];
   return new StateError(`cannot ${what}: ${reason} — ${consequence}; ${advice}`, { cause: error });
 }
 
 /**
  * Replaces the file's text so that it is on the disk when this returns: temp file in the same folder (a rename does not
  * cross file systems), fsync, rename, fsync of the folder (else the rename itself may be lost). Mode 0600.
- * Throws StateError; unless it says otherwise, the old file is as it was and no temp file is left.
+ * `beforeReplace` is asked last of all, and what it throws leaves the old file.
+ * Throws StateError (StandbyError on pmxcfs without quorum); unless it says otherwise, the old file is as it was and no
+ * temp file is left.
  */
-export function writeDurable(path: string, text: string): void {
+export function writeDurable(path: string, text: string | Buffer, beforeReplace?: () => void): void {
   // Two processes, even on two hosts that share the folder, must not write into the same temp file.
   const temp = join(dirname(path), `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
   try {
@@ -68,6 +89,7 @@ export function writeDurable(path: string, text: string): void {
     } finally {
       closeSync(file);
     }
+    beforeReplace?.();
     renameSync(temp, path);
   } catch (error) {
     throw fileFailure(
@@ -112,11 +134,47 @@ export function sweepTemps(folder: string, now: number): void {
 
 /** The file's text, or null when there is none. Throws StateError when it can't be read. */
 export function readText(path: string): string | null {
+  return readBytes(path)?.toString('utf8') ?? null;
+}
+
+function readBytes(path: string): Buffer | null {
   try {
-    return readFileSync(path, 'utf8');
+    return isOnClusterFs(path) ? readFromCluster(path) : readFileSync(path);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return null;
     throw fileFailure(`read ${path}`, error);
+  }
+}
+
+const READS = 10;
+const CHUNK_BYTES = 131_072;
+
+/**
+ * pmxcfs looks a file up anew for each part that is read of it, so one that is replaced meanwhile would give parts of
+ * both: it is read until two reads agree. And up to its end: the kernel remembers its size for a second.
+ */
+function readFromCluster(path: string): Buffer {
+  let before = readToEnd(path);
+  for (let read = 1; read < READS; read += 1) {
+    const again = readToEnd(path);
+    if (again.equals(before)) return again;
+    before = again;
+  }
+  throw new StateError(`cannot read ${path}: it changes all the time — run the command again`);
+}
+
+function readToEnd(path: string): Buffer {
+  const parts: Buffer[] = [];
+  const file = openSync(path, 'r');
+  try {
+    for (;;) {
+      const part = Buffer.allocUnsafe(CHUNK_BYTES);
+      const bytes = readSync(file, part);
+      if (bytes === 0) return Buffer.concat(parts);
+      parts.push(part.subarray(0, bytes));
+    }
+  } finally {
+    closeSync(file);
   }
 }
 
@@ -124,6 +182,9 @@ const Versioned = z.looseObject({ version: z.number() });
 /** The format comes first in everything that is written here, so that it can be told without reading all of it. */
 const HEAD = /^\s*\{\s*"version"\s*:\s*(\d{1,9})\b/;
 const HEAD_BYTES = 64;
+
+/** Far more than what can be in a packed file of 1 MiB that we have written. */
+const UNPACKED_MAX_BYTES = 256 * 1024 * 1024;
 
 export interface JsonFile<T> {
   readonly schema: z.ZodType<T>;
@@ -135,6 +196,8 @@ export interface JsonFile<T> {
   readonly advice: string;
   /** Spaces of indentation; 0 for large files that nobody reads. Default 2. */
   readonly indent?: number;
+  /** Compressed: for what grows with the fleet where files must be small. */
+  readonly packed?: boolean;
 }
 
 /** A JSON file that is checked on its way in and out; lowdb's adapter. A file that can't be trusted is never replaced. */
@@ -149,25 +212,37 @@ export class DurableJson<T> implements SyncAdapter<T> {
 
   /** null when there is no file. Throws StateError when it is corrupt, or of another version's format. */
   read(): T | null {
-    const text = readText(this.path);
-    return text === null ? null : this.#parse(text);
+    const bytes = readBytes(this.path);
+    return bytes === null ? null : this.#parse(this.#file.packed === true ? this.#unpacked(bytes) : bytes);
   }
 
   /**
-   * Throws StateError when it can't be written, or when a newer version has written the one that is there. Data that
-   * don't fit the schema are a bug, and nothing is written.
+   * Throws StateError when it can't be written, or when a newer version has written the one that is there, and what
+   * `beforeReplace` throws, which is asked right before the new text takes the old one's place. Data that don't fit the
+   * schema are a bug, and nothing is written.
    */
-  write(data: T): void {
-    const { schema, what, indent } = this.#file;
-    this.#refuseNewer(Number(HEAD.exec(readHead(this.path))?.[1]));
+  write(data: T, beforeReplace?: () => void): void {
+    const { schema, what, indent, packed = false } = this.#file;
+    // Of a packed one its reader sees that, who holds the lock meanwhile.
+    if (!packed) this.#refuseNewer(Number(HEAD.exec(readHead(this.path))?.[1]));
     const checked = schema.safeParse(data);
     if (!checked.success)
       throw new Error(`bug: what should be written to the ${what} is wrong at ${firstIssue(checked.error)}`);
-    writeDurable(this.path, `${JSON.stringify(checked.data, null, indent ?? 2)}\n`);
+    const text = `${JSON.stringify(checked.data, null, packed ? 0 : (indent ?? 2))}\n`;
+    writeDurable(this.path, packed ? gzipSync(text) : text, beforeReplace);
   }
 
-  #parse(text: string): T {
+  #unpacked(bytes: Buffer): Buffer {
+    try {
+      return gunzipSync(bytes, { maxOutputLength: UNPACKED_MAX_BYTES });
+    } catch (error) {
+      throw this.#corrupt('it can’t be unpacked', error);
+    }
+  }
+
+  #parse(bytes: Buffer): T {
     const { schema, version, what } = this.#file;
+    const text = bytes.toString('utf8');
     let parsed: unknown;
     try {
       parsed = JSON.parse(text);

@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '../clock.ts';
 import { syncFolder } from '../folder.ts';
 import { errnoOf, fileFailure, readText } from './durable.ts';
 import { withLockSync } from './lock.ts';
@@ -99,7 +100,7 @@ function endsInLine(file: number): boolean {
 function rotate(dir: string): void {
   const [current, first, second] = eventFiles(dir);
   if (sizeOf(current) < EVENTS_MAX_BYTES) return;
-  withLockSync(dir, () => {
+  withLockSync(dir, { clock: systemClock }, () => {
     // Another process may have done it while we waited; doing it again would push the newest events out.
     // The new file that comes next makes these names durable, too.
     if (sizeOf(current) < EVENTS_MAX_BYTES) return;

@@ -7,9 +7,12 @@ import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { BlockedError, FailedError, InputError, LockedError, messageOf, StateError } from '../errors.ts';
 import { plainText } from '../text.ts';
+import { isOnClusterFs } from './cluster-fs.ts';
 import { DurableJson, fileFailure, readText, sweepTemps } from './durable.ts';
 import { withLockSync } from './lock.ts';
+import { isOffline } from './members.ts';
 import { Operation } from './model.ts';
+import { placeOf } from './place.ts';
 import {
   describeOwner,
   isAlive,
@@ -58,7 +61,10 @@ export interface OperationStore {
    * owner may have gone on since `op` was read). False: it has ended, or its owner lives.
    */
   claim(op: Operation): boolean;
-  /** To be called right before every request: throws LockedError unless the journal still names this process. */
+  /**
+   * To be called right before every request: throws LockedError unless the journal still names this process; on pmxcfs
+   * StandbyError, too, when the lease can't be renewed there.
+   */
   assertLease(op: Operation): void;
 }
 
@@ -68,6 +74,12 @@ export interface OperationDeps {
   readonly self?: Owner;
   readonly liveness?: (owner: Owner) => Liveness;
 }
+
+/**
+ * On a node without quorum pmxcfs goes on to show an old journal, so there a lease is proven by writing: it has been
+ * renewed no longer ago than this.
+ */
+const PROVEN_MS = 2_000;
 
 /** `op-20261122T201647-a1b2c3`: sorts by time. `now` in epoch ms. */
 export function newOperationId(now: number, randomHex: (bytes: number) => string): string {
@@ -79,10 +91,17 @@ function mayRunBeside(draft: OperationDraft, running: Operation): boolean {
   return draft.kind === 'reconcile' && running.kind === 'failover' && running.data.live !== null;
 }
 
-/** The journals in the state folder `dir`, which openState has checked. */
-export function openOperations(dir: string, deps: OperationDeps): OperationStore {
-  const { clock, self = thisProcess(), liveness = isAlive } = deps;
+/** The journals in the state folder `given`, which openState has checked. */
+export function openOperations(given: string, deps: OperationDeps): OperationStore {
+  const { clock, self = thisProcess() } = deps;
+  const { dir } = placeOf(given);
+  const onCluster = isOnClusterFs(dir);
   const folder = join(dir, 'operations');
+
+  function liveness(owner: Owner): Liveness {
+    const seen = (deps.liveness ?? isAlive)(owner);
+    return seen === 'unknown' && onCluster && isOffline(owner.host) ? 'offline' : seen;
+  }
 
   function ownLease(): Operation['lease'] {
     return { ...self, heartbeatAt: clock.now() };
@@ -116,6 +135,13 @@ export function openOperations(dir: string, deps: OperationDeps): OperationStore
       throw new LockedError(
         `operation ${op.id} of container ${op.container} was taken over by ${describeOwner(found.lease)}; this run stops`,
       );
+    return found;
+  }
+
+  function readOwnRunning(op: Operation): Operation {
+    const found = readOwn(op);
+    if (found.status !== 'running')
+      throw new LockedError(`operation ${op.id} of container ${op.container} has ended; this run stops`);
     return found;
   }
 
@@ -156,24 +182,24 @@ export function openOperations(dir: string, deps: OperationDeps): OperationStore
     list,
     create(draft, admit) {
       if (!OPERATION_ID.test(draft.id)) throw new Error(`bug: ${draft.id} is not an operation id`);
-      return withLockSync(dir, () => {
+      return withLockSync(dir, { clock }, (assertHeld) => {
         openFolder(folder);
         sweepTemps(folder, clock.now());
         refuseSecond(draft);
         admit?.(list().operations.filter((o) => o.status === 'running'));
         const operation: Operation = { ...draft, lease: ownLease() };
-        journal(join(folder, `${draft.id}.json`)).write(operation);
+        journal(join(folder, `${draft.id}.json`)).write(operation, assertHeld);
         pruneEnded();
         return operation;
       });
     },
     save(op) {
-      withLockSync(dir, () => {
+      withLockSync(dir, { clock }, (assertHeld) => {
         const before = readOwn(op);
         if (before.status !== 'running' && op.status === 'running')
           throw new Error(`bug: the ended operation ${op.id} was to run again`);
         const lease = ownLease();
-        journal(join(folder, `${op.id}.json`)).write({ ...op, lease });
+        journal(join(folder, `${op.id}.json`)).write({ ...op, lease }, assertHeld);
         op.lease = lease;
         if (op.status !== 'running') pruneEnded();
       });
@@ -191,20 +217,25 @@ export function openOperations(dir: string, deps: OperationDeps): OperationStore
       return found;
     },
     claim(op) {
-      return withLockSync(dir, () => {
+      return withLockSync(dir, { clock }, (assertHeld) => {
         const path = join(folder, `${op.id}.json`);
         const found = readJournal(path);
         if (found === null || found.status !== 'running') return false;
         if (!sameOwner(found.lease, self) && leaseIsGood(found.lease, clock.now(), liveness)) return false;
         const claimed: Operation = { ...found, lease: ownLease() };
-        journal(path).write(claimed);
+        journal(path).write(claimed, assertHeld);
         Object.assign(op, claimed);
         return true;
       });
     },
     assertLease(op) {
-      if (readOwn(op).status !== 'running')
-        throw new LockedError(`operation ${op.id} of container ${op.container} has ended; this run stops`);
+      readOwnRunning(op);
+      if (!onCluster || clock.now() - op.lease.heartbeatAt < PROVEN_MS) return;
+      withLockSync(dir, { clock }, (assertHeld) => {
+        const renewed: Operation = { ...readOwnRunning(op), lease: ownLease() };
+        journal(join(folder, `${op.id}.json`)).write(renewed, assertHeld);
+        op.lease = renewed.lease;
+      });
     },
   };
 }

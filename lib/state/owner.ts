@@ -13,8 +13,11 @@ import { Lease } from './model.ts';
 export const Owner = Lease.omit({ heartbeatAt: true });
 export type Owner = z.infer<typeof Owner>;
 
-/** unknown: on another host (or in another container), where it cannot be seen from here. */
-export type Liveness = 'alive' | 'dead' | 'unknown';
+/**
+ * unknown: on another host (or in another container), where it cannot be seen from here. offline: on a node that the
+ * cluster, which is the arbiter of what is written to this state, has lost: it may live, but can renew no lease.
+ */
+export type Liveness = 'alive' | 'dead' | 'unknown' | 'offline';
 
 /**
  * A lease whose owner cannot be seen is good for this long after its last heartbeat. Heartbeats come every half minute
@@ -22,6 +25,12 @@ export type Liveness = 'alive' | 'dead' | 'unknown';
  * each request and stops. A lease whose owner is seen alive is never taken over, however old its heartbeat.
  */
 export const UNSEEN_LEASE_MS = 15 * 60_000;
+
+/**
+ * An owner whose node is offline can neither renew its lease nor ask for anything, since on pmxcfs it renews it right
+ * before each request. What it has asked for just before is on its way for no longer than this.
+ */
+const OFFLINE_LEASE_MS = 60_000;
 
 let self: Owner | undefined;
 
@@ -67,6 +76,7 @@ export function leaseIsGood(
 ): boolean {
   const state = liveness(lease);
   if (state === 'unknown') return now - lease.heartbeatAt <= UNSEEN_LEASE_MS;
+  if (state === 'offline') return now - lease.heartbeatAt <= OFFLINE_LEASE_MS;
   return state === 'alive';
 }
 

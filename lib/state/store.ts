@@ -4,14 +4,18 @@ import { join, resolve } from 'node:path';
 import { LowSync } from 'lowdb';
 import type { Clock } from '../clock.ts';
 import { InputError, StateError } from '../errors.ts';
+import { isOnClusterFs } from './cluster-fs.ts';
 import { DurableJson, errnoOf, fileFailure, sweepTemps } from './durable.ts';
 import { withLock } from './lock.ts';
 import { emptyState, ITSELF, State } from './model.ts';
+import { assertOnClusterFs, placeOf } from './place.ts';
 import { makeFolder } from '../folder.ts';
 
 export interface StateStore {
   /** Absolute path of the state folder. */
   readonly dir: string;
+  /** Where this machine keeps what other runners don't need (place.ts). */
+  readonly local: string;
   /**
    * The state as it was last written; the empty one when there is none yet, and a paused one where it was lost. Throws
    * StateError when it can't be trusted, or has vanished since this process has seen it.
@@ -25,31 +29,43 @@ export interface StateStore {
   update(mutate: (state: State) => void): Promise<State>;
 }
 
-/** Opens the state folder and makes it (mode 0700) when it is not there. Throws InputError when it can't be trusted. */
+/**
+ * Opens the state folder and makes it (mode 0700) when it is not there. Throws InputError when it can't be trusted, or is
+ * where this user or this program has no business, FailedError when it can't be had.
+ */
 export function openState(dir: string, { clock }: { readonly clock: Clock }): StateStore {
-  const folder = resolve(dir);
+  refuseLink(resolve(dir));
+  const place = placeOf(dir);
+  const { dir: folder, local } = place;
+  if (isOnClusterFs(folder)) {
+    assertOnClusterFs(place);
+    refuseLink(local);
+    openFolder(local);
+  }
   openFolder(folder);
   const file = stateFile(folder);
   let seen = false;
-  const open = (): LowSync<State> => {
+  const open = (assertHeld?: () => void): LowSync<State> => {
     // A new one each time: another process may have written since.
-    const database = new LowSync<State>(file, emptyState());
+    const adapter = { read: () => file.read(), write: (data: State) => file.write(data, assertHeld) };
+    const database = new LowSync<State>(adapter, emptyState());
     if (existsSync(file.path)) seen = true;
     else if (seen)
       throw new StateError(
         `state file ${file.path} has vanished while this run was using it — nothing is written in its place; see who removed it, or whether ${folder} is still mounted`,
       );
-    else if (wasUsed(folder)) database.data = lostState(file.path, clock.now());
+    else if (wasUsed(local)) database.data = lostState(file.path, clock.now());
     database.read();
     return database;
   };
   return {
     dir: folder,
+    local,
     read: () => open().data,
     update: (mutate) =>
-      withLock(folder, { clock }, () => {
+      withLock(folder, { clock }, (assertHeld) => {
         sweepTemps(folder, clock.now());
-        const database = open();
+        const database = open(assertHeld);
         database.update(mutate);
         seen = true;
         return database.data;
@@ -57,10 +73,17 @@ export function openState(dir: string, { clock }: { readonly clock: Clock }): St
   };
 }
 
+/** On pmxcfs it is packed: it grows with the fleet, and each 4 KiB of it are a message to all nodes. */
 function stateFile(folder: string): DurableJson<State> {
-  return new DurableJson(join(folder, 'state.json'), {
+  const packed = isOnClusterFs(folder);
+  if (packed && look(join(folder, 'state.json')) !== undefined)
+    throw new InputError(
+      `there is a state.json in ${folder}, where it is kept packed: run gzip ${join(folder, 'state.json')}, or move it away`,
+    );
+  return new DurableJson(join(folder, packed ? 'state.json.gz' : 'state.json'), {
     schema: State,
     version: 1,
+    packed,
     what: 'state file',
     advice:
       "restore it from a backup or move it away: the next run then begins paused, and the cluster's lineage lines rebuild what matters; counts, brakes and acknowledgements are lost",
@@ -68,8 +91,8 @@ function stateFile(folder: string): DurableJson<State> {
 }
 
 /** A run writes its first state before its first observation, so that one without the other has lost it. */
-function wasUsed(folder: string): boolean {
-  return existsSync(join(folder, 'observation.json'));
+function wasUsed(local: string): boolean {
+  return existsSync(join(local, 'observation.json'));
 }
 
 /**
@@ -81,10 +104,15 @@ function lostState(path: string, now: number): State {
   return { ...emptyState(), paused: { since: now, until: null, by: ITSELF, reason } };
 }
 
-/**
- * Who can write into the folder can make a run fail over, or keep it from doing so. A link is refused because what it
- * points to can be exchanged between two reads.
- */
+/** A link is refused because what it points to can be exchanged between two reads. */
+function refuseLink(folder: string): void {
+  if (look(folder)?.isSymbolicLink() === true)
+    throw new InputError(
+      `the state folder ${folder} is a symbolic link; name the folder itself with --state`,
+    );
+}
+
+/** Who can write into the folder can make a run fail over, or keep it from doing so. */
 function openFolder(folder: string): void {
   const found = look(folder);
   if (found === undefined) {
@@ -95,10 +123,6 @@ function openFolder(folder: string): void {
     }
     return;
   }
-  if (found.isSymbolicLink())
-    throw new InputError(
-      `the state folder ${folder} is a symbolic link; name the folder itself with --state`,
-    );
   if (!found.isDirectory())
     throw new InputError(`the state folder ${folder} is not a folder; name another one with --state`);
   if ((found.mode & 0o022) !== 0)

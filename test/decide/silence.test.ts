@@ -46,6 +46,11 @@ test('what lies in a gap between looks, or before a jump of the clock, is not kn
   assert.equal(after([...deadFor(60, 61), ...deadFor(0, 1)], NOW + MINUTE), MINUTE);
 });
 
+test('a look by another runner whose clock is a little ahead or behind does not break it', () => {
+  const looks = [...deadFor(0, 1), [NOW + MINUTE - 2_000, dead()], ...deadFor(2)] as const;
+  assert.equal(after(looks, NOW + 2 * MINUTE - 2_000), 2 * MINUTE - 2_000);
+});
+
 test('rare runs are a gap of their own kind: three intervals are none', () => {
   const rare = (w: World): World => w.entry('dns', { intervalMs: HOUR });
   const state = emptyState();

@@ -104,7 +104,7 @@ describe('the lock', () => {
       withLock(dir, { ...system, timeoutMs: 60 }, () => 'mine'),
       refusal,
     );
-    assert.throws(() => withLockSync(dir, () => 'mine', 60), refusal);
+    assert.throws(() => withLockSync(dir, { ...system, timeoutMs: 60 }, () => 'mine'), refusal);
     await killChild(holder);
     assert.equal(await withLock(dir, { ...system, timeoutMs: 0 }, () => 'mine'), 'mine');
   });
@@ -184,7 +184,7 @@ describe('the lock', () => {
       /^Error: no$/,
     );
     assert.equal(
-      withLockSync(dir, () => 'free', 0),
+      withLockSync(dir, { ...system, timeoutMs: 0 }, () => 'free'),
       'free',
     );
     const leftover = lockedBy(thisProcess());
@@ -194,7 +194,7 @@ describe('the lock', () => {
   test('asking for it while holding it, or working on after it, is a bug', async () => {
     const dir = newDir();
     await assert.rejects(
-      withLock(dir, system, () => withLockSync(dir, () => 1)),
+      withLock(dir, system, () => withLockSync(dir, system, () => 1)),
       /^Error: bug/,
     );
     await assert.rejects(
@@ -202,7 +202,7 @@ describe('the lock', () => {
       /^Error: bug.*synchronous/,
     );
     assert.equal(
-      withLockSync(dir, () => 'free', 0),
+      withLockSync(dir, { ...system, timeoutMs: 0 }, () => 'free'),
       'free',
     );
   });

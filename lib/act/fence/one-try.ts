@@ -3,6 +3,7 @@ import { BlockedError } from '../../errors.ts';
 import type { Container } from '../../inventory/types.ts';
 import type { State } from '../../state/model.ts';
 import type { ActContext } from '../context.ts';
+import { SKEW_MS } from '../../decide/skew.ts';
 
 const POLL_MS = 1_000;
 /** A driver has taken this long at most; whoever began it and is not done by then is dead. */
@@ -84,6 +85,6 @@ async function claim(
 /** Whose failover is at it; null: nobody's. A time far ahead is of a clock that has been set back since. */
 function anothers(record: State['fenced'][string] | undefined, own: string, now: number): string | null {
   const trying = record?.trying;
-  const over = trying === undefined || now >= trying.until || now < (record?.at ?? 0);
+  const over = trying === undefined || now >= trying.until || now < (record?.at ?? 0) - SKEW_MS;
   return over || trying.container === own ? null : trying.container;
 }

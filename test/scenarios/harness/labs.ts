@@ -20,7 +20,7 @@ export class Labs implements Shared {
   readonly #shelves: Shelves = new Map();
 
   constructor(
-    { others, twoSupplies, ...first }: WorldFile,
+    { others, twoSupplies, onNodes: _, ...first }: WorldFile,
     {
       clock,
       network,

@@ -24,9 +24,16 @@ const LATENCY_MS = 3;
 
 export async function probeLab(
   spec: ProbeSpec,
-  world: { labs: readonly LabControl[]; network: Network; clock: Clock; signal?: AbortSignal | undefined },
+  world: {
+    labs: readonly LabControl[];
+    network: Network;
+    clock: Clock;
+    signal?: AbortSignal | undefined;
+    /** The node that it is probed from. */
+    from?: string | null;
+  },
 ): Promise<ProbeResult> {
-  const answer = meet(spec, world.labs, world.network);
+  const answer = meet(spec, world.labs, world.network, world.from ?? null);
   if (answer === 'nothing') {
     await world.clock.sleep(spec.timeoutMs * spec.attempts, world.signal);
     return {
@@ -50,8 +57,8 @@ export async function probeLab(
   };
 }
 
-function meet(spec: ProbeSpec, labs: readonly LabControl[], network: Network): Answer {
-  if (network.runnerCut) return 'nothing';
+function meet(spec: ProbeSpec, labs: readonly LabControl[], network: Network, from: string | null): Answer {
+  if (network.runnerCut || isCut(labs, from)) return 'nothing';
   const [host, port] = addressOf(spec);
   const address = `${host}:${port}`;
   const forced = network.forced.get(address);
@@ -65,6 +72,11 @@ function meet(spec: ProbeSpec, labs: readonly LabControl[], network: Network): A
   if (copy === undefined) return 'nothing';
   if (spec.kind === 'ping') return 'ok';
   return copy.services.some((service) => service.port === port && service.up) ? 'ok' : 'refused';
+}
+
+/** What still answers there, its own containers, is left out: nobody acts on it. */
+function isCut(labs: readonly LabControl[], node: string | null): boolean {
+  return labs.some((lab) => lab.status().nodes.some((n) => n.name === node && n.network === 'cut'));
 }
 
 function isUp(lab: LabControl, name: string): boolean {

@@ -1,10 +1,11 @@
 /**
- * The process that runs a command, as far as it can die. A dead runner never gets another answer, sleeps for ever, and
- * can write nothing; so a scenario can kill it between any two things that it does.
+ * The process that runs a command, as far as it can die, or be held up. A dead runner never gets another answer, sleeps
+ * for ever, and can write nothing; so a scenario can kill it between any two things that it does. One that a system call
+ * holds up sees what has happened meanwhile when that is over.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import fs from 'node:fs';
-import { syncBuiltinESMExports } from 'node:module';
+import type { Clock } from '../../../lib/clock.ts';
+import type { Machine } from './cluster-fs.ts';
 
 /** One run of one command line. */
 export class Runner {
@@ -13,6 +14,8 @@ export class Runner {
   readonly pid: number;
   /** The command line. */
   readonly command: string;
+  /** The node that it runs on; null: a machine that is none. */
+  readonly machine: Machine | null;
   readonly died: Promise<void>;
   dead = false;
   /** Dies right after so many more durable writes of state or journal; null: it doesn't. */
@@ -21,18 +24,25 @@ export class Runner {
   /** Dies when so many more writing API calls have been carried out, before it gets their answer. */
   callsLeft: number | null = null;
   calls = 0;
+  /** A system call holds it up until then. */
+  #blockedUntil = 0;
+  readonly #clock: Clock;
   #bury: () => void = () => undefined;
 
   constructor(options: {
     name: string;
     pid: number;
     command?: string;
+    clock: Clock;
+    machine?: Machine | null;
     writesLeft?: number | undefined;
     callsLeft?: number | undefined;
   }) {
     this.name = options.name;
     this.pid = options.pid;
     this.command = options.command ?? '';
+    this.machine = options.machine ?? null;
+    this.#clock = options.clock;
     this.writesLeft = options.writesLeft ?? null;
     this.callsLeft = options.callsLeft ?? null;
     this.died = new Promise((resolve) => {
@@ -45,14 +55,36 @@ export class Runner {
     this.#bury();
   }
 
-  /** Resolves as `promise` does, and never once the runner is dead. */
+  /** Its own time, when it is held up in the middle of something. */
+  now(): number {
+    return Math.max(this.#clock.now(), this.#blockedUntil);
+  }
+
+  block(until: number): void {
+    this.#blockedUntil = Math.max(this.#blockedUntil, until);
+  }
+
+  get heldUp(): boolean {
+    return this.#clock.now() < this.#blockedUntil;
+  }
+
+  /** Resolves when nothing holds it up. */
+  async free(): Promise<void> {
+    while (this.heldUp) await this.#clock.sleep(this.#blockedUntil - this.#clock.now());
+  }
+
+  /** Resolves as `promise` does, when nothing holds it up, and never once the runner is dead. */
   alive<T>(promise: Promise<T>): Promise<T> {
     if (this.dead) return new Promise(() => undefined);
     return new Promise((resolve, reject) => {
+      const then = (settle: () => void): void => {
+        if (this.dead) return;
+        if (!this.heldUp) settle();
+        else this.free().then(() => (this.dead ? undefined : settle()), reject);
+      };
       promise.then(
-        (value) => (this.dead ? undefined : resolve(value)),
-        (error: unknown) =>
-          this.dead ? undefined : reject(error instanceof Error ? error : new Error(String(error))),
+        (value) => then(() => resolve(value)),
+        (error: unknown) => then(() => reject(error instanceof Error ? error : new Error(String(error)))),
       );
     });
   }
@@ -71,36 +103,3 @@ export class Runner {
 }
 
 export const runners = new AsyncLocalStorage<Runner>();
-
-/** Its lock is released by a dead runner, too: for the others it is as free as a dead process leaves it. */
-function refuseDead(path: unknown): void {
-  if (runners.getStore()?.dead === true && !String(path).includes('/lock/'))
-    throw new Error('this runner is dead');
-}
-
-let patched = false;
-
-/** From now on, what a runner writes to state and journal counts, and a dead one writes nothing. */
-export function watchFiles(): void {
-  if (patched) return;
-  patched = true;
-  const { openSync, renameSync, rmSync, symlinkSync } = fs;
-  fs.renameSync = (from, to) => {
-    refuseDead(to);
-    renameSync(from, to);
-    if (/\/(operations\/[^/]+|state)\.json$/.test(String(to))) runners.getStore()?.wrote();
-  };
-  fs.openSync = (path, flags, mode) => {
-    if (flags !== 'r') refuseDead(path);
-    return openSync(path, flags, mode);
-  };
-  fs.rmSync = (path, options) => {
-    refuseDead(path);
-    rmSync(path, options);
-  };
-  fs.symlinkSync = (target, path, type) => {
-    refuseDead(path);
-    symlinkSync(target, path, type);
-  };
-  syncBuiltinESMExports();
-}

@@ -11,16 +11,21 @@ import { openOperations } from '../../../lib/state/operations.ts';
 import type { State } from '../../../lib/state/model.ts';
 import { openState } from '../../../lib/state/store.ts';
 import { COMMANDS } from '../../../scripts/commands.ts';
+import { ClusterFs, type Machine } from './cluster-fs.ts';
+import { watchFiles } from './files.ts';
 import { Labs } from './labs.ts';
 import { Log } from './log.ts';
 import { probeLab, type Network } from './prober.ts';
 import { Rules } from './rules.ts';
-import { Runner, runners, watchFiles } from './runner.ts';
+import { Runner, runners } from './runner.ts';
 import { shellOnLab } from './shell.ts';
 import { PLUGS, type StagedLab } from './staged-lab.ts';
 import { TOKEN, type WorldFile } from './world.ts';
 
 const SHM = '/dev/shm';
+/** Where runners on nodes have their state. */
+const ON_CLUSTER = '/etc/pve/proxwarden';
+const MINUTE_MS = 60_000;
 
 /** The same digits in every run. */
 function countingHex(seed: number): (bytes: number) => string {
@@ -51,6 +56,8 @@ export class Stage {
   readonly jobs: WorldFile['jobs'];
   /** Temporary; holds the inventory and the state folders. */
   readonly folder: string;
+  /** /etc/pve of the nodes; null: no runner is on one. */
+  readonly clusterFs: ClusterFs | null;
   /** How far the runner's clock is off. */
   skewMs = 0;
   /** Whose state folder the next command uses. */
@@ -66,7 +73,7 @@ export class Stage {
   readonly #hex = countingHex(7);
   #pids = 100;
   readonly #sprung: Promise<void>[] = [];
-  readonly #alive = new Set<number>();
+  readonly #alive = new Map<number, Runner>();
   readonly #scenario: string | null;
 
   constructor(world: WorldFile, options: { inventory: string; scenario?: string | null }) {
@@ -88,6 +95,8 @@ export class Stage {
     this.rules = new Rules({ labs: this.labs, network: this.network, clock: this.clock }, (runner) =>
       this.stateOf(runner.name),
     );
+    this.clusterFs = world.onNodes ? new ClusterFs(this.folder, this.lab) : null;
+    this.lab.onChange(() => this.#machines());
     for (const [, lab] of this.labs.named) {
       lab.rules = this.rules;
       lab.onChange(() => this.#events());
@@ -104,13 +113,31 @@ export class Stage {
     for (const [name, lab] of this.labs.named) this.log.events(lab.events, name);
   }
 
+  /** The state folder of a runner, as it really is. */
   stateOf(who: string): string {
-    return join(this.folder, `state-${who}`);
+    const machine = this.#machineOf(who);
+    return machine?.fs.real(machine.node, ON_CLUSTER) ?? join(this.folder, `state-${who}`);
   }
 
-  note(who: string, text: string): void {
+  #machineOf(who: string): Machine | null {
+    const { clusterFs } = this;
+    return clusterFs !== null && this.lab.hasNode(who) ? { node: who, fs: clusterFs } : null;
+  }
+
+  /** What has become of the nodes concerns the runners on them. */
+  #machines(): void {
+    const { clusterFs } = this;
+    if (clusterFs === null) return;
+    clusterFs.settle();
+    const off = new Set(
+      this.lab.status().nodes.flatMap(({ name, power }) => (power === 'off' ? [name] : [])),
+    );
+    for (const runner of this.#alive.values()) if (off.has(runner.machine?.node ?? '')) runner.die();
+  }
+
+  note(who: string, text: string, at = this.clock.now()): void {
     this.#events();
-    this.log.add(this.clock.now(), who, text);
+    this.log.add(at, who, text);
   }
 
   /** Lets time pass until `promise` has settled. */
@@ -120,12 +147,25 @@ export class Stage {
 
   /** Check-and-failover at the next full minute, as cron would. */
   async cron(flags: readonly string[]): Promise<void> {
-    const minute = 60_000;
-    let next = Math.ceil(this.clock.now() / minute) * minute;
-    if (next <= this.#lastCron) next += minute;
+    await this.#nextMinute();
+    await this.command(['check-and-failover', ...flags]);
+  }
+
+  /** The same on several nodes in the same second, on those that are on. Nothing is waited for. */
+  async cronOn(nodes: readonly string[]): Promise<void> {
+    await this.#nextMinute();
+    const on = this.lab.status().nodes.flatMap(({ name, power }) => (power === 'on' ? [name] : []));
+    for (const node of nodes.filter((name) => on.includes(name))) {
+      this.who = node;
+      this.background(['check-and-failover']);
+    }
+  }
+
+  async #nextMinute(): Promise<void> {
+    let next = Math.ceil(this.clock.now() / MINUTE_MS) * MINUTE_MS;
+    if (next <= this.#lastCron) next += MINUTE_MS;
     await this.clock.advanceTo(next);
     this.#lastCron = next;
-    await this.command(['check-and-failover', ...flags]);
   }
 
   /** Runs a command line to its end, or to that of its runner. */
@@ -150,16 +190,17 @@ export class Stage {
 
   async #launch(argv: readonly string[], how: string): Promise<void> {
     const name = this.who;
-    const runner = new Runner({ name, pid: (this.#pids += 1), command: argv.join(' '), ...this.doom });
+    const runner = this.#runner(name, { command: argv.join(' '), ...this.doom });
     this.doom = {};
     this.lastRunner = runner;
-    this.#alive.add(runner.pid);
+    this.#alive.set(runner.pid, runner);
     const prefix = name === 'a' ? '' : `${name}:`;
     const say = (who: string, text: string): void => {
-      if (!runner.dead) this.note(`${prefix}${who}`, text);
+      if (!runner.dead) this.note(`${prefix}${who}`, text, runner.now());
     };
     say('$', `proxwarden ${argv.join(' ')}${how === '' ? '' : ` ${how}`}`);
-    const places = ['--inventory', join(this.folder, 'inventory'), '--state', this.stateOf(name)];
+    const state = runner.machine === null ? this.stateOf(name) : ON_CLUSTER;
+    const places = ['--inventory', join(this.folder, 'inventory'), '--state', state];
     const run = runners.run(runner, () =>
       main([...argv, ...places], COMMANDS, {
         runtime: this.#runtime(runner, say),
@@ -179,13 +220,32 @@ export class Stage {
     this.note(`${prefix}exit`, code === null ? 'killed' : String(code));
   }
 
+  #runner(name: string, more: Pick<ConstructorParameters<typeof Runner>[0], 'command'>): Runner {
+    return new Runner({
+      name,
+      pid: (this.#pids += 1),
+      clock: this.clock,
+      machine: this.#machineOf(name),
+      ...more,
+    });
+  }
+
+  /** Does something as a program on the machine of a runner would. */
+  #as<T>(who: string, work: (state: string) => T): T {
+    const machine = this.#machineOf(who);
+    return machine === null
+      ? work(this.stateOf(who))
+      : runners.run(this.#runner(who, { command: '' }), () => work(ON_CLUSTER));
+  }
+
   #runtime(runner: Runner, say: (who: string, text: string) => void): Runtime {
     const { clock, labs, network } = this;
     const own = {
       // Whole milliseconds, as a machine has them.
-      now: () => Math.floor(clock.now()) + this.skewMs,
+      now: () => Math.floor(runner.now()) + this.skewMs,
       sleep: (ms: number, signal?: AbortSignal) => runner.alive(clock.sleep(Math.ceil(ms), signal)),
     };
+    const host = runner.machine?.node ?? 'runner';
     const api = labDispatcher(labs, clock, (origin) => labs.nodeAt(new URL(origin).hostname));
     return {
       clock: own,
@@ -193,7 +253,10 @@ export class Stage {
       randomHex: this.#hex,
       dispatcher: () => Promise.resolve(api),
       httpDispatcher: () => Promise.resolve(labDispatcher(labs, clock, () => PLUGS)),
-      probe: (spec, signal) => runner.alive(probeLab(spec, { labs: labs.all, network, clock, signal })),
+      probe: (spec, signal) =>
+        runner.alive(
+          probeLab(spec, { labs: labs.all, network, clock, signal, from: runner.machine?.node ?? null }),
+        ),
       exec: async ({ file, env }) => {
         const hook = file.slice(file.lastIndexOf('/') + 1);
         const code = this.hookCodes.get(hook) ?? 0;
@@ -210,8 +273,9 @@ export class Stage {
       },
       shell: ({ node, order }) => runner.alive(shellOnLab(labs.of(node), { clock, node, order, runner })),
       runner: {
-        self: { host: 'runner', pid: runner.pid, started: String(runner.pid) },
-        liveness: ({ pid }) => (this.#alive.has(pid) ? 'alive' : 'dead'),
+        self: { host, pid: runner.pid, started: String(runner.pid) },
+        liveness: (owner) =>
+          owner.host !== host ? 'unknown' : this.#alive.has(owner.pid) ? 'alive' : 'dead',
       },
     };
   }
@@ -245,7 +309,7 @@ export class Stage {
   }
 
   state(): State {
-    return openState(this.stateOf(this.who), { clock: this.clock }).read();
+    return this.#as(this.who, (dir) => openState(dir, { clock: this.clock }).read());
   }
 
   wipe(): void {
@@ -263,7 +327,10 @@ export class Stage {
   }
 
   lastOperation(): string | null {
-    return openOperations(this.stateOf(this.who), { clock: this.clock }).list().operations.at(-1)?.id ?? null;
+    return this.#as(
+      this.who,
+      (dir) => openOperations(dir, { clock: this.clock }).list().operations.at(-1)?.id ?? null,
+    );
   }
 
   /** The volid of the n-th newest backup of a vmid, 1 the newest. */

@@ -98,16 +98,19 @@ export class StagedLab extends Lab {
 
   override async handle(node: string, request: LabRequest): Promise<LabResponse> {
     const runner = runners.getStore();
+    if (runner?.heldUp === true) await runner.free();
     if (isDead(runner)) return new Promise(() => undefined);
+    const onIt = runner?.machine?.node === node;
+    if (this.#network.runnerCut || (!onIt && this.#isCut(runner))) throw new LabUnreachable(node, 'timeout');
     if (node === PLUGS) return this.#plug(request);
-    if (this.#network.runnerCut) throw new LabUnreachable(node, 'timeout');
     const name = nameOf(request);
     const early = this.#spring('before', name, node);
     if (early === 'lost') throw new LabUnreachable(node, 'timeout');
     if (typeof early === 'number') await this.#clock.sleep(early);
     else if (early !== undefined) return early;
     this.rules?.before(node, request, runner);
-    const response = await super.handle(node, request);
+    const response = await super.handle(node, request, onIt);
+    if (runner?.heldUp === true) await runner.free();
     if (isDead(runner)) return new Promise(() => undefined);
     if (request.method !== 'GET') {
       this.calls.push(`${name} ${response.status}`);
@@ -123,7 +126,7 @@ export class StagedLab extends Lab {
   override async shell(node: string, order: QuickOrder): Promise<QuickResult> {
     const runner = runners.getStore();
     if (isDead(runner)) return new Promise(() => undefined);
-    if (this.#network.runnerCut) throw new LabUnreachable(node, 'timeout');
+    if (this.#network.runnerCut || this.#isCut(runner)) throw new LabUnreachable(node, 'timeout');
     const lost: QuickResult = { kind: 'unknown', why: `the connection to ${node} was lost` };
     const subject = 'from' in order ? order.from : 'vmid' in order ? String(order.vmid) : '';
     const name = `SHELL ${order.kind} ${subject}`;
@@ -167,6 +170,12 @@ export class StagedLab extends Lab {
     return changed;
   }
 
+  /** The runner is on a node whose network is cut. */
+  #isCut(runner: Runner | undefined): boolean {
+    const node = runner?.machine?.node;
+    return this.status().nodes.some((n) => n.name === node && n.network === 'cut');
+  }
+
   #spring(when: Trap['when'], name: string, node: string): ReturnType<Trap['spring']> {
     for (const trap of this.traps) {
       if (trap.when !== when || trap.times === 0 || !trap.pattern.test(`${name} @${node}`)) continue;
@@ -179,7 +188,7 @@ export class StagedLab extends Lab {
 
   /** `GET /plug/pve1/relay[?turn=off]` → `{"ison":…}`, as lib/lab/plugs.ts says it. On a network of their own. */
   #plug(request: LabRequest): LabResponse {
-    if (this.plugsDead || this.#network.runnerCut) throw new LabUnreachable('plugs', 'timeout');
+    if (this.plugsDead) throw new LabUnreachable('plugs', 'timeout');
     const url = new URL(request.path, 'http://plugs');
     const plug = /^\/plug\/([^/]+)\/relay$/.exec(url.pathname)?.[1];
     // Anything else is a device without power.

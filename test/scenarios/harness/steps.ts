@@ -19,6 +19,7 @@ interface Sentence {
 const sentences: readonly Sentence[] = [
   // Commands.
   { pattern: /^cron(?: (\d+))?(?: (--.*))?$/, act: cron },
+  { pattern: /^cron on ([\w ]+?)(?:, (\d+) times)?$/, act: cronOn },
   { pattern: /^run (.+) &$/, act: (s, words) => s.background(split(s, words)) },
   { pattern: /^run (.+)$/, act: (s, words) => s.command(split(s, words)) },
   { pattern: /^join$/, act: (s) => s.join() },
@@ -104,6 +105,13 @@ export async function carryOut(stage: Stage, text: string): Promise<void> {
 async function cron(stage: Stage, times = '', flags = ''): Promise<void> {
   for (let n = 0; n < Number(times === '' ? '1' : times); n += 1) {
     await stage.cron(flags === '' ? [] : flags.split(' '));
+    stage.check();
+  }
+}
+
+async function cronOn(stage: Stage, nodes = '', times = ''): Promise<void> {
+  for (let n = 0; n < Number(times === '' ? '1' : times); n += 1) {
+    await stage.cronOn(nodes.split(' '));
     stage.check();
   }
 }

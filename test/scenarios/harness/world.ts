@@ -111,6 +111,8 @@ export type ClusterFile = z.infer<typeof Cluster>;
 export const WorldFile = Cluster.extend({
   /** What answers outside of the cluster: canaries. */
   outside: z.array(z.string()).default(['10.0.0.1:53', '10.0.0.9:8007']),
+  /** A runner that is called as a node runs on it, and has its state in /etc/pve/proxwarden. */
+  onNodes: z.boolean().default(false),
   /** Nodes with a second power supply, behind a plug of its own: `pve1-b`. */
   twoSupplies: z.array(z.string()).default([]),
   /** Further clusters and stand-alone nodes, by what the log calls them. Their nodes have names of their own. */
