@@ -44,6 +44,8 @@ export async function tick(context: ActContext, options: TickOptions): Promise<T
     void outcomes.push({ operation: op.id, kind: op.kind, container: op.container, outcome });
   const failures: string[] = [];
 
+  // Before anything is looked at: what is seen here without quorum could not be noted, and is others' to act on.
+  if (!options.dryRun) context.state.assertWritable();
   const { cut, problems, ...hands } = busyContainers(context);
   // Operations that go on must not delay the checks of others; their ends are awaited at the end of the run.
   const resumed = Promise.allSettled(

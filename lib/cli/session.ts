@@ -82,7 +82,7 @@ export async function openSession(
   });
   const notifier = createNotifier({
     targets: args.dryRun === true ? [] : inventory.notify.to,
-    outbox: openOutbox(dir, { clock: runtime.clock }),
+    outbox: openOutbox(state.dir, { clock: runtime.clock }),
     runtime,
   });
   const teller: Teller = {

@@ -32,8 +32,12 @@ export function clusterLock(dir: string, clock: Pick<Clock, 'now'>): Lock {
   return lockAt(`${CLUSTER_FS}/priv/lock/${name}`, clock);
 }
 
-/** The same for any path; on an ordinary file system it never expires. */
-export function lockAt(path: string, clock: Pick<Clock, 'now'>): Lock {
+/** The same for any path. `ask`: asks for its end, should it have expired; an ordinary file system has no such thing. */
+export function lockAt(
+  path: string,
+  clock: Pick<Clock, 'now'>,
+  ask: (path: string) => void = askForExpiry,
+): Lock {
   let asked = 0;
   let polls = 0;
   return {
@@ -46,7 +50,7 @@ export function lockAt(path: string, clock: Pick<Clock, 'now'>): Lock {
         if (make(path)) return held(path, clock, takenAt);
         if (polls * POLL_MS - asked >= ASK_MS) {
           asked = polls * POLL_MS;
-          askForExpiry(path);
+          ask(path);
         }
       } catch (error) {
         throw fileFailure(`take the lock ${path}`, error);
@@ -58,20 +62,23 @@ export function lockAt(path: string, clock: Pick<Clock, 'now'>): Lock {
 
 /** False: it is there. */
 function make(path: string): boolean {
+  const made = makeHere(path);
+  if (made !== null) return made;
+  // A cluster in which nothing has ever been locked.
+  makeHere(dirname(path));
+  return makeHere(path) ?? false;
+}
+
+/** False: it is there; null: its parent is not. */
+function makeHere(path: string): boolean | null {
   try {
     mkdirSync(path);
     return true;
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return false;
-    if (errnoOf(error) !== 'ENOENT') throw error;
+    if (errnoOf(error) === 'ENOENT') return null;
+    throw error;
   }
-  // A cluster in which nothing has ever been locked.
-  try {
-    mkdirSync(dirname(path));
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error;
-  }
-  return false;
 }
 
 function askForExpiry(path: string): void {

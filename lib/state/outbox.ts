@@ -7,6 +7,7 @@ import * as z from 'zod';
 import type { Clock } from '../clock.ts';
 import type { NotifyTarget } from '../inventory/types.ts';
 import { Notice } from '../tell/notify/notices.ts';
+import { isOnClusterFs } from './cluster-fs.ts';
 import { DurableJson } from './durable.ts';
 import { withLockSync } from './lock.ts';
 
@@ -53,19 +54,21 @@ export interface OutboxStore {
 
 /** The outbox in the state folder `dir`, which openState has checked. */
 export function openOutbox(dir: string, { clock }: { readonly clock: Clock }): OutboxStore {
-  const file = new DurableJson(join(dir, 'outbox.json'), {
+  const packed = isOnClusterFs(dir);
+  const file = new DurableJson(join(dir, packed ? 'outbox.json.gz' : 'outbox.json'), {
     schema: Outbox,
+    packed,
     version: 1,
     what: 'outbox',
     advice: 'move it away: what it holds is not told any more, all else goes on',
   });
   const read = (): Outbox => file.read() ?? { version: 1, waiting: [], known: [] };
   const change = <T>(mutate: (outbox: Outbox) => T): T =>
-    withLockSync(dir, () => {
+    withLockSync(dir, { clock }, (assertHeld) => {
       const outbox = read();
       const before = JSON.stringify(outbox);
       const result = mutate(outbox);
-      if (JSON.stringify(outbox) !== before) file.write(outbox);
+      if (JSON.stringify(outbox) !== before) file.write(outbox, assertHeld);
       return result;
     });
   const same = (a: OutboxEntry) => (b: OutboxEntry) => a.target === b.target && a.notice.key === b.notice.key;

@@ -7,6 +7,7 @@ import { InputError, StateError } from '../errors.ts';
 import { isOnClusterFs } from './cluster-fs.ts';
 import { DurableJson, errnoOf, fileFailure, sweepTemps } from './durable.ts';
 import { withLock } from './lock.ts';
+import { assertQuorum } from './members.ts';
 import { emptyState, ITSELF, State } from './model.ts';
 import { assertOnClusterFs, placeOf } from './place.ts';
 import { makeFolder } from '../folder.ts';
@@ -16,6 +17,8 @@ export interface StateStore {
   readonly dir: string;
   /** Where this machine keeps what other runners don't need (place.ts). */
   readonly local: string;
+  /** Throws StandbyError when it can't be written here now: on pmxcfs without quorum. */
+  assertWritable(): void;
   /**
    * The state as it was last written; the empty one when there is none yet, and a paused one where it was lost. Throws
    * StateError when it can't be trusted, or has vanished since this process has seen it.
@@ -61,6 +64,9 @@ export function openState(dir: string, { clock }: { readonly clock: Clock }): St
   return {
     dir: folder,
     local,
+    assertWritable() {
+      if (isOnClusterFs(folder)) assertQuorum();
+    },
     read: () => open().data,
     update: (mutate) =>
       withLock(folder, { clock }, (assertHeld) => {

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../lib/clock.ts';
 import { messageOf, ProxwardenError } from '../../lib/errors.ts';
+import { lockAt } from '../../lib/state/cluster-lock.ts';
 import { writeDurable } from '../../lib/state/durable.ts';
 import { withLock } from '../../lib/state/lock.ts';
 import { openOperations } from '../../lib/state/operations.ts';
@@ -28,6 +29,23 @@ async function count(times: number): Promise<void> {
     });
 }
 
+/** The lock of pmxcfs on an ordinary file system, where it doesn't expire. */
+function countByMkdir(times: number): void {
+  const path = join(dir, 'counter');
+  const lock = lockAt(join(dir, 'lock'), systemClock, () => undefined);
+  for (let done = 0; done < times;) {
+    const taken = lock.tryTake();
+    if (taken.mine) {
+      const next = Number(readFileSync(path, 'utf8')) + 1;
+      writeFileSync(path, '');
+      taken.assertHeld();
+      writeFileSync(path, String(next));
+      taken.release();
+      done += 1;
+    } else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+  }
+}
+
 async function fill(name: string): Promise<void> {
   const path = join(dir, 'names');
   for (let i = 0; ; i += 1) {
@@ -47,6 +65,7 @@ async function update(times: number): Promise<void> {
 
 async function work(): Promise<void> {
   if (mode === 'count') await count(Number(third));
+  else if (mode === 'mkdir') countByMkdir(Number(third));
   else if (mode === 'fill') await fill(third);
   else if (mode === 'update') await update(Number(third));
   else if (mode === 'hold')

@@ -13,6 +13,8 @@ const LOCAL = '/var/lib/proxwarden';
 const MOUNTS = '/proc/self/mountinfo';
 const LOCKS = 'priv/lock/';
 const EXPIRY_MS = 120_000;
+/** How long a change of membership holds up all writes. */
+const MEMBERSHIP_MS = 8_000;
 export const FILE_MAX_BYTES = 1_048_576;
 
 /** What it has to know of the cluster. */
@@ -41,8 +43,10 @@ export class ClusterFs {
   readonly #lab: Membership;
   /** When each lock was made or renewed, by the name of its folder. */
   readonly #locks = new Map<string, number>();
-  /** The next write of a node takes so long (ms), for whatever reason. */
-  readonly #slow = new Map<string, number>();
+  /** The next such call of a node takes so long, for whatever reason. */
+  readonly #slow = new Map<string, { readonly syscall: string; readonly ms: number }>();
+  /** Nodes that only corosync can't reach, and since when: their APIs answer as ever. */
+  readonly #parted = new Map<string, number>();
 
   constructor(folder: string, lab: Membership) {
     this.#folder = folder;
@@ -63,15 +67,22 @@ export class ClusterFs {
   settle(): void {
     for (const { name } of this.#lab.status().nodes) {
       const kept = join(this.#folder, name, 'pve');
-      const { quorate } = this.#lab.clusterView(name);
+      const { quorate } = this.#view(name);
       if (quorate) rmSync(kept, { recursive: true, force: true });
       else if (!existsSync(kept)) cpSync(this.#shared, kept, { recursive: true, preserveTimestamps: true });
     }
   }
 
-  /** The next write on a node is held up for so long. */
-  slowDown(node: string, ms: number): void {
-    this.#slow.set(node, ms);
+  /** The next call of that name on a node is held up for so long. */
+  slowDown(node: string, syscall: string, ms: number): void {
+    this.#slow.set(node, { syscall, ms });
+  }
+
+  /** Corosync's own network to a node fails, or is mended. */
+  part(node: string, at: number | null): void {
+    if (at === null) this.#parted.delete(node);
+    else this.#parted.set(node, at);
+    this.settle();
   }
 
   /** The real path of what a program on `node` calls `path`; null: it is on no file system that is simulated. */
@@ -91,9 +102,10 @@ export class ClusterFs {
 
   /** Before anything is written: holds the caller up, and throws without quorum. */
   admit(node: string, caller: Caller, syscall: string, path: string): void {
-    const { heldUntil, quorate } = this.#lab.clusterWrite(node);
-    const slow = this.#slow.get(node) ?? 0;
-    this.#slow.delete(node);
+    const { heldUntil, quorate } = this.#write(node, caller.now());
+    const trap = this.#slow.get(node);
+    const slow = trap?.syscall === syscall ? trap.ms : 0;
+    if (slow > 0) this.#slow.delete(node);
     if (heldUntil !== null || slow > 0) caller.block(Math.max(heldUntil ?? 0, caller.now() + slow));
     if (!quorate) throw systemError(heldUntil === null ? 'EACCES' : 'EPERM', syscall, path);
   }
@@ -116,9 +128,24 @@ export class ClusterFs {
     else rmSync(real, { recursive: true });
   }
 
+  #view(node: string): ReturnType<Membership['clusterView']> {
+    const { online, quorate } = this.#lab.clusterView(node);
+    if (this.#parted.has(node)) return { online: new Set([node]), quorate: false };
+    return { online: new Set([...online].filter((one) => !this.#parted.has(one))), quorate };
+  }
+
+  #write(node: string, now: number): ReturnType<Membership['clusterWrite']> {
+    const { heldUntil, quorate } = this.#lab.clusterWrite(node);
+    const parting = Math.max(0, ...this.#parted.values()) + MEMBERSHIP_MS;
+    return {
+      heldUntil: parting > now ? Math.max(heldUntil ?? 0, parting) : heldUntil,
+      quorate: quorate && !this.#parted.has(node),
+    };
+  }
+
   /** As recorded in 11-no-quorum-minority. */
   #members(node: string): string {
-    const { online, quorate } = this.#lab.clusterView(node);
+    const { online, quorate } = this.#view(node);
     const names = this.#lab.status().nodes.map(({ name }) => name);
     const nodelist = Object.fromEntries(
       names.map((name, index) => [

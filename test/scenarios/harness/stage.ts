@@ -124,11 +124,18 @@ export class Stage {
     return clusterFs !== null && this.lab.hasNode(who) ? { node: who, fs: clusterFs } : null;
   }
 
+  /** The runners on a node stand still, as their machine or they themselves have been suspended. */
+  suspend(node: string, ms: number): void {
+    for (const runner of this.#alive.values())
+      if (runner.name === node) runner.block(this.clock.now() + ms);
+  }
+
   /** What has become of the nodes concerns the runners on them. */
   #machines(): void {
     const { clusterFs } = this;
     if (clusterFs === null) return;
-    clusterFs.settle();
+    // Whoever has caused it may be dead by now.
+    runners.exit(() => clusterFs.settle());
     const off = new Set(
       this.lab.status().nodes.flatMap(({ name, power }) => (power === 'off' ? [name] : [])),
     );
@@ -215,6 +222,7 @@ export class Stage {
       }),
     );
     const code = await Promise.race([run, runner.died.then(() => null)]);
+    if (runner.heldUp && !runner.dead) await runner.free();
     this.#alive.delete(runner.pid);
     this.exit = code;
     this.note(`${prefix}exit`, code === null ? 'killed' : String(code));

@@ -65,6 +65,14 @@ const sentences: readonly Sentence[] = [
     act: (s, how) => void (s.network.runnerCut = how === 'cut'),
     shown: true,
   },
+  // Runners on nodes.
+  { pattern: /^the next (mkdir|open|write|rename) of (\S+) takes (\w+)$/, act: slowWrite, shown: true },
+  {
+    pattern: /^runners on (\S+) sleep (\w+)$/,
+    act: (s, node, time) => s.suspend(node ?? '', parseDuration(time ?? '')),
+    shown: true,
+  },
+  { pattern: /^corosync of (\S+) (cut|mended)$/, act: corosync, shown: true },
   { pattern: /^canary (\S+) (down|up)$/, act: canary, shown: true },
   { pattern: /^at (\S+:\d+) (ok|refused|nothing|lab)$/, act: forced, shown: true },
   { pattern: /^clock ([+-])(\w+)$/, act: skew, shown: true },
@@ -195,6 +203,14 @@ function canary({ network }: Stage, address = '', how = ''): void {
 }
 
 const ANSWERS: Readonly<Record<string, Answer>> = { ok: 'ok', refused: 'refused', nothing: 'nothing' };
+
+function slowWrite({ clusterFs }: Stage, syscall = '', node = '', time = ''): void {
+  clusterFs?.slowDown(node, syscall, parseDuration(time));
+}
+
+function corosync({ clusterFs, clock }: Stage, node = '', how = ''): void {
+  clusterFs?.part(node, how === 'cut' ? clock.now() : null);
+}
 
 function forced({ network }: Stage, address = '', how = ''): void {
   const answer = ANSWERS[how];
