@@ -19,6 +19,11 @@ export function watchFiles(): void {
   syncBuiltinESMExports();
 }
 
+function call(original: (...args: never[]) => unknown, on: object, args: readonly unknown[]): unknown {
+  const result: unknown = Reflect.apply(original, on, args);
+  return result;
+}
+
 /** The real path of what the present runner calls `path`. */
 function real<P>(path: P): P | string {
   const machine = runners.getStore()?.machine;
@@ -57,7 +62,7 @@ function patched(
 ): (...args: unknown[]) => unknown {
   return (path, ...rest) => {
     before(path);
-    return Reflect.apply(original, fs, [real(path), ...rest]);
+    return call(original, fs, [real(path), ...rest]);
   };
 }
 
@@ -89,7 +94,7 @@ function watchWrites(): void {
   Object.assign(fs, {
     openSync: (path: unknown, flags: unknown, mode: unknown) => {
       if (flags !== 'r') admit(path, 'open');
-      const file: unknown = Reflect.apply(openSync, fs, [real(path), flags, mode]);
+      const file: unknown = call(openSync, fs, [real(path), flags, mode]);
       if (typeof file === 'number' && onCluster(path) !== null) open.set(file, String(path));
       return file;
     },
@@ -102,15 +107,15 @@ function watchWrites(): void {
       const path = typeof file === 'number' ? open.get(file) : undefined;
       const bytes = typeof data === 'string' || Buffer.isBuffer(data) ? Buffer.byteLength(data) : 0;
       if (path !== undefined && bytes > FILE_MAX_BYTES) throw systemError('EFBIG', 'write', path);
-      Reflect.apply(writeFileSync, fs, [real(file), data, options]);
+      call(writeFileSync, fs, [real(file), data, options]);
     },
     writeSync: (file: number, ...rest: unknown[]) => {
       admitOpen(file);
-      return Reflect.apply(writeSync, fs, [file, ...rest]);
+      return call(writeSync, fs, [file, ...rest]);
     },
     renameSync: (from: string, to: string) => {
       admit(to, 'rename');
-      if (onCluster(from) !== null) refuseFullFolder(String(real(from)), from);
+      if (onCluster(from) !== null) refuseFullFolder(real(from), from);
       renameSync(real(from), real(to));
       if (/\/(operations\/[^/]+|state)\.json(\.gz)?$/.test(to)) runners.getStore()?.wrote();
     },
@@ -119,18 +124,18 @@ function watchWrites(): void {
     }),
     rmdirSync: patched(rmdirSync, (path) => admit(path, 'rmdir')),
     mkdirSync: (path: string, options: unknown) => {
-      const there = String(real(path));
+      const there = real(path);
       const cluster = onCluster(path);
       // What can't be made anyhow is seen without asking the others.
       if (cluster !== null && !existsSync(there) && existsSync(dirname(there))) admit(path, 'mkdir');
-      const made: unknown = Reflect.apply(mkdirSync, fs, [there, options]);
+      const made: unknown = call(mkdirSync, fs, [there, options]);
       cluster?.machine.fs.made(path, cluster.runner);
       return made;
     },
     symlinkSync: (target: string, path: string, type: unknown) => {
       refuseDead(path);
       if (onCluster(path) !== null) throw systemError('ENOSYS', 'symlink', path);
-      Reflect.apply(symlinkSync, fs, [target, real(path), type]);
+      call(symlinkSync, fs, [target, real(path), type]);
     },
     utimesSync: (path: string, atime: number, mtime: number) => {
       admit(path, 'utime');
@@ -145,12 +150,11 @@ function watchWrites(): void {
 function watchProcess(): void {
   const getuid = process.getuid?.bind(process);
   if (getuid !== undefined) process.getuid = () => (runners.getStore()?.machine == null ? getuid() : 0);
-  const wait: unknown = Atomics.wait;
-  if (typeof wait !== 'function') return;
+  const { wait } = Atomics;
   Object.assign(Atomics, {
     wait: (array: Int32Array, index: number, value: number, timeout: number) => {
       const runner = runners.getStore();
-      if (runner?.machine == null) return Reflect.apply(wait, Atomics, [array, index, value, timeout]);
+      if (runner?.machine == null) return call(wait, Atomics, [array, index, value, timeout]);
       runner.block(runner.now() + timeout);
       return 'timed-out';
     },

@@ -20,7 +20,7 @@ export class Labs implements Shared {
   readonly #shelves: Shelves = new Map();
 
   constructor(
-    { others, twoSupplies, onNodes: _, ...first }: WorldFile,
+    { others, twoSupplies, ...first }: WorldFile,
     {
       clock,
       network,

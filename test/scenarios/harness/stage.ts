@@ -126,8 +126,7 @@ export class Stage {
 
   /** The runners on a node stand still, as their machine or they themselves have been suspended. */
   suspend(node: string, ms: number): void {
-    for (const runner of this.#alive.values())
-      if (runner.name === node) runner.block(this.clock.now() + ms);
+    for (const runner of this.#alive.values()) if (runner.name === node) runner.block(this.clock.now() + ms);
   }
 
   /** What has become of the nodes concerns the runners on them. */
