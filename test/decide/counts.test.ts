@@ -42,7 +42,11 @@ const rows: readonly (readonly [
   ['a gap of three intervals still is consecutive', [...unhealthy(2), ['unhealthy', 180]], { failures: 3 }],
   ['a longer gap starts anew', [...unhealthy(2), ['unhealthy', 181]], { failures: 1 }],
   ['a clock set back starts anew', [...unhealthy(2), ['unhealthy', -3600]], { failures: 1 }],
-  ['another runner whose clock is a little behind moves nothing', [...unhealthy(2), ['unhealthy', -2]], { failures: 2 }],
+  [
+    'another runner whose clock is a little behind moves nothing',
+    [...unhealthy(2), ['unhealthy', -2]],
+    { failures: 2 },
+  ],
   ['a clock set forward starts anew', [...unhealthy(2), ['unhealthy', 3600]], { failures: 1 }],
   ['an inconclusive run moves nothing', [...unhealthy(2), ['inconclusive', 60]], { failures: 2 }],
   [
