@@ -76,13 +76,14 @@ class Cluster implements Membership {
   /** The journals, as a process of a node has them. */
   operations(node: string): OperationStore & { as<T>(work: (store: OperationStore) => T): T } {
     const runner = this.runner(node);
-    const store = runners.run(runner, () =>
-      openOperations(DIR, {
+    const store = runners.run(runner, () => {
+      this.state();
+      return openOperations(DIR, {
         clock: this.clock,
         self: { host: node, pid: runner.pid, started: null },
         liveness: (owner) => (owner.host === node ? 'dead' : 'unknown'),
-      }),
-    );
+      });
+    });
     return { ...store, as: (work) => runners.run(runner, () => work(store)) };
   }
 }
@@ -201,7 +202,7 @@ describe('a state folder on pmxcfs', () => {
       const store = cluster.operations('pve1');
       assert.throws(
         () => store.as((s) => s.create({ ...draftOperation(ID, 'dns'), reason: 'x'.repeat(1_100_000) })),
-        { name: 'FailedError', message: /1 MiB at most — nothing was changed; use several state folders/ },
+        { name: 'StateError', message: /1 MiB at most — nothing was changed; use several state folders/ },
       );
       assert.deepEqual(readdirSync(join(cluster.folder, 'pve', 'proxwarden', 'operations')), []);
     });
