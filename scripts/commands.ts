@@ -52,6 +52,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: 'whether people can be told: send a test message, or see what is still waiting',
     load: async () => (await import('./notify.ts')).notify,
   },
+  history: {
+    usage: 'history [names..]',
+    describe: 'what has been done, step by step, from the journals',
+    load: async () => (await import('./history.ts')).history,
+  },
   fence: {
     usage: 'fence <action> [node]',
     describe: 'read the power of nodes, test their fences, switch by hand, or confirm that one is off',
