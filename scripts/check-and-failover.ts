@@ -50,9 +50,10 @@ export const checkAndFailover = defineCommand({
       const handed: Operation[] = [];
       const handOver = args.detach ? (op: Operation): void => void handed.push(op) : undefined;
       if (!args.dryRun) tellOperations(session, session.operations.list().operations);
-      const result = await tick(session, { dryRun: args.dryRun, only, handOver });
+      const ticked = await tick(session, { dryRun: args.dryRun, only, handOver });
       // A look at some containers knows nothing of the others' needs.
-      if (!args.dryRun && only === undefined) await tellNeeds(session, result);
+      const untold = args.dryRun || only !== undefined ? [] : await tellNeeds(session, ticked);
+      const result = { ...ticked, problems: [...ticked.problems, ...untold] };
       // Last of all: whoever takes them over waits for the end of this process, which holds their leases.
       for (const op of handed) resumeDetached(op, args, invocation);
       const now = session.runtime.clock.now();

@@ -2,13 +2,13 @@ import { endOf } from '../lib/cli/moment.ts';
 import { defineCommand, type Invocation } from '../lib/cli/command.ts';
 import { commonFlags } from '../lib/cli/options.ts';
 import { personName } from '../lib/cli/person.ts';
-import { show } from '../lib/cli/say.ts';
+import { recordEvents } from '../lib/cli/record.ts';
+import { show, warn } from '../lib/cli/say.ts';
 import { containerNamed, openInventory, stateDir, type CommonArgs } from '../lib/cli/session.ts';
 import { joined, offlineFor, placeOf } from '../lib/decide/brake-begin.ts';
 import { endMaintenance } from '../lib/decide/brakes.ts';
 import { BlockedError, EXIT, InputError } from '../lib/errors.ts';
 import type { Brake, State } from '../lib/state/model.ts';
-import { appendEvents } from '../lib/state/events.ts';
 import { lastObservation } from '../lib/state/observation.ts';
 import { openOperations } from '../lib/state/operations.ts';
 import { openState } from '../lib/state/store.ts';
@@ -114,7 +114,7 @@ async function begin(
     key,
     text: maintenanceLine(key, state.maintenance[key] ?? added, now),
   }));
-  appendEvents(
+  recordEvents(
     store.local,
     lines.map(({ key, text }) => ({
       at: now,
@@ -122,6 +122,7 @@ async function begin(
       container: key.includes('/') ? null : key,
       text,
     })),
+    (why) => warn(io, [why]),
   );
   const inHand = inHandOf(openOperations(store.dir, { clock }).list().operations).filter(({ container }) => {
     const at = state.containers[container]?.current;
@@ -155,7 +156,7 @@ async function end({ store, now, io, args, person }: Work, keys: readonly string
       ended.push(key);
     }
   });
-  appendEvents(
+  recordEvents(
     store.local,
     ended.map((key) => ({
       at: now,
@@ -163,6 +164,7 @@ async function end({ store, now, io, args, person }: Work, keys: readonly string
       container: key.includes('/') ? null : key,
       text: `${person} ends its maintenance`,
     })),
+    (why) => warn(io, [why]),
   );
   if (args.json) io.out(JSON.stringify({ ended }, null, 2));
   else

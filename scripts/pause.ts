@@ -2,13 +2,13 @@ import { endOf } from '../lib/cli/moment.ts';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags } from '../lib/cli/options.ts';
 import { personName } from '../lib/cli/person.ts';
+import { recordEvents } from '../lib/cli/record.ts';
 import { show, warn } from '../lib/cli/say.ts';
 import { stateDir } from '../lib/cli/session.ts';
 import { joined } from '../lib/decide/brake-begin.ts';
 import { pauseText } from '../lib/decide/brakes.ts';
 import { EXIT } from '../lib/errors.ts';
 import type { Brake } from '../lib/state/model.ts';
-import { appendEvents } from '../lib/state/events.ts';
 import { openOperations } from '../lib/state/operations.ts';
 import { openState } from '../lib/state/store.ts';
 import { inHandLine, inHandOf } from '../lib/tell/brakes.ts';
@@ -61,7 +61,9 @@ export const pause = defineCommand({
     });
     const text = pauseText(paused, now);
     if (JSON.stringify(before) !== JSON.stringify(paused))
-      appendEvents(store.local, [{ at: now, kind: 'brake', container: null, text }]);
+      recordEvents(store.local, [{ at: now, kind: 'brake', container: null, text }], (why) =>
+        warn(io, [why]),
+      );
     const operations = openOperations(dir, { clock: runtime.clock });
     const inHand = inHandOf(operations.list().operations);
     if (args.json) io.out(JSON.stringify({ paused, inHand }, null, 2));

@@ -1,12 +1,12 @@
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags } from '../lib/cli/options.ts';
 import { personName } from '../lib/cli/person.ts';
-import { show } from '../lib/cli/say.ts';
+import { recordEvents } from '../lib/cli/record.ts';
+import { show, warn } from '../lib/cli/say.ts';
 import { stateDir } from '../lib/cli/session.ts';
 import { endPause } from '../lib/decide/brakes.ts';
 import { EXIT } from '../lib/errors.ts';
 import type { Brake } from '../lib/state/model.ts';
-import { appendEvents } from '../lib/state/events.ts';
 import { openState } from '../lib/state/store.ts';
 import { formatDuration } from '../lib/units.ts';
 
@@ -25,7 +25,10 @@ export const unpause = defineCommand({
       if (s.paused !== null) endPause(s);
     });
     const text = ended === null ? 'nothing was paused' : endText(ended, personName(runtime.env), now);
-    if (ended !== null) appendEvents(store.local, [{ at: now, kind: 'brake', container: null, text }]);
+    if (ended !== null)
+      recordEvents(store.local, [{ at: now, kind: 'brake', container: null, text }], (why) =>
+        warn(io, [why]),
+      );
     if (args.json) io.out(JSON.stringify({ ended }, null, 2));
     else show(io, text);
     return EXIT.ok;

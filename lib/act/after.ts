@@ -13,6 +13,7 @@ import { expectedVerifyMs } from './estimate.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
 import { setProtection } from './look.ts';
 import { makeBackup } from './make-backup.ts';
+import { staysInHand } from './outcome.ts';
 
 const VERIFY_EVERY_MS = 1_000;
 
@@ -166,7 +167,7 @@ export async function backUpCopy(context: OperationContext, record: StepRecord, 
     });
     return made.volid;
   } catch (error) {
-    if (context.signal?.aborted === true) throw error;
+    if (staysInHand(error, context)) throw error;
     return `warning: the copy has no backup yet (${messageOf(error)}): \`proxwarden backup ${container.name}\``;
   }
 }

@@ -10,6 +10,7 @@ import { endByHand, leaveToNextRun, stopTask } from './by-hand.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
 import { newOperation } from './new-operation.ts';
 import { makeBackup, modeOf } from './make-backup.ts';
+import { staysInHand } from './outcome.ts';
 import { observeClosely } from './start-gate.ts';
 
 /** Where the container is now. Throws FailedError when it can't be backed up there. */
@@ -81,6 +82,7 @@ export async function backUpNow(context: ActContext, container: Container): Prom
     await runStep(own, step);
   } catch (error) {
     if (context.signal?.aborted !== true) {
+      if (staysInHand(error, context)) throw error;
       endByHand(own, 'failed', messageOf(error));
       throw error;
     }

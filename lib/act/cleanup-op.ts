@@ -11,6 +11,7 @@ import { endByHand } from './by-hand.ts';
 import type { ActContext } from './context.ts';
 import { runStep, type OperationContext } from './journal.ts';
 import { newOperation } from './new-operation.ts';
+import { staysInHand } from './outcome.ts';
 import { runTask } from './run-task.ts';
 import { observeClosely } from './start-gate.ts';
 
@@ -67,6 +68,7 @@ export async function cleanUp(
     steps: keys.map((key) => `delete ${key}`),
   });
   const own: OperationContext = { ...context, op, container };
+  const said = (): string => [`${removed.length} of ${keys.length} deleted`, ...failures].join('; ');
   try {
     for (const entry of entries.toSorted((a, b) => a.old.epoch - b.old.epoch)) {
       const key = incarnationKey(entry.old);
@@ -76,14 +78,15 @@ export async function cleanUp(
         await runStep(own, { name: `delete ${key}`, run: (c, record) => deleteOne(c, record, entry) });
         removed.push(key);
       } catch (error) {
-        if (context.signal?.aborted === true || !(error instanceof ProxwardenError)) throw error;
+        if (staysInHand(error, context) || !(error instanceof ProxwardenError)) throw error;
         failures.push(`${key}: ${messageOf(error)}`);
       }
     }
-  } finally {
-    const status = context.signal?.aborted === true ? 'cancelled' : failures.length > 0 ? 'failed' : 'done';
-    endByHand(own, status, [`${removed.length} of ${keys.length} deleted`, ...failures].join('; '));
+  } catch (error) {
+    if (context.signal?.aborted === true) endByHand(own, 'cancelled', said());
+    throw error;
   }
+  endByHand(own, failures.length > 0 ? 'failed' : 'done', said());
   return { removed, failures };
 }
 

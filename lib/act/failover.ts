@@ -7,7 +7,7 @@ import { failoversWithinDay } from '../decide/gates.ts';
 import { vmidElsewhere, vmidOfEpoch } from '../decide/incarnations.ts';
 import type { FailoverAction } from '../decide/model.ts';
 import { guardGroup, guardRule } from '../decide/guard.ts';
-import { BlockedError, FailedError, LockedError, messageOf, ProxwardenError } from '../errors.ts';
+import { BlockedError, FailedError, messageOf, ProxwardenError } from '../errors.ts';
 import { emptyContainerState, type Operation } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
 import { destroyCopy, isOurs, restoreCopy, type Copy } from './copy.ts';
@@ -18,7 +18,7 @@ import { quorateApi, runStep, type OperationContext, type Step } from './journal
 import { setConfig } from './look.ts';
 import { asideAt, checkConfig, moveConfig } from './move-config.ts';
 import { backUpCopy, liftProtection, protectBackup, verifyCopy } from './after.ts';
-import { Cancelled, type Outcome } from './outcome.ts';
+import { Cancelled, staysInHand, type Outcome } from './outcome.ts';
 import { preflight, proveSource, stillTakes } from './preflight.ts';
 import { setGuard } from './guard.ts';
 import { guardSuperseded, RETIRED_TAG, retireAlive } from './retire.ts';
@@ -146,7 +146,7 @@ export async function runFailover(context: OperationContext, action: FailoverAct
     if (!pastSafeStep(op)) unbraked(context);
     if (!op.steps.some((s) => s.name.startsWith('restore'))) await countForLimits(context, action);
   } catch (error) {
-    if (context.signal?.aborted === true) throw error;
+    if (staysInHand(error, context)) throw error;
     return undo(context, action, error, firstCopy(action, op));
   }
   const copy = await runAttempts(context, action);
@@ -157,7 +157,7 @@ export async function runFailover(context: OperationContext, action: FailoverAct
     try {
       await runStep(context, step);
     } catch (error) {
-      if (context.signal?.aborted === true || error instanceof LockedError) throw error;
+      if (staysInHand(error, context)) throw error;
       warnings.push(`warning: ${step.name}: ${messageOf(error)}`);
     }
   }
@@ -196,7 +196,7 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
       for (const step of attemptSteps(copy, action, op.attempt)) await runStep(context, step);
       return copy;
     } catch (error) {
-      if (context.signal?.aborted === true) throw error;
+      if (staysInHand(error, context)) throw error;
       // A copy that was started is kept, and with it the vmid that the next one would have to have.
       const more =
         !standsElsewhere(error) &&
@@ -214,8 +214,7 @@ async function runAttempts(context: OperationContext, action: FailoverAction): P
         await clearAway(context, copy);
       } catch (failure) {
         // Without its node's word the vmid stays taken, and the copy unproven: the stopped source is what is left.
-        const aborted = context.signal !== undefined && context.signal.aborted;
-        if (aborted || !op.data.weStopped || op.data.startAsked) throw failure;
+        if (staysInHand(failure, context) || !op.data.weStopped || op.data.startAsked) throw failure;
         return undo(context, action, error, copy);
       }
       op.data.tried.push(`${copy.node}: ${messageOf(error)}`);
@@ -324,8 +323,7 @@ async function retire(context: OperationContext, action: FailoverAction): Promis
   try {
     return await setGuard(context, api, from, { operation: op.id, way });
   } catch (error) {
-    if (way === 'group' || !(error instanceof ProxwardenError) || context.signal?.aborted === true)
-      throw error;
+    if (way === 'group' || !(error instanceof ProxwardenError) || staysInHand(error, context)) throw error;
     return `warning: CT ${from.vmid} may start when ${from.node} returns, which the inventory accepts; the guard, which would be set all the same, could not be (${messageOf(error)})`;
   }
 }
@@ -349,7 +347,7 @@ async function hooksAfter(context: OperationContext): Promise<string> {
   try {
     return await runHooks(context, 'after', context.container.hooks.after);
   } catch (error) {
-    if (context.signal?.aborted === true) throw error;
+    if (staysInHand(error, context)) throw error;
     return `warning: ${messageOf(error)}`;
   }
 }

@@ -5,7 +5,7 @@ import { FailedError, messageOf } from '../errors.ts';
 import type { StepRecord } from '../state/model.ts';
 import { verifyCopy } from './after.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
-import type { Outcome } from './outcome.ts';
+import { staysInHand, type Outcome } from './outcome.ts';
 import { runTask } from './run-task.ts';
 import { stopSource } from './source.ts';
 import { gatedStart, restartGate } from './start-gate.ts';
@@ -32,7 +32,7 @@ export async function runInPlace(context: OperationContext, kind: 'start' | 'res
   try {
     for (const step of steps) await runStep(context, step);
   } catch (error) {
-    if (context.signal?.aborted === true) throw error;
+    if (staysInHand(error, context)) throw error;
     return { status: 'cancelled', text: `${messageOf(error)}; if it goes on failing, it is failed over` };
   }
   return { status: 'done', text: `${op.container} answers again on ${at.node}` };

@@ -7,6 +7,8 @@ import type { Container } from '../inventory/types.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { Operation, StepRecord } from '../state/model.ts';
 import type { ActContext } from './context.ts';
+import { keepingLease } from './heartbeat.ts';
+import { staysInHand } from './outcome.ts';
 
 export interface OperationContext extends ActContext {
   readonly op: Operation;
@@ -40,9 +42,9 @@ export async function runStep(context: OperationContext, step: Step): Promise<vo
   operations.save(op);
   teller.tell({ kind: 'step-started', operation: op.id, container: op.container, step: step.name });
   try {
-    record.note = await step.run(context, record);
+    record.note = await keepingLease(context, () => step.run(context, record));
   } catch (error) {
-    if (signal?.aborted === true) throw error;
+    if (staysInHand(error, context)) throw error;
     record.status = 'failed';
     record.note = messageOf(error);
     record.endedAt = runtime.clock.now();

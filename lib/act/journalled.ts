@@ -5,6 +5,7 @@ import type { Operation } from '../state/model.ts';
 import type { ActContext } from './context.ts';
 import { runStep, type Step } from './journal.ts';
 import { newOperation } from './new-operation.ts';
+import { staysInHand } from './outcome.ts';
 
 /** Whether it has worked; what failed is told, and the next run tries again. Throws what isn't the world's fault. */
 export async function journalled(
@@ -21,7 +22,7 @@ export async function journalled(
     op.status = 'done';
     teller.tell({ kind: 'reconciled', container: container.name, text: reason });
   } catch (error) {
-    if (context.signal?.aborted === true || !(error instanceof ProxwardenError)) throw error;
+    if (staysInHand(error, context) || !(error instanceof ProxwardenError)) throw error;
     op.status = 'failed';
     teller.tell({
       kind: 'note',

@@ -1,5 +1,5 @@
 /** After a write whose fate is not known the world is read back, before anything else is done. */
-import { FailedError, messageOf, PveError } from '../errors.ts';
+import { FailedError, messageOf, PveError, StateError } from '../errors.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { ActContext } from './context.ts';
 import { quorateApi } from './journal.ts';
@@ -62,7 +62,8 @@ export async function lookUntil<T>(
 
 /** Nothing was learnt: no answer, or nobody with quorum to ask. */
 function isSilence(error: unknown): boolean {
-  return error instanceof PveError ? error.outcome !== 'refused' : error instanceof FailedError;
+  if (error instanceof PveError) return error.outcome !== 'refused';
+  return error instanceof FailedError && !(error instanceof StateError);
 }
 
 interface Setting {

@@ -1,7 +1,7 @@
 /** Operations from the outside: beginning one, going on with one that was cut, and what its end means for the state. */
 import { stoppedKey } from '../decide/stopped-by-hand.ts';
 import type { Decision, FailoverAction, Incarnation } from '../decide/model.ts';
-import { BlockedError, FailedError, LockedError, messageOf } from '../errors.ts';
+import { BlockedError, FailedError, LockedError, messageOf, StateError } from '../errors.ts';
 import { ResolvedContainer } from '../inventory/resolved.ts';
 import type { Container } from '../inventory/types.ts';
 import { emptyContainerState, type Operation } from '../state/model.ts';
@@ -12,7 +12,7 @@ import { actionOf, runFailover, stepNames } from './failover.ts';
 import { inPlaceSteps, runInPlace } from './in-place.ts';
 import type { OperationContext } from './journal.ts';
 import { newOperation } from './new-operation.ts';
-import { NotYet, type Outcome } from './outcome.ts';
+import { staysInHand, type Outcome } from './outcome.ts';
 import { NotItsTurn, waitingFor } from './turn.ts';
 
 /** A resumed operation older than this goes to `error`: the world has moved on too far. */
@@ -96,18 +96,28 @@ export async function carryOut(context: ActContext, op: Operation): Promise<Outc
       context.operations.save(op);
       const more = goingOn(operation);
       throw new FailedError(
-        `${op.id} (${op.container}) was interrupted after ${op.steps.findLast((s) => s.status === 'done')?.name ?? 'no step'}; its progress is in the journal${more === null ? '' : `, ${more}`}`,
-        {
-          hint: `the next \`proxwarden check-and-failover\` goes on with it, or \`proxwarden failover ${op.container} --resume ${op.id}\``,
-          cause: error,
-        },
+        `${op.id} (${op.container}) was interrupted after ${lastDone(op)}; its progress is in the journal${more === null ? '' : `, ${more}`}`,
+        { hint: goOnHint(op), cause: error },
       );
     }
-    if (error instanceof LockedError || error instanceof NotYet) throw error;
+    if (error instanceof StateError)
+      throw new StateError(
+        `${op.id} (${op.container}) has stopped after ${lastDone(op)}: ${messageOf(error)}; nothing more of it was asked for`,
+        { hint: goOnHint(op), cause: error },
+      );
+    if (staysInHand(error, context)) throw error;
     outcome = { status: 'error', text: messageOf(error) };
   }
   await end(operation, outcome);
   return outcome;
+}
+
+function lastDone(op: Operation): string {
+  return op.steps.findLast((s) => s.status === 'done')?.name ?? 'no step';
+}
+
+function goOnHint(op: Operation): string {
+  return `the next \`proxwarden check-and-failover\` goes on with it, or \`proxwarden failover ${op.container} --resume ${op.id}\``;
 }
 
 async function run(context: OperationContext): Promise<Outcome> {

@@ -1,4 +1,4 @@
-import { BlockedError } from '../errors.ts';
+import { BlockedError, LockedError, StateError } from '../errors.ts';
 import type { Operation } from '../state/model.ts';
 
 /** Thrown by a step to end the operation quietly: nothing (more) needs to be done. */
@@ -9,6 +9,23 @@ export class Cancelled extends Error {}
  * it is older than what is resumed at all.
  */
 export class NotYet extends BlockedError {}
+
+/**
+ * What ends this process's part of an operation and says nothing of the world: it was interrupted, its lease or the lock
+ * is another's, its journal can't be written, or it can't be undone yet. It is neither failed nor undone: it stays in
+ * the journal as it is, and the next run goes on.
+ */
+export function staysInHand(
+  error: unknown,
+  { signal }: { readonly signal: AbortSignal | undefined },
+): boolean {
+  return (
+    signal?.aborted === true ||
+    error instanceof LockedError ||
+    error instanceof StateError ||
+    error instanceof NotYet
+  );
+}
 
 /** What an operation ended as, with one sentence. */
 export interface Outcome {

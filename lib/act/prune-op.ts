@@ -12,6 +12,7 @@ import type { ContainerBackups } from './container-backups.ts';
 import type { ActContext } from './context.ts';
 import { quorateApi, runStep, type OperationContext } from './journal.ts';
 import { newOperation } from './new-operation.ts';
+import { staysInHand } from './outcome.ts';
 
 /** Removing a file is quick, also a large one; a backup server only forgets a name. */
 const REMOVAL_LIMIT_MS = 10 * 60_000;
@@ -72,6 +73,7 @@ export async function pruneNow(
     steps: volids.map((volid) => `remove ${volid}`),
   });
   const own: OperationContext = { ...context, op, container };
+  const said = (): string => [`${removed.length} of ${volids.length} removed`, ...failures].join('; ');
   try {
     for (const volid of volids) {
       const run = (c: OperationContext, record: StepRecord): Promise<string> =>
@@ -80,14 +82,15 @@ export async function pruneNow(
         await runStep(own, { name: `remove ${volid}`, run });
         removed.push(volid);
       } catch (error) {
-        if (context.signal?.aborted === true || !(error instanceof ProxwardenError)) throw error;
+        if (staysInHand(error, context) || !(error instanceof ProxwardenError)) throw error;
         failures.push(`${volid}: ${messageOf(error)}`);
       }
     }
-  } finally {
-    const status = context.signal?.aborted === true ? 'cancelled' : failures.length > 0 ? 'failed' : 'done';
-    endByHand(own, status, [`${removed.length} of ${volids.length} removed`, ...failures].join('; '));
+  } catch (error) {
+    if (context.signal?.aborted === true) endByHand(own, 'cancelled', said());
+    throw error;
   }
+  endByHand(own, failures.length > 0 ? 'failed' : 'done', said());
   return { removed, failures };
 }
 

@@ -13,6 +13,7 @@ import { destroyCopy, restoreCopy, type Copy } from './copy.ts';
 import { startCopy } from './start-copy.ts';
 import { quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
 import { newOperation } from './new-operation.ts';
+import { staysInHand } from './outcome.ts';
 import { restoring } from './restoring.ts';
 import { runTask } from './run-task.ts';
 
@@ -76,6 +77,7 @@ export async function restoreByHand(context: ActContext, request: RestoreRequest
   } catch (error) {
     // What a restore leaves that is stopped midway is unmeasured, so it is not.
     if (context.signal?.aborted === true) leaveToNextRun(own);
+    if (staysInHand(error, context)) throw error;
     if (action !== null && !op.data.startAsked)
       await runStep(own, { name: 'undo: copy', run: (c, r) => destroyCopy(c, r, copy) });
     endByHand(own, 'failed', messageOf(error));

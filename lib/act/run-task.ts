@@ -14,8 +14,6 @@ import { quorateApi, type OperationContext } from './journal.ts';
 
 /** A task may take as long as a restore of a large container; the journal's own limit on operations is two hours. */
 const TASK_LIMIT_MS = 4 * 3_600_000;
-/** The lease is renewed at least this often while a task is waited for. */
-const HEARTBEAT_MS = 30_000;
 
 export interface TaskRequest {
   readonly cluster: string;
@@ -84,7 +82,6 @@ export async function awaitTask(
     limitMs: request.limitMs ?? TASK_LIMIT_MS,
     onLog: (lines) => {
       said = readProgress(said, lines);
-      if (clock.now() - op.lease.heartbeatAt > HEARTBEAT_MS) operations.save(op);
     },
     onProgress: ({ elapsedMs, silent }) =>
       context.teller.tell({

@@ -5,6 +5,7 @@ import { makeBackup } from './make-backup.ts';
 import type { StepRecord } from '../state/model.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
 import { unretire } from './retire.ts';
+import { staysInHand } from './outcome.ts';
 import { runTask } from './run-task.ts';
 import { gatedStart } from './start-gate.ts';
 
@@ -115,7 +116,7 @@ export async function startSourceAgain(
       ...gatedStart(context, { container, copy: action.from, from: null }),
     });
   } catch (error) {
-    if (signal?.aborted === true || !(error instanceof ProxwardenError)) throw error;
+    if (staysInHand(error, context) || !(error instanceof ProxwardenError)) throw error;
     // Somebody was faster: it is what was wanted.
     const now = await api.guestDetail(node, vmid, { signal });
     if (now.status !== 'running') throw error;

@@ -8,6 +8,7 @@ import type { StepRecord } from '../state/model.ts';
 import { isOurs, lineageOf, readCopy, type Copy } from './copy.ts';
 import { quorateApi, type OperationContext } from './journal.ts';
 import { setConfig } from './look.ts';
+import { staysInHand } from './outcome.ts';
 import { runTask } from './run-task.ts';
 import { gatedStart, startGate } from './start-gate.ts';
 
@@ -44,7 +45,7 @@ export async function startCopy(
     });
   } catch (error) {
     // Marked, and then a gate has closed: nothing has been sent, so the original may still win.
-    if (!askedBefore && !sent && op.data.startAsked && context.signal?.aborted !== true)
+    if (!askedBefore && !sent && op.data.startAsked && !staysInHand(error, context))
       await unmark(context, copy, action);
     if (sent && isDoubtful(error))
       throw new BlockedError(
@@ -76,7 +77,7 @@ export async function takeOverStopped(
     try {
       await markLive(context, api, copy, action);
     } catch (error) {
-      if (!askedBefore && op.data.startAsked && context.signal?.aborted !== true)
+      if (!askedBefore && op.data.startAsked && !staysInHand(error, context))
         await unmark(context, copy, action);
       throw error;
     }
@@ -125,8 +126,9 @@ async function unmark(context: OperationContext, copy: Copy, action: FailoverAct
     await setPhase(context, api, copy, action, { phase: 'restored', previous: detail.description });
   } catch (error) {
     // It counts as asked to start, then: nothing is destroyed.
-    if (error instanceof PveError || error instanceof FailedError) return;
-    throw error;
+    if (staysInHand(error, context) || !(error instanceof PveError || error instanceof FailedError))
+      throw error;
+    return;
   }
   op.data.startAsked = false;
   op.data.live = null;

@@ -10,7 +10,7 @@ import { destroyCopy, isOurs, readCopy, type Copy } from './copy.ts';
 import { fenceNode } from './fence/fence.ts';
 import { NoQuorum, quorateApi, runStep, type OperationContext, type Step } from './journal.ts';
 import { moveConfigBack } from './move-config.ts';
-import { Cancelled, NotYet, type Outcome } from './outcome.ts';
+import { Cancelled, NotYet, staysInHand, type Outcome } from './outcome.ts';
 import { startSourceAgain } from './source.ts';
 import { HiddenCluster } from './start-gate.ts';
 
@@ -75,7 +75,7 @@ export async function undo(
     try {
       await runStep(context, step);
     } catch (error) {
-      if (context.signal?.aborted === true || error instanceof NotYet) throw error;
+      if (staysInHand(error, context)) throw error;
       failures.set(step.name, error);
     }
   }

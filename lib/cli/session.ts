@@ -9,7 +9,6 @@ import type { Cluster, Container, Inventory, SecretRef } from '../inventory/type
 import type { ActContext } from '../act/context.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { PveCredentials } from '../pve/login.ts';
-import { appendEvents } from '../state/events.ts';
 import { openOperations } from '../state/operations.ts';
 import { openState } from '../state/store.ts';
 import { formatEvent } from '../tell/format.ts';
@@ -20,6 +19,7 @@ import { createTeller } from '../tell/teller.ts';
 import { openOutbox } from '../state/outbox.ts';
 import type { Invocation } from './command.ts';
 import type { LogLevel } from './options.ts';
+import { recordEvents } from './record.ts';
 import { warn } from './say.ts';
 
 export interface CommonArgs {
@@ -85,17 +85,18 @@ export async function openSession(
     outbox: openOutbox(state.dir, { clock: runtime.clock }),
     runtime,
   });
+  let warned = false;
+  const unrecorded = (text: string): void => {
+    if (!warned) screen.tell({ kind: 'note', level: 'warn', container: null, text });
+    warned = true;
+  };
   const teller: Teller = {
     tell(event: Event) {
-      if (isTransition(event))
-        appendEvents(state.local, [
-          {
-            at: runtime.clock.now(),
-            kind: event.kind,
-            container: containerOf(event),
-            text: formatEvent(event) ?? '',
-          },
-        ]);
+      if (isTransition(event)) {
+        const text = formatEvent(event) ?? '';
+        const record = { at: runtime.clock.now(), kind: event.kind, container: containerOf(event), text };
+        recordEvents(state.local, [record], unrecorded);
+      }
       screen.tell(event);
       const notice = noticeOf(event, runtime.clock.now());
       if (notice !== null) notifier.add([notice]);

@@ -52,6 +52,8 @@ export interface OperationStore {
    * not ours any more (nothing is written then), StateError on disk errors.
    */
   save(op: Operation): void;
+  /** Renews the lease of an operation that runs, and nothing else. Throws as `save` does. */
+  renew(op: Operation): void;
   /** Throws InputError for an id that isn't known, StateError for a journal that can't be read. */
   load(id: string): Operation;
   /** All, oldest first, and the files that can't be read. */
@@ -145,6 +147,14 @@ export function openOperations(given: string, deps: OperationDeps): OperationSto
     return found;
   }
 
+  function renew(op: Operation): void {
+    withLockSync(dir, { clock }, (assertHeld) => {
+      const renewed: Operation = { ...readOwnRunning(op), lease: ownLease() };
+      journal(join(folder, `${op.id}.json`)).write(renewed, assertHeld);
+      op.lease = renewed.lease;
+    });
+  }
+
   function refuseSecond(draft: OperationDraft): void {
     const { operations, problems } = list();
     const problem = problems.find((p) => p.container === null || p.container === draft.container);
@@ -204,6 +214,7 @@ export function openOperations(given: string, deps: OperationDeps): OperationSto
         if (op.status !== 'running') pruneEnded();
       });
     },
+    renew,
     load(id) {
       if (!OPERATION_ID.test(id))
         throw new InputError(
@@ -231,11 +242,7 @@ export function openOperations(given: string, deps: OperationDeps): OperationSto
     assertLease(op) {
       readOwnRunning(op);
       if (!onCluster || clock.now() - op.lease.heartbeatAt < PROVEN_MS) return;
-      withLockSync(dir, { clock }, (assertHeld) => {
-        const renewed: Operation = { ...readOwnRunning(op), lease: ownLease() };
-        journal(join(folder, `${op.id}.json`)).write(renewed, assertHeld);
-        op.lease = renewed.lease;
-      });
+      renew(op);
     },
   };
 }

@@ -1,7 +1,5 @@
 /** What an operation works with, around a cluster in memory: real state and journals in a folder, a virtual clock. */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { chmodSync, rmSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import type { Dispatcher } from 'undici';
 import type { ActContext } from '../../lib/act/context.ts';
@@ -22,6 +20,7 @@ import { openState } from '../../lib/state/store.ts';
 import type { Event } from '../../lib/tell/events.ts';
 import { backupOf, MINUTE, NOW } from '../decide/parts.ts';
 import { world, type World } from '../decide/world.ts';
+import { scratchFolder } from '../scratch.ts';
 import { password } from '../secrets.ts';
 import { fakeApi } from './fake-pve.ts';
 import { FakePve } from './fake-world.ts';
@@ -51,7 +50,7 @@ export class ActBench {
     entry: Parameters<World['entry']>[1] = {},
     change: (world: World) => unknown = () => undefined,
   ) {
-    const dir = mkdtempSync(join(tmpdir(), 'proxwarden-act-'));
+    const dir = scratchFolder('act');
     chmodSync(dir, 0o700);
     t.after(() => rmSync(dir, { recursive: true, force: true }));
     this.pve = new FakePve(this.clock);

@@ -1,17 +1,17 @@
 /** Real child processes for the tests of locks and leases, and the folders that they share. */
 import { build } from 'esbuild';
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import { scratchFolder } from '../scratch.ts';
 
 /** Those that a failed test has left; they would keep the test file from ending. */
 const running = new Set<ChildProcess>();
 
 /** A folder of its own for one test file; removed at its end. */
 export function scratch(): string {
-  const dir = mkdtempSync(join(tmpdir(), 'proxwarden-state-'));
+  const dir = scratchFolder('state');
   after(() => {
     for (const child of running) child.kill('SIGKILL');
     rmSync(dir, { recursive: true, force: true });

@@ -3,8 +3,7 @@
  * disk is there, a file that was being written is the old or the new one, and the next run can go on.
  */
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { systemClock } from '../../lib/clock.ts';
@@ -14,10 +13,10 @@ import { openOperations } from '../../lib/state/operations.ts';
 import { loadPlan, savePlan } from '../../lib/state/plans.ts';
 import { openState } from '../../lib/state/store.ts';
 import { count } from '../contract/count.ts';
+import { scratchFolder } from '../scratch.ts';
 import { draftOperation } from './fixtures.ts';
 import { PowerCut, REMAINS } from './power-cut.ts';
 
-const SHM = '/dev/shm';
 const deps = { clock: systemClock };
 const IDS = ['op-20260101T000000-000001', 'op-20260101T000000-000002'];
 
@@ -55,7 +54,7 @@ async function assertFound(dir: string, promised: Promised): Promise<void> {
 }
 
 test('a power cut at any instant loses nothing that was on the disk, and keeps nobody from going on', async (t) => {
-  const root = mkdtempSync(join(existsSync(SHM) ? SHM : tmpdir(), 'proxwarden-power-'));
+  const root = scratchFolder('power');
   t.after(() => rmSync(root, { recursive: true, force: true }));
   const dir = join(root, 'home', 'state');
   mkdirSync(join(root, 'home'));
@@ -121,7 +120,7 @@ async function live(dir: string, promised: Promised): Promise<void> {
 }
 
 test('events that are put aside survive a power cut', (t: TestContext) => {
-  const root = mkdtempSync(join(existsSync(SHM) ? SHM : tmpdir(), 'proxwarden-power-'));
+  const root = scratchFolder('power');
   t.after(() => rmSync(root, { recursive: true, force: true }));
   const dir = join(root, 'state');
   mkdirSync(dir);

@@ -1,5 +1,6 @@
 /** At the end of a run: says what needs a person, and what an interrupted run could not say any more. */
 import type { TickResult } from '../../act/tick.ts';
+import { LockedError, messageOf, StateError } from '../../errors.ts';
 import type { Inventory } from '../../inventory/types.ts';
 import type { Clock } from '../../clock.ts';
 import type { Operation, State } from '../../state/model.ts';
@@ -18,11 +19,14 @@ interface Deps {
   readonly runtime: { readonly clock: Clock };
 }
 
-/** Told first and noted then: killed in between, it is told again. Throws LockedError and FailedError of the state. */
+/**
+ * Told first and noted then: killed in between, it is told again. Returns why it could not be noted, which must not hide
+ * what else the run has to say.
+ */
 export async function tellNeeds(
   { inventory, state, notifier, runtime }: Deps,
   result: TickResult,
-): Promise<void> {
+): Promise<string[]> {
   const now = runtime.clock.now();
   const { repeatMs } = inventory.notify;
   const { ledger, notices } = foldNeeds(result.state.needs, needsOf(result), {
@@ -31,7 +35,14 @@ export async function tellNeeds(
     unsettled: unsettledOf(result),
   });
   notifier.add(notices);
-  if (essence(ledger) !== essence(result.state.needs)) await state.update((s) => void (s.needs = ledger));
+  if (essence(ledger) === essence(result.state.needs)) return [];
+  try {
+    await state.update((s) => void (s.needs = ledger));
+    return [];
+  } catch (error) {
+    if (!(error instanceof StateError || error instanceof LockedError)) throw error;
+    return [messageOf(error)];
+  }
 }
 
 /** Puts in what the journals tell and a run that was killed did not. */

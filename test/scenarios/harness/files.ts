@@ -94,6 +94,7 @@ function watchWrites(): void {
   Object.assign(fs, {
     openSync: (path: unknown, flags: unknown, mode: unknown) => {
       if (flags !== 'r') admit(path, 'open');
+      if (typeof flags === 'string' && flags !== 'r') runners.getStore()?.allot(String(path));
       const file: unknown = call(openSync, fs, [real(path), flags, mode]);
       if (typeof file === 'number' && onCluster(path) !== null) open.set(file, String(path));
       return file;

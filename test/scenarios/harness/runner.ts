@@ -7,6 +7,11 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Machine } from './cluster-fs.ts';
 
+/** Of the state: no more files whose path matches; null: there is room. */
+export interface Disk {
+  full: RegExp | null;
+}
+
 /** One run of one command line. */
 export class Runner {
   readonly name: string;
@@ -27,6 +32,7 @@ export class Runner {
   /** A system call holds it up until then. */
   #blockedUntil = 0;
   readonly #clock: Clock;
+  readonly #disk: Disk;
   #bury: () => void = () => undefined;
 
   constructor(options: {
@@ -37,6 +43,7 @@ export class Runner {
     machine?: Machine | null;
     writesLeft?: number | undefined;
     callsLeft?: number | undefined;
+    disk?: Disk;
   }) {
     this.name = options.name;
     this.pid = options.pid;
@@ -45,6 +52,7 @@ export class Runner {
     this.#clock = options.clock;
     this.writesLeft = options.writesLeft ?? null;
     this.callsLeft = options.callsLeft ?? null;
+    this.#disk = options.disk ?? { full: null };
     this.died = new Promise((resolve) => {
       this.#bury = resolve;
     });
@@ -75,6 +83,8 @@ export class Runner {
 
   /** Resolves as `promise` does, when nothing holds it up, and never once the runner is dead. */
   alive<T>(promise: Promise<T>): Promise<T> {
+    // It rejects when what the dead one was waiting for is called off, and nobody listens any more.
+    if (this.dead) promise.catch(() => undefined);
     if (this.dead) return new Promise(() => undefined);
     return new Promise((resolve, reject) => {
       const then = (settle: () => void): void => {
@@ -87,6 +97,12 @@ export class Runner {
         (error: unknown) => then(() => reject(error instanceof Error ? error : new Error(String(error)))),
       );
     });
+  }
+
+  /** Throws as a full disk does when it is asked for a file there. */
+  allot(path: string): void {
+    if (this.#disk.full?.test(path) === true)
+      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
   }
 
   /** One more durable file is on the disk. */

@@ -1,7 +1,6 @@
 /** One lab with one runner (or two) in front of it, on virtual time: where a scenario is played. */
 import { setMaxListeners } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { main } from '../../../lib/cli/main.ts';
 import { labDispatcher } from '../../../lib/lab/dispatcher.ts';
@@ -13,16 +12,16 @@ import { openState } from '../../../lib/state/store.ts';
 import { COMMANDS } from '../../../scripts/commands.ts';
 import { ClusterFs, type Machine } from './cluster-fs.ts';
 import { watchFiles } from './files.ts';
+import { scratchFolder } from '../../scratch.ts';
 import { Labs } from './labs.ts';
 import { Log } from './log.ts';
 import { probeLab, type Network } from './prober.ts';
 import { Rules } from './rules.ts';
-import { Runner, runners } from './runner.ts';
+import { Runner, runners, type Disk } from './runner.ts';
 import { shellOnLab } from './shell.ts';
 import { PLUGS, type StagedLab } from './staged-lab.ts';
 import { TOKEN, type WorldFile } from './world.ts';
 
-const SHM = '/dev/shm';
 /** Where runners on nodes have their state. */
 const ON_CLUSTER = '/etc/pve/proxwarden';
 const MINUTE_MS = 60_000;
@@ -66,6 +65,7 @@ export class Stage {
   exit: number | null = null;
   lastRunner: Runner | null = null;
   /** The next command's runner dies after so many writes or calls. */
+  readonly disk: Disk = { full: null };
   doom: { writesLeft?: number | undefined; callsLeft?: number | undefined } = {};
   readonly hookCodes = new Map<string, number>();
   #lastCron = -1;
@@ -79,8 +79,7 @@ export class Stage {
   constructor(world: WorldFile, options: { inventory: string; scenario?: string | null }) {
     watchFiles();
     this.jobs = world.jobs;
-    // Memory where there is some: every journal write is synced to the disk otherwise, thousands of times.
-    this.folder = mkdtempSync(join(existsSync(SHM) ? SHM : tmpdir(), 'proxwarden-scenario-'));
+    this.folder = scratchFolder('scenario');
     this.#scenario = options.scenario ?? null;
     mkdirSync(join(this.folder, 'inventory'));
     if (this.#scenario !== null && existsSync(join(this.#scenario, 'hooks')))
@@ -233,6 +232,7 @@ export class Stage {
       pid: (this.#pids += 1),
       clock: this.clock,
       machine: this.#machineOf(name),
+      disk: this.disk,
       ...more,
     });
   }

@@ -83,6 +83,7 @@ const sentences: readonly Sentence[] = [
     shown: true,
   },
   { pattern: /^wipe state$/, act: (s) => s.wipe(), shown: true },
+  { pattern: /^disk (well|full)(?: for (\S+))?$/, act: disk, shown: true },
   { pattern: /^lose (\S+)$/, act: (s, file) => rmSync(join(s.stateOf(s.who), file)), shown: true },
   { pattern: /^back up the state$/, act: (s) => s.keepState(), shown: true },
   { pattern: /^put the old state back$/, act: (s) => s.putStateBack(), shown: true },
@@ -228,6 +229,10 @@ function inventory(stage: Stage, file: string): void {
 
 function doom(stage: Stage, count = '', what = ''): void {
   stage.doom = what === 'writes' ? { writesLeft: Number(count) } : { callsLeft: Number(count) };
+}
+
+function disk(stage: Stage, how = '', file = ''): void {
+  stage.disk.full = how === 'full' ? new RegExp(file === '' ? '/' : file) : null;
 }
 
 /** Something that happens by itself after a while, whatever is being done then. */
