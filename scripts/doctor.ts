@@ -38,7 +38,9 @@ export const doctor = defineCommand({
     let runner = runnerFacts(dir);
     let state = emptyState();
     try {
-      state = openState(dir, { clock: runtime.clock }).read();
+      const store = openState(dir, { clock: runtime.clock });
+      state = store.read();
+      if (runner.stateFs.kind !== 'refused') store.assertWritable();
     } catch (error) {
       if (!(error instanceof ProxwardenError)) throw error;
       runner = { ...runner, stateProblem: messageOf(error) };

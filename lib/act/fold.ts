@@ -10,11 +10,13 @@ import { noteSights } from '../decide/silence.ts';
 import type { Observation } from '../decide/model.ts';
 import type { Inventory } from '../inventory/types.ts';
 import { emptyContainerState, type ContainerState, type State } from '../state/model.ts';
+import { thisProcess } from '../state/owner.ts';
 import { formatDuration } from '../units.ts';
 import type { ActContext } from './context.ts';
 
 /** Trouble of the whole view is told after it has lasted so long. */
 const INCONCLUSIVE_TOLD_MS = 600_000;
+const WEEK_MS = 7 * 86_400_000;
 
 /** Folds an observation into the state. `count: false` (a check by hand) refreshes the caches and leaves the counts. */
 export async function foldObservation(
@@ -67,6 +69,7 @@ export async function foldObservation(
     }
     if (count) {
       s.lastRunAt = now;
+      noteRunner(s, (runtime.runner?.self ?? thisProcess()).host, now);
       const lost = assessments.length > 0 && assessments.every((a) => a.verdict.kind === 'inconclusive');
       s.inconclusive = lost ? (s.inconclusive ?? { since: now, told: false }) : null;
     }
@@ -108,6 +111,12 @@ function tellAdopted({ teller, state }: ActContext, { containers }: State): void
       container: null,
       text: `the state folder ${state.dir} is new, and there are copies that failovers have made (${adopted.join(', ')}): they are adopted. If a state was lost, so are its pause, maintenance and errors; if it is elsewhere, name it with --state`,
     });
+}
+
+/** Several may share the state: that one of them has fallen silent would not be seen by the last run. */
+function noteRunner(state: State, host: string, now: number): void {
+  state.runners[host] = now;
+  for (const [name, at] of Object.entries(state.runners)) if (now - at > WEEK_MS) delete state.runners[name];
 }
 
 function watchdogNodes({ clusters }: ActContext['inventory'], cluster: string): string[] {

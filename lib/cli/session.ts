@@ -71,6 +71,7 @@ export async function openSession(
   const inventory = openInventory(args, invocation);
   const dir = stateDir(args, invocation);
   const state = openState(dir, { clock: runtime.clock });
+  state.assertFit();
   state.read();
   const operations = openOperations(dir, { clock: runtime.clock, ...runtime.runner });
   const screen = createTeller({

@@ -84,6 +84,8 @@ export const ITSELF = 'ProxWarden';
 export const State = z.object({
   version: z.literal(1),
   lastRunAt: z.number().nullable(),
+  /** By host: when check-and-failover last ran there, within the last week. */
+  runners: z.record(z.string(), z.number()).default({}),
   /** Since when the whole view has been inconclusive, and whether that has been told. */
   inconclusive: z.object({ since: z.number(), told: z.boolean() }).nullable(),
   containers: z.record(z.string(), ContainerState),
@@ -166,6 +168,7 @@ export function emptyState(): State {
   return {
     version: 1,
     lastRunAt: null,
+    runners: {},
     inconclusive: null,
     containers: {},
     clusters: {},

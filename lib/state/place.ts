@@ -7,8 +7,9 @@
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FailedError, InputError } from '../errors.ts';
-import { CLUSTER_FS } from './cluster-fs.ts';
+import { CLUSTER_FS, isOnClusterFs } from './cluster-fs.ts';
 import { errnoOf } from './durable.ts';
+import { fitnessOf, type Fitness } from './fitness.ts';
 import { mountOf, readMounts } from './mounts.ts';
 
 /** What is ours there: the state folder is this one or below it. */
@@ -20,6 +21,24 @@ export interface Place {
   readonly dir: string;
   /** The folder for what only this machine's runs use; `dir` itself unless that is on pmxcfs. */
   readonly local: string;
+}
+
+/** What the file system is good for that a state folder is, or would be, on; `type`: its name, null where not known. */
+export function fitnessAt(dir: string): Fitness & { readonly type: string | null } {
+  const { dir: real } = placeOf(dir);
+  if (isOnClusterFs(real)) return { kind: 'cluster', type: 'pmxcfs' };
+  const mount = mountOf(real, readMounts());
+  return { ...fitnessOf(mount), type: mount?.type ?? null };
+}
+
+/** Throws InputError when the state folder `dir` is on a file system that is known not to hold one. */
+export function assertFit(dir: string): void {
+  const found = fitnessAt(dir);
+  if (found.kind === 'refused')
+    throw new InputError(
+      `the state folder ${dir} is on ${found.type ?? 'a file system'}, where it is not safe: ${found.why}; name a folder on a disk of this machine with --state`,
+      { hint: 'README, “Several runners”, says what may be shared, and how' },
+    );
 }
 
 /** Where the state folder `dir` is; it need not be there yet. */

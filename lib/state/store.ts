@@ -9,7 +9,7 @@ import { DurableJson, errnoOf, fileFailure, sweepTemps } from './durable.ts';
 import { withLock } from './lock.ts';
 import { assertQuorum } from './members.ts';
 import { emptyState, ITSELF, State } from './model.ts';
-import { assertOnClusterFs, placeOf } from './place.ts';
+import { assertFit, assertOnClusterFs, placeOf } from './place.ts';
 import { makeFolder } from '../folder.ts';
 
 export interface StateStore {
@@ -17,7 +17,9 @@ export interface StateStore {
   readonly dir: string;
   /** Where this machine keeps what other runners don't need (place.ts). */
   readonly local: string;
-  /** Throws StandbyError when it can't be written here now: on pmxcfs without quorum. */
+  /** Throws InputError when its file system is known not to hold a state safely. */
+  assertFit(): void;
+  /** The same, and StandbyError when it can't be written here now: on pmxcfs without quorum. */
   assertWritable(): void;
   /**
    * The state as it was last written; the empty one when there is none yet, and a paused one where it was lost. Throws
@@ -26,8 +28,8 @@ export interface StateStore {
   read(): State;
   /**
    * Reads, lets `mutate` change it, and writes it, all under the lock; returns what was written. Nothing is written when
-   * `mutate` throws. `mutate` must be synchronous and must not use anything else that takes the lock. Throws LockedError
-   * and StateError.
+   * `mutate` throws. `mutate` must be synchronous and must not use anything else that takes the lock. Throws LockedError,
+   * StateError, and InputError as assertFit.
    */
   update(mutate: (state: State) => void): Promise<State>;
 }
@@ -64,18 +66,22 @@ export function openState(dir: string, { clock }: { readonly clock: Clock }): St
   return {
     dir: folder,
     local,
+    assertFit: () => assertFit(folder),
     assertWritable() {
+      assertFit(folder);
       if (isOnClusterFs(folder)) assertQuorum();
     },
     read: () => open().data,
-    update: (mutate) =>
-      withLock(folder, { clock }, (assertHeld) => {
+    async update(mutate) {
+      assertFit(folder);
+      return withLock(folder, { clock }, (assertHeld) => {
         sweepTemps(folder, clock.now());
         const database = open(assertHeld);
         database.update(mutate);
         seen = true;
         return database.data;
-      }),
+      });
+    },
   };
 }
 

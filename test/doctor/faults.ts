@@ -1,5 +1,5 @@
 import type { Fault } from './plants.ts';
-import { container, entry, extra, jobOf, node, rights, yaml } from './plants.ts';
+import { container, entry, extra, fs, jobOf, node, rights, yaml } from './plants.ts';
 import { emptyContainerState } from '../../lib/state/model.ts';
 
 const DAY_MS = 86_400_000;
@@ -7,6 +7,7 @@ const DAY_MS = 86_400_000;
 /** Each on a thing of its own, so that all of them can be there at once. */
 export const FAULTS: readonly Fault[] = [
   ['state-unusable', (p) => void (p.runner = { ...p.runner, stateProblem: 'EACCES' })],
+  ['state-unsafe', (p) => fs(p, { kind: 'refused', type: 'cifs', why: 'it makes no links' })],
   ['cron-silent', (p) => void (p.state.lastRunAt = Date.UTC(2026, 10, 22, 9))],
   ['runner-on-node', (p) => void (p.runner = { ...p.runner, addresses: ['10.0.0.15'] })],
   ['runner-in-container', (p) => void (p.runner = { ...p.runner, macs: ['BC:24:11:00:00:69'] })],

@@ -14,6 +14,11 @@ export function yaml(patient: Patient, from: string | RegExp, to: string): void 
   patient.files['home.yaml'] = after;
 }
 
+/** What the state folder is on. */
+export function fs(patient: Patient, stateFs: Patient['runner']['stateFs']): void {
+  patient.runner = { ...patient.runner, stateFs };
+}
+
 /** Adds a line to a container's entry. */
 export function entry(patient: Patient, name: string, line: string): void {
   yaml(patient, `  ${name}:\n`, `  ${name}:\n    ${line}\n`);

@@ -3,10 +3,22 @@ import type { LabResponse, StorageSpec } from '../../lib/lab/types.ts';
 import { emptyContainerState } from '../../lib/state/model.ts';
 import type { Trap } from '../scenarios/harness/staged-lab.ts';
 import { healthyInventory, healthyWorld, print, type Patient } from './clinic.ts';
-import { container, entry, jobOf, rights, unplugged, yaml, type Fault } from './plants.ts';
+import { container, entry, fs, jobOf, rights, unplugged, yaml, type Fault } from './plants.ts';
 
 /** What can't be there together with the others: another size of cluster, another access, things that are only notes. */
 export const WORLDS: readonly Fault[] = [
+  ['state-volatile', (p) => fs(p, { kind: 'volatile', type: 'overlay' })],
+  ['state-shared', (p) => fs(p, { kind: 'shared', type: 'nfs4' })],
+  ['state-untried', (p) => fs(p, { kind: 'unknown', type: null })],
+  [
+    'runner-alone',
+    (p) => {
+      fs(p, { kind: 'cluster', type: 'pmxcfs' });
+      // It is a node itself, which then is as it should be.
+      p.runner = { ...p.runner, addresses: ['10.0.0.15'] };
+      p.state.runners = { pve5: Date.UTC(2026, 10, 22, 12), pve6: Date.UTC(2026, 10, 22, 11, 50) };
+    },
+  ],
   ['canaries-none', (p) => yaml(p, /canaries:.*/, 'canaries: []')],
   ['canaries-one', (p) => yaml(p, /canaries:.*/, 'canaries: [tcp:10.0.0.1:53]')],
   [

@@ -12,7 +12,7 @@ import { appendEvents, readEvents } from '../../lib/state/events.ts';
 import { emptyContainerState } from '../../lib/state/model.ts';
 import { openOperations, type OperationStore } from '../../lib/state/operations.ts';
 import { openState, type StateStore } from '../../lib/state/store.ts';
-import { ClusterFs, type Membership } from '../scenarios/harness/cluster-fs.ts';
+import { CLUSTER_MOUNT, ClusterFs, mountLine, type Membership } from '../scenarios/harness/cluster-fs.ts';
 import { watchFiles } from '../scenarios/harness/files.ts';
 import { Runner, runners } from '../scenarios/harness/runner.ts';
 import { count } from '../contract/count.ts';
@@ -32,6 +32,10 @@ class Cluster implements Membership {
   readonly folder = mkdtempSync(join(root, 'cluster-'));
   readonly fs = new ClusterFs(this.folder, this);
   #pids = 100;
+
+  constructor() {
+    writeFileSync(join(this.folder, 'mounts'), `${mountLine('/', 'ext4')}${CLUSTER_MOUNT}`);
+  }
 
   clusterWrite(node: string) {
     return { heldUntil: null, quorate: this.clusterView(node).quorate };
@@ -62,7 +66,13 @@ class Cluster implements Membership {
   /** A new process on a node. */
   runner(node: string): Runner {
     this.#pids += 1;
-    return new Runner({ name: node, pid: this.#pids, clock: this.clock, machine: { node, fs: this.fs } });
+    return new Runner({
+      name: node,
+      pid: this.#pids,
+      clock: this.clock,
+      machine: { node, fs: this.fs },
+      mounts: join(this.folder, 'mounts'),
+    });
   }
 
   on<T>(node: string, work: () => T): T {
@@ -141,7 +151,7 @@ describe('a state folder on pmxcfs', () => {
           name: 'InputError',
           message: /among Proxmox VE's own files/,
         });
-      writeFileSync(join(cluster.folder, 'mounts'), '22 1 8:1 / / rw - ext4 /dev/sda1 rw\n');
+      writeFileSync(join(cluster.folder, 'mounts'), mountLine('/', 'ext4'));
       assert.throws(() => cluster.state(), { name: 'FailedError', message: /not mounted.*pve-cluster/ });
       const { getuid } = process;
       process.getuid = () => 1000;

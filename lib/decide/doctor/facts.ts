@@ -1,4 +1,5 @@
 /** What `doctor` has read, and what it says. Plain, read-only. Times are epoch milliseconds. */
+import type { Fitness } from '../../state/fitness.ts';
 import type { State } from '../../state/model.ts';
 import type { Observation } from '../model.ts';
 
@@ -93,6 +94,8 @@ export interface RunnerFacts {
   readonly stateDir: string;
   /** Why it can't be used; null: it can. */
   readonly stateProblem: string | null;
+  /** What the file system is good for that it is on, and its name (null: not known). */
+  readonly stateFs: Fitness & { readonly type: string | null };
 }
 
 export interface Facts {
@@ -139,6 +142,11 @@ export interface Finding extends Subject {
 /** All findings that there are, and what each means. */
 export const FINDINGS = {
   'state-unusable': 'the state folder cannot be read or written',
+  'state-unsafe': 'the state folder is on a file system that is known not to hold it safely',
+  'state-volatile': 'the state folder goes with a container or at the next boot',
+  'state-untried': 'nobody has tried the file system of the state folder',
+  'state-shared': 'runners on several machines may share the state folder',
+  'runner-alone': 'the nodes share the state, and only one of them runs check-and-failover',
   'cron-silent': 'check-and-failover has not run for more than three intervals',
   'cron-never': 'check-and-failover has never run',
   'runner-on-node': 'the runner is a node that it would have to survive',

@@ -20,8 +20,56 @@ export function checkRunner(look: Look): Finding[] {
         'make it writable for the user that runs ProxWarden, or name another one: --state DIR or $PROXWARDEN_STATE',
       ),
     );
-  found.push(...cron(look, about), ...ownPlace(look, about));
+  found.push(...place(look, about), ...cron(look, about), ...ownPlace(look, about));
   return found;
+}
+
+/** What the file system of the state folder means for it. */
+function place(look: Look, about: Subject): Finding[] {
+  const { facts } = look;
+  const { stateDir, stateFs } = facts.runner;
+  const on = `the state folder ${stateDir} is on ${stateFs.type ?? 'an unknown file system'}`;
+  const elsewhere = 'name a folder on a disk of this machine: --state DIR or $PROXWARDEN_STATE';
+  switch (stateFs.kind) {
+    case 'own':
+      return [];
+    case 'cluster':
+      return alone(look, about);
+    case 'refused':
+      return [
+        finding('state-unsafe', 'fail', about, `${on}: ${stateFs.why}; nothing is done with it`, elsewhere),
+      ];
+    case 'volatile':
+      return [
+        finding(
+          'state-volatile',
+          'warn',
+          about,
+          `${on}, which goes with its container or at the next boot: counts begin anew then, and pauses, maintenance and hands-off are forgotten`,
+          elsewhere,
+        ),
+      ];
+    case 'shared':
+      return [
+        finding(
+          'state-shared',
+          'note',
+          about,
+          `${on}: runners on several machines may share it; one that dies while it holds the lock, for milliseconds, keeps the others waiting until its machine is back or somebody frees it`,
+          null,
+        ),
+      ];
+    case 'unknown':
+      return [
+        finding(
+          'state-untried',
+          'note',
+          about,
+          `${on}, which nobody has tried: let one runner alone use it`,
+          null,
+        ),
+      ];
+  }
 }
 
 function cron({ facts, inventory }: Look, about: Subject): Finding[] {
@@ -51,12 +99,13 @@ function cron({ facts, inventory }: Look, about: Subject): Finding[] {
 }
 
 function ownPlace({ clusters, facts }: Look, about: Subject): Finding[] {
-  const { addresses, macs } = facts.runner;
+  const { addresses, macs, stateFs } = facts.runner;
   const found: Finding[] = [];
   for (const cluster of clusters) {
     const node = cluster.facts.nodes.find((n) => n.ip !== null && addresses.includes(n.ip));
     const hosts = new Set(cluster.containers.filter((c) => c.isProtected).map((c) => c.at?.node));
-    if (node !== undefined && hosts.has(node.name))
+    // Where all nodes share the state, the others go on.
+    if (node !== undefined && hosts.has(node.name) && stateFs.kind !== 'cluster')
       found.push(
         finding(
           'runner-on-node',
@@ -82,6 +131,25 @@ function ownPlace({ clusters, facts }: Look, about: Subject): Finding[] {
         );
   }
   return found;
+}
+
+/** One runner on a node is no better for a state that all nodes share. */
+function alone({ facts, inventory }: Look, about: Subject): Finding[] {
+  const interval = Math.max(60_000, ...Object.values(inventory.containers).map((c) => c.intervalMs));
+  const live = Object.entries(facts.state.runners)
+    .filter(([, at]) => facts.at - at <= SILENT_INTERVALS * interval)
+    .map(([host]) => host);
+  return live.length > 1
+    ? []
+    : [
+        finding(
+          'runner-alone',
+          'warn',
+          about,
+          `the nodes share the state, and ${live[0] === undefined ? 'none of them runs' : `only ${live[0]} runs`} check-and-failover: when it dies nobody is left to go on`,
+          'let cron run `proxwarden check-and-failover` on every node',
+        ),
+      ];
 }
 
 export function checkCanaries(look: Look): Finding[] {

@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { RunnerFacts } from '../../decide/doctor/facts.ts';
 import { messageOf } from '../../errors.ts';
+import { fitnessAt } from '../../state/place.ts';
 
 /** Its own addresses, and whether the state folder can be written (nothing is). */
 export function runnerFacts(stateDir: string): RunnerFacts {
@@ -15,6 +16,7 @@ export function runnerFacts(stateDir: string): RunnerFacts {
     macs: [...new Set(own.map((one) => one.mac.toUpperCase()))],
     stateDir,
     stateProblem: stateProblem(stateDir),
+    stateFs: fitnessAt(stateDir),
   };
 }
 

@@ -9,8 +9,6 @@ import type { Lab } from '../../../lib/lab/lab.ts';
 
 const ROOT = '/etc/pve';
 const LOCAL = '/var/lib/proxwarden';
-/** What else a node has of its own. */
-const MOUNTS = '/proc/self/mountinfo';
 const LOCKS = 'priv/lock/';
 const EXPIRY_MS = 120_000;
 /** How long a change of membership holds up all writes. */
@@ -19,6 +17,15 @@ export const FILE_MAX_BYTES = 1_048_576;
 
 /** What it has to know of the cluster. */
 export type Membership = Pick<Lab, 'clusterWrite' | 'clusterView' | 'status'>;
+
+/** The line of a mount in /proc/self/mountinfo; `fs`: `nfs4 rw,nocto`. */
+export function mountLine(point: string, fs: string): string {
+  const [type = '', options = 'rw'] = fs.split(' ');
+  return `60 22 0:49 / ${point} rw,relatime shared:1 - ${type} source ${options}\n`;
+}
+
+/** As Proxmox VE mounts it. */
+export const CLUSTER_MOUNT = mountLine(ROOT, 'fuse rw,user_id=0,group_id=0');
 
 /** A program on a node, as far as its files go. */
 export interface Machine {
@@ -53,10 +60,6 @@ export class ClusterFs {
     this.#lab = lab;
     mkdirSync(join(this.#shared, 'priv'), { recursive: true });
     for (const { name } of lab.status().nodes) mkdirSync(join(folder, name, 'var'), { recursive: true });
-    writeFileSync(
-      join(folder, 'mounts'),
-      '22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n60 22 0:49 / /etc/pve rw,nosuid,nodev,relatime - fuse /dev/fuse rw,user_id=0\n',
-    );
   }
 
   get #shared(): string {
@@ -87,7 +90,6 @@ export class ClusterFs {
 
   /** The real path of what a program on `node` calls `path`; null: it is on no file system that is simulated. */
   real(node: string, path: string): string | null {
-    if (path === MOUNTS) return join(this.#folder, 'mounts');
     if (path === LOCAL || path.startsWith(`${LOCAL}/`))
       return join(this.#folder, node, 'var', path.slice(LOCAL.length));
     if (!this.holds(path)) return null;

@@ -26,8 +26,11 @@ function call(original: (...args: never[]) => unknown, on: object, args: readonl
 
 /** The real path of what the present runner calls `path`. */
 function real<P>(path: P): P | string {
-  const machine = runners.getStore()?.machine;
-  return machine == null || typeof path !== 'string' ? path : (machine.fs.real(machine.node, path) ?? path);
+  const runner = runners.getStore();
+  if (runner === undefined || typeof path !== 'string') return path;
+  if (path === '/proc/self/mountinfo') return runner.mounts ?? path;
+  const { machine } = runner;
+  return machine === null ? path : (machine.fs.real(machine.node, path) ?? path);
 }
 
 /** The present runner, if the path is on its cluster's file system. */

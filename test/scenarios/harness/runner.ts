@@ -21,6 +21,8 @@ export class Runner {
   readonly command: string;
   /** The node that it runs on; null: a machine that is none. */
   readonly machine: Machine | null;
+  /** The file with its machine's mounts; null: those of this one. */
+  readonly mounts: string | null;
   readonly died: Promise<void>;
   dead = false;
   /** Dies right after so many more durable writes of state or journal; null: it doesn't. */
@@ -41,6 +43,7 @@ export class Runner {
     command?: string;
     clock: Clock;
     machine?: Machine | null;
+    mounts?: string;
     writesLeft?: number | undefined;
     callsLeft?: number | undefined;
     disk?: Disk;
@@ -49,6 +52,7 @@ export class Runner {
     this.pid = options.pid;
     this.command = options.command ?? '';
     this.machine = options.machine ?? null;
+    this.mounts = options.mounts ?? null;
     this.#clock = options.clock;
     this.writesLeft = options.writesLeft ?? null;
     this.callsLeft = options.callsLeft ?? null;

@@ -10,7 +10,7 @@ import { openOperations } from '../../../lib/state/operations.ts';
 import type { State } from '../../../lib/state/model.ts';
 import { openState } from '../../../lib/state/store.ts';
 import { COMMANDS } from '../../../scripts/commands.ts';
-import { ClusterFs, type Machine } from './cluster-fs.ts';
+import { CLUSTER_MOUNT, ClusterFs, mountLine, type Machine } from './cluster-fs.ts';
 import { watchFiles } from './files.ts';
 import { scratchFolder } from '../../scratch.ts';
 import { Labs } from './labs.ts';
@@ -94,6 +94,14 @@ export class Stage {
     this.rules = new Rules({ labs: this.labs, network: this.network, clock: this.clock }, (runner) =>
       this.stateOf(runner.name),
     );
+    writeFileSync(
+      this.#mounts,
+      [
+        mountLine('/', 'ext4'),
+        mountLine(this.folder, world.stateFs),
+        world.onNodes ? CLUSTER_MOUNT : '',
+      ].join(''),
+    );
     this.clusterFs = world.onNodes ? new ClusterFs(this.folder, this.lab) : null;
     this.lab.onChange(() => this.#machines());
     for (const [, lab] of this.labs.named) {
@@ -116,6 +124,10 @@ export class Stage {
   stateOf(who: string): string {
     const machine = this.#machineOf(who);
     return machine?.fs.real(machine.node, ON_CLUSTER) ?? join(this.folder, `state-${who}`);
+  }
+
+  get #mounts(): string {
+    return join(this.folder, 'mounts');
   }
 
   #machineOf(who: string): Machine | null {
@@ -233,6 +245,7 @@ export class Stage {
       clock: this.clock,
       machine: this.#machineOf(name),
       disk: this.disk,
+      mounts: this.#mounts,
       ...more,
     });
   }

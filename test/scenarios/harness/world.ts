@@ -113,6 +113,8 @@ export const WorldFile = Cluster.extend({
   outside: z.array(z.string()).default(['10.0.0.1:53', '10.0.0.9:8007']),
   /** A runner that is called as a node runs on it, and has its state in /etc/pve/proxwarden. */
   onNodes: z.boolean().default(false),
+  /** The file system of the runners' other state folders, and its options: `nfs4 rw,nocto`. */
+  stateFs: z.string().default('ext4 rw'),
   /** Nodes with a second power supply, behind a plug of its own: `pve1-b`. */
   twoSupplies: z.array(z.string()).default([]),
   /** Further clusters and stand-alone nodes, by what the log calls them. Their nodes have names of their own. */
