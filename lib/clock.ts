@@ -33,6 +33,9 @@ export class DeadlineError extends Error {
   }
 }
 
+/** A timer is never that late unless the whole process has stood still: a write that was held up, a machine that slept. */
+const STOOD_STILL_MS = 500;
+
 /** Why a deadline's timer is called off: one for all, since abort() without a reason makes an exception each time. */
 const IN_TIME = new Error('it was in time');
 
@@ -43,7 +46,8 @@ export function abortReason(signal: AbortSignal | undefined): Error {
 }
 
 /**
- * Runs `work` with a signal that aborts after `ms` on `clock`, or when the outer `signal` does.
+ * Runs `work` with a signal that aborts after `ms` on `clock`, or when the outer `signal` does. While the process stands
+ * still no answer can be looked at, so it has that much longer afterwards, at most `ms` more.
  * Rejects with DeadlineError when the time is up, even if `work` ignores its signal.
  */
 export async function withDeadline<T>(
@@ -62,7 +66,13 @@ export async function withDeadline<T>(
     if (controller.signal.aborted) reject(abortReason(controller.signal));
   });
   aborted.catch(() => undefined);
-  clock.sleep(ms, timer.signal).then(
+  const timeIsUp = async (): Promise<void> => {
+    const due = clock.now() + ms;
+    await clock.sleep(ms, timer.signal);
+    const lateMs = clock.now() - due;
+    if (lateMs > STOOD_STILL_MS) await clock.sleep(Math.min(lateMs, ms), timer.signal);
+  };
+  timeIsUp().then(
     () => controller.abort(new DeadlineError(ms)),
     () => undefined,
   );

@@ -20,8 +20,10 @@ export async function addFences(
     await Promise.all(
       // At the same time: the BMC of a node without power keeps no plug's answer waiting until it is old.
       fenceDrivers(configs, runtime).map(async (driver) => {
+        // As old as the question, whatever holds up the answer.
+        const at = runtime.clock.now();
         const read = await readPower(driver, runtime.clock, signal);
-        found.push({ node, driver: driver.name, ...read, at: runtime.clock.now() });
+        found.push({ node, driver: driver.name, ...read, at });
       }),
     );
     const word = wordOn(`${cluster.name}/${node}`, configs, state, runtime.clock.now());

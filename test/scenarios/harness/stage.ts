@@ -263,7 +263,9 @@ export class Stage {
     const own = {
       // Whole milliseconds, as a machine has them.
       now: () => Math.floor(runner.now()) + this.skewMs,
-      sleep: (ms: number, signal?: AbortSignal) => runner.alive(clock.sleep(Math.ceil(ms), signal)),
+      // From its own now on, should it be held up.
+      sleep: (ms: number, signal?: AbortSignal) =>
+        runner.alive(clock.sleep(Math.ceil(ms) + runner.now() - clock.now(), signal)),
     };
     const host = runner.machine?.node ?? 'runner';
     const api = labDispatcher(labs, clock, (origin) => labs.nodeAt(new URL(origin).hostname));
