@@ -1,7 +1,7 @@
 /** Real child processes for the tests of locks and leases, and the folders that they share. */
 import { build } from 'esbuild';
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { scratchFolder } from '../scratch.ts';
@@ -68,6 +68,23 @@ export function startChild(worker: string, args: readonly string[], options: Spa
     });
   });
   return { process: child, stdout: () => text.out, stderr: () => text.err, printed, exited };
+}
+
+/** Starts so many of them, has them wait for each other, and resolves when all have ended. Throws when one fails. */
+export async function runTogether(worker: string, processes: number, args: readonly string[]): Promise<void> {
+  const folder = scratchFolder('go');
+  const go = join(folder, 'go');
+  try {
+    const env = { ...process.env, PROXWARDEN_TEST_GO: go };
+    const children = Array.from({ length: processes }, () => startChild(worker, args, { env }));
+    await Promise.all(children.map((child) => child.printed));
+    writeFileSync(go, '');
+    const ends = await Promise.all(children.map((child) => child.exited));
+    if (ends.some(({ code }) => code !== 0))
+      throw new Error(children.map((child) => child.stderr()).join(''));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** kill -9, and waits until it is gone. */

@@ -1,5 +1,5 @@
 /** What the tests run in real child processes: `node worker.mjs MODE DIR …`. Bundled by children.ts. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../lib/clock.ts';
 import { messageOf, ProxwardenError } from '../../lib/errors.ts';
@@ -13,6 +13,12 @@ import { draftOperation } from './fixtures.ts';
 
 const [mode = '', dir = '', third = ''] = process.argv.slice(2);
 const options = { clock: systemClock, timeoutMs: 60_000 };
+
+/** For all of them, so that they really meet. */
+function waitForTheOthers(go: string): void {
+  writeFileSync(1, 'ready\n');
+  while (!existsSync(go)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+}
 
 function pauseForever(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
@@ -84,6 +90,8 @@ async function work(): Promise<void> {
 }
 
 try {
+  const go = process.env['PROXWARDEN_TEST_GO'];
+  if (go !== undefined) waitForTheOthers(go);
   await work();
 } catch (error) {
   process.stderr.write(`${error instanceof ProxwardenError ? error.name : 'bug'}: ${messageOf(error)}\n`);
