@@ -1,24 +1,20 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
-  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { before, describe, test, type TestContext } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { systemClock } from '../../lib/clock.ts';
-import { errnoOf } from '../../lib/state/durable.ts';
 import { emptyState } from '../../lib/state/model.ts';
 import { openState } from '../../lib/state/store.ts';
-import { bundleWorker, runTogether, scratch, startChild } from './children.ts';
+import { bundleWorker, runTogether, scratch } from './children.ts';
 
 const root = scratch();
 let worker = '';
@@ -26,31 +22,9 @@ before(async () => {
   worker = await bundleWorker(root);
 });
 const deps = { clock: systemClock };
-const isRoot = process.getuid?.() === 0;
 
 function newDir(): string {
   return join(mkdtempSync(join(root, 'store-')), 'state');
-}
-
-/** A small file system of its own, or null (and why) when this machine doesn't let us mount one. */
-function mountSmall(t: TestContext): string | null {
-  const dir = mkdtempSync(join(root, 'mount-'));
-  if (!isRoot) return (t.skip('only root can mount a small file system'), null);
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0700', 'tmpfs', dir], { stdio: 'pipe' });
-  } catch {
-    return (t.skip('mount does not work here'), null);
-  }
-  t.after(() => execFileSync('umount', [dir]));
-  return dir;
-}
-
-function fillUp(path: string): void {
-  try {
-    for (;;) writeFileSync(path, Buffer.alloc(4096), { flag: 'a' });
-  } catch (error) {
-    assert.equal(errnoOf(error), 'ENOSPC');
-  }
 }
 
 describe('openState', () => {
@@ -140,67 +114,5 @@ describe('update', () => {
       );
       assert.equal(readFileSync(path, 'utf8'), text);
     }
-  });
-
-  test('a full disk: says so, loses nothing, goes on when there is room', async (t) => {
-    const dir = mountSmall(t);
-    if (dir === null) return;
-    const store = openState(dir, deps);
-    const first = await store.update((state) => {
-      state.told['a'] = 'x'.repeat(6_000);
-    });
-    fillUp(join(dir, 'ballast'));
-    const grow = store.update((state) => {
-      state.told['b'] = 'y'.repeat(6_000);
-    });
-    await assert.rejects(grow, {
-      name: 'StateError',
-      exitCode: 1,
-      message: /cannot write .*state\.json: no space left on device — nothing was changed; free space/,
-    });
-    assert.deepEqual(store.read(), first);
-    assert.deepEqual(readdirSync(dir).toSorted(), ['ballast', 'lock', 'state.json']);
-    rmSync(join(dir, 'ballast'));
-    const later = await store.update((state) => {
-      state.lastRunAt = 9;
-    });
-    assert.equal(later.lastRunAt, 9);
-  });
-
-  test('a read-only file system: can be read, an update says why not', async (t) => {
-    const dir = mountSmall(t);
-    if (dir === null) return;
-    const store = openState(dir, deps);
-    const first = await store.update((state) => {
-      state.lastRunAt = 4;
-    });
-    execFileSync('mount', ['-o', 'remount,ro', dir]);
-    assert.deepEqual(openState(dir, deps).read(), first);
-    await assert.rejects(
-      store.update(() => undefined),
-      {
-        name: 'StateError',
-        message: /cannot take the lock .*read-only file system — nothing was changed/,
-      },
-    );
-  });
-
-  test('a folder of another user: permission denied, in words', async (t) => {
-    if (!isRoot) return t.skip('only root can run a child as another user');
-    const dir = newDir();
-    mkdirSync(dir, { recursive: true });
-    chmodSync(join(dir, '..'), 0o755);
-    chmodSync(dir, 0o755);
-    const child = startChild(worker, ['update', dir, '1'], { uid: 65_534, gid: 65_534, cwd: '/' });
-    assert.equal((await child.exited).code, 1, child.stderr());
-    assert.match(
-      child.stderr(),
-      /StateError: cannot take the lock in .*: permission denied — nothing was changed/,
-    );
-    assert.deepEqual(readdirSync(dir), []);
-    chownSync(dir, 65_534, 65_534);
-    const owner = startChild(worker, ['update', dir, '1'], { uid: 65_534, gid: 65_534, cwd: '/' });
-    assert.equal((await owner.exited).code, 0, owner.stderr());
-    return undefined;
   });
 });

@@ -9,6 +9,7 @@ import { withLock } from '../../lib/state/lock.ts';
 import { openOperations } from '../../lib/state/operations.ts';
 import { thisProcess } from '../../lib/state/owner.ts';
 import { openState } from '../../lib/state/store.ts';
+import { attemptAll } from './attempts.ts';
 import { draftOperation } from './fixtures.ts';
 
 const [mode = '', dir = '', third = ''] = process.argv.slice(2);
@@ -83,7 +84,8 @@ async function work(): Promise<void> {
     const op = openOperations(dir, options).create(draftOperation(third, 'dns'));
     writeFileSync(1, `${op.id}\n`);
     pauseForever();
-  } else if (mode === 'whoami') {
+  } else if (mode === 'attempts') writeFileSync(1, JSON.stringify(await attemptAll(dir)));
+  else if (mode === 'whoami') {
     writeFileSync(1, `${JSON.stringify(thisProcess())}\n`);
     pauseForever();
   } else throw new Error(`unknown mode ${mode}`);
