@@ -31,14 +31,19 @@ export function followedOf(
   state: Known,
 ): Followed[] {
   const entries = new Map(remembered(inventory, state).map((c) => [c.name, c]));
+  const onlyLines = new Set<string>();
   for (const [name, lines] of linesOf(observation)) {
     if (entries.has(name) || !mayFollow(inventory, name)) continue;
-    entries.set(name, inventory.containers[name] ?? entryFrom(name, lines));
+    const named = inventory.containers[name];
+    if (named === undefined) onlyLines.add(name);
+    entries.set(name, named ?? entryFrom(name, lines));
   }
   return [...entries.values()]
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap((container): Followed[] => {
-      const incarnations = incarnationsOf(container, observation, state.containers[container.name]);
+      const incarnations = incarnationsOf(container, observation, state.containers[container.name], {
+        onlyLines: onlyLines.has(container.name),
+      });
       const all = [incarnations.current, ...incarnations.superseded, ...incarnations.pending];
       const newest = Math.max(0, ...all.map((i) => i?.epoch ?? 0));
       const forgotten = state.forgotten[container.name];

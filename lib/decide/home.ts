@@ -1,8 +1,8 @@
 /** Where a container belongs, and whether going back there is wanted now. Pure. */
 import type { Container, Target } from '../inventory/types.ts';
+import { claimsOf } from './claims.ts';
 import { fail, pass } from './gates.ts';
 import { parseIncarnationKey, type Incarnations } from './incarnations.ts';
-import { isAtHome } from './lineage.ts';
 import type { Gate, Observation, Verdict } from './model.ts';
 
 /**
@@ -17,13 +17,10 @@ export function homeOf(
   if (container.home !== null) return { cluster: container.cluster, node: container.home };
   const original = [...(current === null ? [] : [current]), ...superseded].find((i) => i.epoch === 0);
   if (original !== undefined) return { cluster: original.cluster, node: original.node };
-  for (const view of Object.values(observation.clusters))
-    for (const { node, vmid, line } of view.lineages) {
-      if (line.container !== container.name || !isAtHome(line, { cluster: view.cluster, node, vmid }))
-        continue;
-      const before = parseIncarnationKey(line.supersedes);
-      if (before?.epoch === 0) return { cluster: container.cluster, node: before.node };
-    }
+  for (const { line } of claimsOf(container, observation, undefined).believed) {
+    const before = parseIncarnationKey(line.supersedes);
+    if (before?.epoch === 0) return { cluster: container.cluster, node: before.node };
+  }
   return null;
 }
 

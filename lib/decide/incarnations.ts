@@ -1,6 +1,7 @@
 /** Which copies of a container there are, rebuilt from the cluster view in every run. Pure. */
 import type { Container } from '../inventory/types.ts';
 import type { ContainerState } from '../state/model.ts';
+import { claimsOf } from './claims.ts';
 import { isAtHome } from './lineage.ts';
 import { driftOf, migratedCopies } from './migrated.ts';
 import type { ClusterView, Incarnation, Observation } from './model.ts';
@@ -39,30 +40,25 @@ export function parseIncarnationKey(
 /**
  * All copies of `container`, from the lineage lines and the inventory's vmid in the view.
  * The cached current incarnation only helps while its node is down, when its config cannot be read.
+ * `onlyLines`: the entry itself was made of those lines, so there is nothing to hold them against.
  */
 export function incarnationsOf(
   container: Container,
   observation: Observation,
   cached: ContainerState | undefined,
+  { onlyLines = false }: { readonly onlyLines?: boolean } = {},
 ): Incarnations {
-  const problems = migratedCopies(container, observation).map(driftOf);
-  const found: Incarnation[] = [];
-  for (const view of Object.values(observation.clusters)) {
-    for (const { node, vmid, line } of view.lineages) {
-      if (line.container !== container.name) continue;
-      // Under another vmid it is somebody's restore of our copy. Under its own it is the copy itself, migrated.
-      if (!isAtHome(line, { cluster: view.cluster, node, vmid })) continue;
-      found.push({
-        cluster: view.cluster,
-        node,
-        vmid,
-        epoch: line.epoch,
-        phase: line.phase,
-        since: line.at,
-        operation: line.operation,
-      });
-    }
-  }
+  const { believed, doubts } = claimsOf(container, observation, cached, { all: onlyLines });
+  const problems = [...migratedCopies(container, observation).map(driftOf), ...doubts];
+  const found: Incarnation[] = believed.map(({ cluster, node, vmid, line }) => ({
+    cluster,
+    node,
+    vmid,
+    epoch: line.epoch,
+    phase: line.phase,
+    since: line.at,
+    operation: line.operation,
+  }));
   const home = observation.clusters[container.cluster];
   const views = viewsOf(container, observation, cached);
   const drift = driftProblems(container, observation, found);

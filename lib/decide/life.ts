@@ -1,7 +1,7 @@
 /** Signs of life of a node that is believed dead: a container of it whose service answers. Pure. */
 import type { Container, Inventory } from '../inventory/types.ts';
+import { claimsOf } from './claims.ts';
 import { leastEpochOf } from './incarnations.ts';
-import { isAtHome } from './lineage.ts';
 import type { ClusterView, Observation } from './model.ts';
 import { clustersOf } from './reach.ts';
 
@@ -20,15 +20,11 @@ export function guestThatAnswers(
     if (epochs.length === 0) continue;
     const answering = (observation.probes[container.name] ?? []).find((p) => p.answered);
     // A later copy on another node is what answers, then.
-    const elsewhere = Object.values(observation.clusters).some(({ cluster, lineages }) =>
-      lineages.some(
-        ({ node: at, vmid, line }) =>
-          line.container === container.name &&
-          line.phase === 'live' &&
-          (cluster !== view.cluster || at !== node) &&
-          isAtHome(line, { cluster, node: at, vmid }) &&
-          epochs.every((epoch) => epoch < line.epoch),
-      ),
+    const elsewhere = claimsOf(container, observation, undefined).believed.some(
+      ({ cluster, node: at, line }) =>
+        line.phase === 'live' &&
+        (cluster !== view.cluster || at !== node) &&
+        epochs.every((epoch) => epoch < line.epoch),
     );
     if (answering !== undefined && !elsewhere && !runsAtHome(container, observation, view))
       return { container: container.name, probe: answering.probe };
