@@ -20,19 +20,34 @@ export function plainText(text: string, max = 120): string {
   return characters.length <= max ? clean : `${characters.slice(0, max - 1).join('')}…`;
 }
 
-// oxlint-disable-next-line no-control-regex -- control characters are what this is about
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g;
+/**
+ * Characters that rewrite what a person sees: control characters, those that turn the direction of writing, and those that
+ * cannot be seen (the joiners of some scripts and emoji excepted).
+ */
+const UNPRINTABLE =
+  // oxlint-disable-next-line no-control-regex -- control characters are what this is about
+  /[\u0000-\u001f\u007f-\u009f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]/g;
 
 /** True when the text holds characters that could rewrite a terminal's or a reviewer's view of it. */
 export function hasUnprintable(text: string, allowed = ''): boolean {
   return (text.match(UNPRINTABLE) ?? []).some((character) => !allowed.includes(character));
 }
 
-/** The text with such characters, but for those that are allowed, shown as `\u001b`. JSON stays the same JSON. */
+/** The text with such characters, but for the allowed ones, shown as `\u001b`. JSON stays the same JSON. */
 export function printable(text: string, allowed = ''): string {
-  return text.replace(UNPRINTABLE, (c) =>
-    allowed.includes(c) ? c : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  return text.replace(UNPRINTABLE, (found) =>
+    allowed.includes(found)
+      ? found
+      : found
+          .split('')
+          .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+          .join(''),
   );
+}
+
+/** Printable, and on one line: nobody's words may look like a line of ours. */
+export function oneLine(text: string): string {
+  return printable(text.trimEnd().replaceAll(/\s*[\r\n]\s*/g, ' '));
 }
 
 /** `1 file`, `2 files`. */

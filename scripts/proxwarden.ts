@@ -3,9 +3,23 @@
 import { setMaxListeners } from 'node:events';
 import { constants } from 'node:os';
 import { main } from '../lib/cli/main.ts';
+import { EXIT, messageOf } from '../lib/errors.ts';
+import { redact } from '../lib/redact.ts';
 import { systemRuntime } from '../lib/system-runtime.ts';
+import { oneLine } from '../lib/text.ts';
 import { COMMANDS } from './commands.ts';
 
+// A diagnostic report holds the whole environment, and so the secrets that `env:NAME` names.
+Object.assign(process.report, {
+  reportOnFatalError: false,
+  reportOnSignal: false,
+  reportOnUncaughtException: false,
+});
+// A bug: one line without secrets, and no stack trace that could show what an error carries along.
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`proxwarden: unexpected: ${oneLine(redact(messageOf(error)))} (a bug)\n`);
+  process.exit(EXIT.failed);
+});
 const controller = new AbortController();
 // Every request and every probe in flight listens to it.
 setMaxListeners(0, controller.signal);
@@ -17,11 +31,13 @@ for (const name of ['SIGINT', 'SIGTERM'] as const)
     // A second Ctrl-C means it: whatever hangs, the journal is on disk.
     if (signals > 1) process.exit(128 + constants.signals[name]);
   });
-for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    // `proxwarden check-and-failover | head -1`: the reader has gone; what is being done goes on.
-    if (error.code !== 'EPIPE') throw error;
-  });
+let unsaid = false;
+/** `proxwarden check-and-failover | head -1`: the reader has gone. A log on a full disk: somebody misses what was said. */
+function noteFailure(error: NodeJS.ErrnoException | null | undefined): void {
+  if (error != null && error.code !== 'EPIPE') unsaid = true;
+}
+// What is being done goes on in any case.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', noteFailure);
 
 process.exitCode = await main(process.argv.slice(2), COMMANDS, {
   runtime: systemRuntime(),
@@ -36,4 +52,10 @@ process.exitCode = await main(process.argv.slice(2), COMMANDS, {
   cwd: process.cwd(),
 });
 // A name look-up or a connection that is still under way can't be cancelled, and would hold the process for seconds.
-process.stdout.write('', () => process.stderr.write('', () => process.exit()));
+process.stdout.write('', (outError) =>
+  process.stderr.write('', (errError) => {
+    noteFailure(outError);
+    noteFailure(errError);
+    process.exit(unsaid && process.exitCode === EXIT.ok ? EXIT.failed : undefined);
+  }),
+);

@@ -10,6 +10,7 @@ import { pauseLines } from '../lib/tell/brakes.ts';
 import { observe } from '../lib/observe/observe.ts';
 import { readOldDisks } from '../lib/observe/old-disks.ts';
 import { diskLines } from '../lib/tell/old-disks.ts';
+import { oneLine } from '../lib/text.ts';
 
 export const reconcileCommand = defineCommand({
   usage: 'reconcile',
@@ -45,7 +46,7 @@ export const reconcileCommand = defineCommand({
           invocation.io,
           found.length === 0
             ? `nothing is out of place${unseen.length > 0 ? ' in what could be seen' : ''}`
-            : found.map((f) => `${f.container}: ${f.text}`).join('\n'),
+            : found.map((f) => oneLine(`${f.container}: ${f.text}`)).join('\n'),
         );
         if (old !== null) show(invocation.io, diskLines(old.disks, runtime.clock.now()).join('\n'));
       }

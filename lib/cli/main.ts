@@ -1,6 +1,9 @@
 /** The command line: finds the command, loads only that one, turns errors into one line and an exit code. */
 import yargs from 'yargs';
 import { EXIT, messageOf, ProxwardenError, PveError, type ExitCode } from '../errors.ts';
+import { InventoryError } from '../inventory/problems.ts';
+import { redact } from '../redact.ts';
+import { oneLine, printable } from '../text.ts';
 import type { Invocation, Io, Registered } from './command.ts';
 import { formatHelp } from './help.ts';
 import { say } from './say.ts';
@@ -22,11 +25,11 @@ export interface CommandEntry {
 export async function main(
   argv: readonly string[],
   commands: Readonly<Record<string, CommandEntry>>,
-  outside: Invocation,
+  outer: Invocation,
 ): Promise<ExitCode> {
   let code: ExitCode = EXIT.ok;
-  const io = harmless(outside.io);
-  const invocation = { ...outside, io };
+  const io = harmless(outer.io);
+  const invocation = { ...outer, io };
   const wanted = argv.find((word) => Object.hasOwn(commands, word));
   const first = argv.find((word) => !word.startsWith('-'));
   const usage = wanted === undefined ? '<command>' : (commands[wanted]?.usage ?? wanted);
@@ -73,12 +76,15 @@ export async function main(
   }
 }
 
-/** Names, answers of servers, output of programs: whatever of them is printed can't rewrite a terminal or a log. */
+/**
+ * Whatever is printed may hold words of strangers (of a server, a guest, a plugin, a file's name): none of them can move
+ * the cursor, write over a line or turn it around. And no secret is printed, whoever has repeated it.
+ */
 function harmless(io: Io): Io {
   return {
     ...io,
-    out: (text) => io.out(printable(text, '\n')),
-    err: (text) => io.err(printable(text, '\n')),
+    out: (text) => io.out(printable(redact(text), '\n\t')),
+    err: (text) => io.err(printable(redact(text), '\n\t')),
   };
 }
 
@@ -114,8 +120,8 @@ function report(
   // A request that was given up says nothing; an operation says itself how far it came.
   const interrupted = signal.aborted && (error instanceof PveError || !(error instanceof ProxwardenError));
   if (error instanceof ProxwardenError && !interrupted) {
-    say(io, `proxwarden: ${error.message}`);
-    if (error.hint !== undefined) say(io, `  → ${error.hint}`);
+    say(io, `proxwarden: ${error instanceof InventoryError ? error.message : oneLine(error.message)}`);
+    if (error.hint !== undefined) say(io, `  → ${oneLine(error.hint)}`);
     if (debug && error.cause !== undefined)
       say(
         io,
@@ -127,7 +133,7 @@ function report(
     say(io, 'proxwarden: interrupted; nothing was begun that is not in the journal');
     return EXIT.failed;
   }
-  say(io, `proxwarden: unexpected: ${messageOf(error)} (a bug; --log-level debug shows where)`);
+  say(io, `proxwarden: unexpected: ${oneLine(messageOf(error))} (a bug; --log-level debug shows where)`);
   if (debug && error instanceof Error) say(io, error.stack ?? '');
   return EXIT.failed;
 }

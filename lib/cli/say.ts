@@ -1,5 +1,6 @@
 import { redact } from '../redact.ts';
 import { wrapLines } from '../tell/wrap.ts';
+import { oneLine } from '../text.ts';
 import type { Io } from './command.ts';
 
 /** A sentence for people on stderr: without secrets, and on a terminal broken between words. */
@@ -15,5 +16,5 @@ export function show(io: Io, text: string): void {
 
 /** Warnings that are about the run as a whole. */
 export function warn(io: Io, texts: readonly string[]): void {
-  for (const text of texts) say(io, `warning: ${text}`);
+  for (const text of texts) say(io, `warning: ${oneLine(text)}`);
 }

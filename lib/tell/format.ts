@@ -2,6 +2,7 @@
 import type { Decision } from '../decide/model.ts';
 import type { CopyProof } from '../decide/copies.ts';
 import { formatDuration } from '../units.ts';
+import { oneLine } from '../text.ts';
 import type { Event } from './events.ts';
 
 type Formatters = { readonly [K in Event['kind']]: (event: Extract<Event, { kind: K }>) => string | null };
@@ -27,9 +28,10 @@ const formatters: Formatters = {
   brake: (e) => `${e.container === null ? '' : `${e.container}: `}${e.text}`,
 };
 
-/** The line of an event, or null when it has none of its own. */
+/** The line of an event (of a failover that is due, several), or null when it has none of its own. */
 export function formatEvent(event: Event): string | null {
-  return apply(event);
+  const text = apply(event);
+  return text === null || event.kind === 'decision' ? text : oneLine(text);
 }
 
 function apply<K extends Event['kind']>(event: Extract<Event, { kind: K }>): string | null {
@@ -49,7 +51,7 @@ function formatDecision(decision: Decision): string {
   if (decision.kind === 'failover') return explainDecision(decision).join('\n');
   const text = `${decision.container}: ${decision.kind}: ${decision.why}`;
   const out = decision.gates.find((gate) => !gate.ok)?.flip;
-  return out === undefined || out === null ? text : `${text} → ${out}`;
+  return oneLine(out === undefined || out === null ? text : `${text} → ${out}`);
 }
 
 /** The gates of a decision with their evidence, one line each: what `decide --explain` shows. */
@@ -63,12 +65,12 @@ export function explainDecision(decision: Decision): string[] {
     if (gate.flip !== null) lines.push(`        to change that: ${gate.flip}`);
   }
   for (const { what, why } of decision.rejected) lines.push(`  not   ${what}: ${why}`);
-  return lines;
+  return lines.map(oneLine);
 }
 
 /** How sure it is that the copies of a container do not run, for `--explain`: level, what it rests on, what would raise it. */
 export function explainCopies(copies: readonly CopyProof[]): string[] {
-  return copies.flatMap(({ copy, proof, required, enough, wanted }) => {
+  const lines = copies.flatMap(({ copy, proof, required, enough, wanted }) => {
     const raise = proof.raise.length === 0 ? '' : `; to raise it: ${proof.raise.join('; ')}`;
     const use = enough ? 'enough' : 'not enough';
     return [
@@ -78,4 +80,5 @@ export function explainCopies(copies: readonly CopyProof[]): string[] {
         : `        ${use} to start another copy (failover.proof: ${required})${raise}`,
     ];
   });
+  return lines.map(oneLine);
 }

@@ -1,8 +1,9 @@
 /** Tables for people. Pure: values in, text out. */
+import { oneLine } from '../text.ts';
 
 /** Left-aligned columns, two spaces apart; a line is cut to `width`. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[], width = 200): string {
-  const all = [header, ...rows];
+  const all = [header, ...rows].map((row) => row.map(oneLine));
   const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
   return all
     .map((row) =>

@@ -6,7 +6,7 @@ import { followedOf } from '../../lib/decide/followed.ts';
 import { incarnationKey, incarnationsOf } from '../../lib/decide/incarnations.ts';
 import { TAG } from '../../lib/decide/lineage.ts';
 import { detailOf, guestOf, incarnationOf, lineOf, MAC } from './parts.ts';
-import { dueWorld, failedGates, world, World } from './world.ts';
+import { dueWorld, failedGates, world, type World } from './world.ts';
 
 const OTHER_MAC = 'BC:24:11:66:66:66';
 

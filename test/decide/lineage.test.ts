@@ -9,9 +9,12 @@ import {
   withoutLineage,
 } from '../../lib/decide/lineage.ts';
 import type { Lineage } from '../../lib/decide/model.ts';
+import { hasUnprintable } from '../../lib/text.ts';
 import { lineOf } from './parts.ts';
 
-const word = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 });
+const printableText = (minLength: number): fc.Arbitrary<string> =>
+  fc.string({ unit: 'grapheme', minLength, maxLength: 20 }).filter((value) => !hasUnprintable(value));
+const word = printableText(1);
 const line: fc.Arbitrary<Lineage> = fc.record(
   {
     container: word,
@@ -21,7 +24,7 @@ const line: fc.Arbitrary<Lineage> = fc.record(
     epoch: fc.integer({ min: 0, max: 100_000 }),
     supersedes: word,
     operation: word,
-    source: fc.string({ unit: 'grapheme', maxLength: 20 }),
+    source: printableText(0),
     phase: fc.constantFrom('restored', 'live'),
     at: fc.integer({ min: 0, max: 4_000_000_000_000 }),
   },
@@ -106,6 +109,9 @@ const broken: readonly (readonly [string, string])[] = [
   ['a fraction', good.replace('epoch=1', 'epoch=1.5')],
   ['bad percent encoding', good.replace('container=dns', 'container=%zz')],
   ['a word without a value', `${good} foo`],
+  ['a line break in a name', good.replace('container=dns', 'container=dns%0A2026-11-22 web: healthy')],
+  ['an escape sequence', good.replace('node=pve2', 'node=%1b[2Jpve2')],
+  ['a name written backwards', good.replace('container=dns', 'container=%E2%80%AEsnd')],
 ];
 for (const [what, text] of broken)
   test(`${what} is no lineage line`, () => assert.equal(parseLineage(text), null));
