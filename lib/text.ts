@@ -47,7 +47,13 @@ export function printable(text: string, allowed = ''): string {
 
 /** Printable, and on one line: nobody's words may look like a line of ours. */
 export function oneLine(text: string): string {
-  return printable(text.trimEnd().replaceAll(/\s*[\r\n]\s*/g, ' '));
+  return printable(
+    text
+      .split(/[\r\n]+/)
+      .map((line, index) => (index === 0 ? line.trimEnd() : line.trim()))
+      .filter((line) => line !== '')
+      .join(' '),
+  );
 }
 
 /** `1 file`, `2 files`. */

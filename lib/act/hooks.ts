@@ -1,6 +1,7 @@
 /** Hooks: a person's own executables around a failover. An argument array, no shell, nothing inherited. */
 import { FailedError } from '../errors.ts';
 import type { Hook } from '../inventory/types.ts';
+import { plainText } from '../text.ts';
 import type { OperationContext } from './journal.ts';
 
 /**
@@ -43,9 +44,9 @@ export async function runHooks(
       signal,
     });
     if (result.exitCode === 0) continue;
-    const said = (result.stderr.trim() || result.stdout.trim()).split('\n')[0] ?? '';
+    const said = plainText((result.stderr.trim() || result.stdout.trim()).split('\n')[0] ?? '', 200);
     throw new FailedError(
-      `hook ${hook.path} ${result.failure ?? `ended with ${result.exitCode ?? 'a signal'}`}${said === '' ? '' : `: ${said.slice(0, 200)}`}`,
+      `hook ${hook.path} ${result.failure ?? `ended with ${result.exitCode ?? 'a signal'}`}${said === '' ? '' : `: ${said}`}`,
     );
   }
   return hooks.length === 0 ? 'none' : `${hooks.length} ended well`;

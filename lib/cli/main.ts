@@ -8,7 +8,6 @@ import type { Invocation, Io, Registered } from './command.ts';
 import { formatHelp } from './help.ts';
 import { say } from './say.ts';
 import { rephrase, UsageError } from './usage.ts';
-import { printable } from '../text.ts';
 
 /** Put in by the bundler; the sources that Node runs directly have none. */
 declare const PROXWARDEN_VERSION: string | undefined;

@@ -1,4 +1,15 @@
 /** What a volid tells by its form. Pure. */
+import { hasUnprintable } from '../text.ts';
+
+/** Whether a storage can have a volume or an archive of that name, and it leads to no other place. */
+export function isVolid(text: string): boolean {
+  return (
+    text.length <= 1024 &&
+    /^[a-zA-Z][\w.-]*:[^\s]+$/.test(text) &&
+    !hasUnprintable(text) &&
+    !/[:/]\.{0,2}(?:\/|$)/.test(text)
+  );
+}
 
 /** Whether it names a snapshot on a Proxmox Backup Server: `pbs:backup/ct/101/2026-11-22T20:16:47Z`. */
 export function isSnapshot(volid: string): boolean {

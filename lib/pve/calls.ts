@@ -1,10 +1,19 @@
 /** Every call that changes something, and exactly what is sent for it. Never `force`, `skiplock`, `unique` or `start`. */
 import { storageOf } from '../decide/volid.ts';
+import { PveError } from '../errors.ts';
 import type { PveApi, RestoreRequest } from './api.ts';
 import type { Call } from './transport.ts';
 
-/** A path of encoded segments. */
+/**
+ * A path of encoded segments. Throws PveError (not sent) for one that would lead elsewhere: a URL takes `..` for the folder
+ * above, encoded or not.
+ */
 export function path(...segments: readonly (string | number)[]): string {
+  for (const segment of segments)
+    if (/^\.{0,2}$/.test(String(segment)))
+      throw new PveError(`"${segment}" is no name that Proxmox VE gives to anything; nothing was sent`, {
+        outcome: 'not-sent',
+      });
   return segments.map((segment) => `/${encodeURIComponent(segment)}`).join('');
 }
 

@@ -68,13 +68,15 @@ export function configFromText(text: string): GuestConfig {
       description.push(decodeText(line.slice(1)));
       continue;
     }
-    const [, lxcKey, lxcValue] = /^(lxc\.[a-z0-9_.-]+)(?::|\s*=)\s*(.*?)\s*$/.exec(line) ?? [];
+    const [lxcStart = '', lxcKey] = /^(lxc\.[a-z0-9_.-]+)(?::| *=)/.exec(line) ?? [];
     if (lxcKey !== undefined) {
-      raw.push({ key: lxcKey, value: lxcValue ?? '' });
+      raw.push({ key: lxcKey, value: line.slice(lxcStart.length).trim() });
       continue;
     }
-    const [, key, value] = /^([a-z][a-z_-]*\d*):\s*(.*?)\s*$/.exec(line) ?? [];
-    if (key === undefined || value === undefined) continue;
+    const [start = '', key] = /^([a-z][a-z_-]*\d*):/.exec(line) ?? [];
+    if (key === undefined) continue;
+    // Not by an expression: an archive's config may be anybody's, and blanks without end would keep it busy.
+    const value = line.slice(start.length).trim();
     if (key === 'description') description.push(decodeText(value));
     else values[key] = value;
   }

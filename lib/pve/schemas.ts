@@ -3,7 +3,8 @@
  * doesn't keep numbers and strings apart, so both are accepted where either may come.
  */
 import * as z from 'zod';
-import { flag, number, seconds, text, whole } from './scalars.ts';
+import { isVolid } from '../decide/volid.ts';
+import { flag, nodeName, number, seconds, storageId, taskId, text, whole } from './scalars.ts';
 
 /** Every JSON answer of PVE is an object with `data`. */
 export const Envelope = z.looseObject({ data: z.unknown() }).refine((value) => 'data' in value);
@@ -19,7 +20,7 @@ export const VersionReply = z.looseObject({ version: text });
 const ClusterEntry = z.looseObject({ type: z.literal('cluster'), name: text, quorate: flag.default(false) });
 const ClusterNodeEntry = z.looseObject({
   type: z.literal('node'),
-  name: text,
+  name: nodeName,
   online: flag.default(false),
   local: flag.default(false),
   ip: z.string().nullish(),
@@ -28,7 +29,7 @@ export const ClusterStatusReply = z.array(z.union([ClusterEntry, ClusterNodeEntr
 
 const ResourceNode = z.looseObject({
   type: z.literal('node'),
-  node: text,
+  node: nodeName,
   status: z.string().default('unknown'),
   maxmem: number.optional(),
   mem: number.optional(),
@@ -36,7 +37,7 @@ const ResourceNode = z.looseObject({
 });
 const ResourceGuest = z.looseObject({
   type: z.enum(['lxc', 'qemu']),
-  node: text,
+  node: nodeName,
   vmid: whole,
   name: text.optional(),
   status: z.string().default('unknown'),
@@ -49,8 +50,8 @@ const ResourceGuest = z.looseObject({
 });
 const ResourceStorage = z.looseObject({
   type: z.literal('storage'),
-  node: text,
-  storage: text,
+  node: nodeName,
+  storage: storageId,
   status: z.string().default('unknown'),
   shared: flag.optional(),
   content: z.string().optional(),
@@ -146,7 +147,11 @@ export const HaManagerReply = z.looseObject({
     .optional(),
 });
 
-export const ContentReply = z.array(
+/** Whoever writes to a shared storage can put a file of any name there: what no volid can be is passed over. */
+const ContentEntries = z
+  .array(z.looseObject({ volid: z.string() }))
+  .transform((entries) => entries.filter((entry) => isVolid(entry.volid)));
+const Content = z.array(
   z.looseObject({
     volid: z.string(),
     content: z.string().optional(),
@@ -161,20 +166,24 @@ export const ContentReply = z.array(
     encrypted: text.nullish(),
   }),
 );
+export const ContentReply = ContentEntries.pipe(Content);
 
-/** The config file inside an archive, as text. */
-export const ExtractedConfigReply = z.string();
+/** The config file inside an archive, as text. Proxmox VE's own are a few KiB; an archive is anybody's who can write there. */
+export const ExtractedConfigReply = z.string().max(256 * 1024);
 
 export const TaskStatusReply = z.looseObject({ status: z.string(), exitstatus: z.string().optional() });
 
 /** An object instead of lines: the node has no log of that task. */
 const NoLog = z.looseObject({ t: z.string() });
-export const TaskLogReply = z.union([z.array(z.looseObject({ n: number, t: z.string().nullable() })), NoLog]);
+/** A line longer than this is no sentence; logs hold what a guest's files are called. */
+const LINE_MAX = 2000;
+const LogLine = z.string().transform((line) => line.slice(0, LINE_MAX));
+export const TaskLogReply = z.union([z.array(z.looseObject({ n: number, t: LogLine.nullable() })), NoLog]);
 
 export const TasksReply = z.array(
   z.looseObject({
-    upid: z.string(),
-    node: text,
+    upid: taskId,
+    node: nodeName,
     type: z.string(),
     id: text.default(''),
     user: z.string(),
@@ -186,10 +195,10 @@ export const TasksReply = z.array(
 );
 
 /** Deleting a volume: null when it was over before the answer. */
-export const DeletedReply = z.string().startsWith('UPID:').nullish();
+export const DeletedReply = taskId.nullish();
 
 /** What an asynchronous call returns. */
-export const UpidReply = z.string().startsWith('UPID:');
+export const UpidReply = taskId;
 
 /** Of `POST /access/ticket`. `NeedTFA`: the ticket is only half of one. (unmeasured: from the schema) */
 export const TicketReply = z.object({

@@ -170,12 +170,12 @@ export function decisiveLine(log: readonly string[]): string | null {
 
 /**
  * The volid of the archive that a vzdump wrote, from its log; null when the log names none. A file storage names the
- * file, a Proxmox Backup Server the snapshot.
+ * file, a Proxmox Backup Server the snapshot. From the beginning of a line only: the log also holds names of the guest's files.
  */
 export function createdArchive(log: readonly string[], storage: string): string | null {
   for (const line of log.toReversed()) {
     const [, server, archive] =
-      /creating (?:(Proxmox Backup Server)|vzdump) archive '([^']+)'/.exec(line) ?? [];
+      /^(?:INFO: )?creating (?:(Proxmox Backup Server)|vzdump) archive '([^']+)'/.exec(line) ?? [];
     if (archive === undefined) continue;
     return `${storage}:backup/${server === undefined ? archive.slice(archive.lastIndexOf('/') + 1) : archive}`;
   }

@@ -1,6 +1,9 @@
 /** HTTP digest authentication (RFC 7616) with `qop=auth`, as far as plugs ask for it: SHA-256 (Shelly), MD5. */
 import { createHash } from 'node:crypto';
 
+/** Characters; a longer one is from no plug. */
+const CHALLENGE_MAX = 2000;
+
 export interface DigestRequest {
   /** The `WWW-Authenticate` header of the refusal. */
   readonly challenge: string;
@@ -15,7 +18,7 @@ export interface DigestRequest {
 /** The `Authorization` header that answers the challenge; null: it is none that is known here. */
 export function digestAuthorization(request: DigestRequest): string | null {
   const { challenge, method, uri, user, password, cnonce } = request;
-  if (!/^digest\s/i.test(challenge)) return null;
+  if (!/^digest\s/i.test(challenge) || challenge.length > CHALLENGE_MAX) return null;
   const given = new Map<string, string>();
   for (const [, name = '', quoted, bare] of challenge.matchAll(/([a-z]+)\s*=\s*(?:"([^"]*)"|([^\s,]+))/gi))
     given.set(name.toLowerCase(), quoted ?? bare ?? '');

@@ -7,6 +7,7 @@ import { FailedError, messageOf } from '../../errors.ts';
 import { readSecret } from '../../inventory/secrets.ts';
 import type { HttpCall, SwitchConfig } from '../../inventory/types.ts';
 import type { Runtime } from '../../runtime.ts';
+import { plainText } from '../../text.ts';
 import { digestAuthorization } from './digest.ts';
 import type { PowerSwitch } from './driver.ts';
 
@@ -89,7 +90,7 @@ export function createHttpFence(
         return { power: 'unknown', detail: `its answer has no field ${config.status.field}` };
       return {
         power: value === config.status.off ? 'off' : 'on',
-        detail: `${config.status.field}=${String(value)}`,
+        detail: `${config.status.field}=${plainText(String(value))}`,
       };
     },
     off: (signal) => order(config.off, signal),

@@ -8,6 +8,7 @@ import { FailedError, messageOf } from '../../errors.ts';
 import { readSecret } from '../../inventory/secrets.ts';
 import type { SwitchConfig } from '../../inventory/types.ts';
 import type { Runtime } from '../../runtime.ts';
+import { plainText } from '../../text.ts';
 import type { PowerSwitch } from './driver.ts';
 
 type RedfishFence = Extract<SwitchConfig, { driver: 'redfish' }>;
@@ -102,7 +103,7 @@ export function createRedfishFence(
           const state = parsed(System, await call(path, null, inner), path).PowerState ?? null;
           if (state === null) return { power: 'unknown', detail: `${path} has no PowerState` };
           // PoweringOff, Paused and what a vendor may add are not off.
-          return { power: state === 'Off' ? 'off' : 'on', detail: `PowerState=${state}` };
+          return { power: state === 'Off' ? 'off' : 'on', detail: `PowerState=${plainText(state)}` };
         });
       } catch (error) {
         if (signal?.aborted === true) throw error;
