@@ -56,6 +56,7 @@ process.stdout.write('', (outError) =>
   process.stderr.write('', (errError) => {
     noteFailure(outError);
     noteFailure(errError);
-    process.exit(unsaid && process.exitCode === EXIT.ok ? EXIT.failed : undefined);
+    if (unsaid && process.exitCode === EXIT.ok) process.exitCode = EXIT.failed;
+    process.exit();
   }),
 );

@@ -15,6 +15,8 @@ import type { Problem } from './problems.ts';
 
 const MOST_FILES = 200;
 const MOST_BYTES = 1024 ** 2;
+/** All files together: thousands of containers. */
+const MOST_BYTES_IN_ALL = 4 * 1024 ** 2;
 
 export interface SourceFile {
   /** As a person would name it. */
@@ -59,11 +61,20 @@ export function readFolder(dir: string): { root: string; sources: SourceFile[]; 
   if (names.length > MOST_FILES) {
     return fail(`holds ${names.length} inventory files`, `at most ${MOST_FILES} are read: join some`);
   }
+  let left = MOST_BYTES_IN_ALL;
   for (const name of names) {
     const file = join(dir, name);
     const read = readSmallFile(file);
-    if (typeof read === 'string') sources.push({ file: printable(file), text: read });
-    else add(file, read.message, read.fix);
+    if (typeof read !== 'string') {
+      add(file, read.message, read.fix);
+      continue;
+    }
+    left -= Buffer.byteLength(read);
+    if (left < 0) {
+      add(dir, 'holds more than 4 MiB of inventory files', 'split it into several inventories');
+      return { root, sources: [], problems };
+    }
+    sources.push({ file: printable(file), text: read });
   }
   return { root, sources, problems };
 }

@@ -16,6 +16,9 @@ export interface Finding {
   readonly meant?: string | undefined;
 }
 
+/** Of one mapping: to look for what was meant takes time. */
+const MOST_KEYS = 2000;
+
 /** Keys that the design knows and a later version will bring, or that belong elsewhere. */
 const LATER: Readonly<Record<string, string>> = {
   standby: 'not available yet: leave it out',
@@ -31,9 +34,14 @@ export function toProblems(file: string, yaml: YamlFile, findings: readonly Find
   });
 }
 
-/** All findings behind zod's issues about `data`. */
-export function findingsOf(issues: readonly Issue[], data: JsonMap): Finding[] {
-  return issues.flatMap((issue) => finding(issue, [], data));
+/** The findings behind zod's issues about `data`, `most` of them. */
+export function findingsOf(issues: readonly Issue[], data: JsonMap, most: number): Finding[] {
+  const findings: Finding[] = [];
+  for (const issue of issues) {
+    if (findings.length >= most) break;
+    for (const one of finding(issue, [], data)) findings.push(one);
+  }
+  return findings.slice(0, most);
 }
 
 function finding(issue: Issue, base: Path, data: JsonMap): Finding[] {
@@ -41,7 +49,9 @@ function finding(issue: Issue, base: Path, data: JsonMap): Finding[] {
   const plain = (message: string, fix: string): Finding[] => [{ path, message, fix, isKey: false }];
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => unknownKey([...path, key], key, issue.message.split(' ')));
+      return issue.keys
+        .slice(0, MOST_KEYS)
+        .map((key) => unknownKey([...path, key], key, issue.message.split(' ')));
     case 'invalid_key':
       return [{ path, ...splitMessage(issue.issues[0]?.message ?? ''), isKey: true }];
     case 'invalid_union':
@@ -170,7 +180,8 @@ function valueAt(data: unknown, path: Path): unknown {
   let value: unknown = data;
   for (const part of path) {
     if (typeof value !== 'object' || value === null) return undefined;
-    value = Object.entries(value).find(([key]) => key === String(part))?.[1];
+    const found: unknown = Object.hasOwn(value, part) ? Reflect.get(value, part) : undefined;
+    value = found;
   }
   return value;
 }

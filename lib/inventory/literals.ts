@@ -24,15 +24,21 @@ export function findLiteralSecrets(data: Json): Finding[] {
 
 /** The problems without the values that this file holds where secrets belong, and without any UUID. */
 export function maskLiterals(problems: readonly Problem[], data: Json | undefined): Problem[] {
-  const values: string[] = [];
+  // Only of those that are there at all: a file may hold a hundred thousand values, and as many problems.
+  const all = problems.map((p) => `${p.path}\n${p.message}\n${p.fix}`).join('\n');
+  const values = new Set<string>();
   visit(data ?? null, [], (value, path, isKey) => {
     if (isKey) return;
     const key = path.findLast((part) => typeof part === 'string') ?? '';
     const isReference = /^(env|file):/.test(value);
-    if (SECRET_KEY.test(key) && !isReference && value.length >= SHORTEST) values.push(value);
+    if (SECRET_KEY.test(key) && !isReference && value.length >= SHORTEST && all.includes(value))
+      values.add(value);
   });
   const mask = (text: string): string =>
-    values.reduce((masked, value) => masked.replaceAll(value, '***'), text.replaceAll(EVERY_UUID, '***'));
+    [...values].reduce(
+      (masked, value) => masked.replaceAll(value, '***'),
+      text.replaceAll(EVERY_UUID, '***'),
+    );
   return problems.map((p) => ({ ...p, path: mask(p.path), message: mask(p.message), fix: mask(p.fix) }));
 }
 

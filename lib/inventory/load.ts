@@ -12,7 +12,7 @@ import { resolveHeartbeat, resolveNotify } from './notify-resolve.ts';
 import { HookLists, resolveLimits } from './shared.ts';
 import type { Inventory } from './types.ts';
 import { VmidClaims } from './vmids.ts';
-import { readYaml, type Json } from './yaml.ts';
+import { MOST_NODES, readYaml, type Json } from './yaml.ts';
 
 export { InventoryError, type Problem } from './problems.ts';
 
@@ -32,8 +32,10 @@ export function loadInventory(dir: string, options: LoadOptions = {}): Inventory
   const parts: Part[] = [];
   const written: Json[] = [];
   let incomplete = problems.length > 0;
+  let nodes = MOST_NODES;
   for (const { file, text } of sources) {
-    const yaml = readYaml(file, text);
+    const yaml = readYaml(file, text, nodes);
+    nodes -= yaml.nodes;
     problems.push(...maskLiterals(yaml.problems, yaml.data));
     const read = yaml.data === undefined ? undefined : readPart(file, yaml, yaml.data);
     if (yaml.data !== undefined) written.push(yaml.data);
@@ -41,6 +43,7 @@ export function loadInventory(dir: string, options: LoadOptions = {}): Inventory
     if (read?.part === undefined) incomplete = true;
     else parts.push(read.part);
     if (read?.part?.broken.some((path) => path[0] === 'cluster') === true) incomplete = true;
+    if (nodes < 0) break;
   }
   const report = new Report();
   const allowed = (options.env?.[ALLOWED_HOOKS] ?? '').split(':').filter((path) => path !== '');

@@ -19,6 +19,8 @@ export interface Part {
 }
 
 const MOST_ROUNDS = 200;
+/** With more of them the file is no inventory; nobody reads them, and the rest isn't looked at. */
+const MOST_FINDINGS = 1000;
 
 /** Checks a file's data; `part` is undefined when nothing of it can be used. */
 export function readPart(
@@ -35,8 +37,13 @@ export function readPart(
       const part: Part = { file, yaml, data, input: parsed.data, broken };
       return { part, problems: toProblems(file, yaml, withSecrets(findings, data)) };
     }
-    const found = findingsOf(parsed.error.issues, rest);
-    if (round === 0) findings = found;
+    const found = findingsOf(parsed.error.issues, rest, MOST_FINDINGS + 1);
+    if (round === 0) findings = found.slice(0, MOST_FINDINGS);
+    if (found.length > MOST_FINDINGS) {
+      const fix = `mend the first ${MOST_FINDINGS}; the rest was not looked at`;
+      findings.push({ path: [], message: 'holds too many problems', fix, isKey: false });
+      break;
+    }
     const removed: Path[] = [];
     for (const finding of found) {
       // Two findings in one list: it is gone already, and its parent is not to blame.

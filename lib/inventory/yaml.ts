@@ -23,11 +23,14 @@ export interface YamlFile {
   at(path: Path): Place;
   /** Place of the key itself. */
   keyAt(path: Path): Place;
+  /** How many values it holds, aliases followed. */
+  readonly nodes: number;
 }
 
 /** Aliases multiply: the limits hold for the file after they have been followed. */
 const MOST_ALIASES = 100;
-const MOST_NODES = 100_000;
+/** Values of a whole inventory: thousands of containers. */
+export const MOST_NODES = 50_000;
 const DEEPEST = 32;
 /** One wrong bracket makes the parser complain of everything behind it. */
 const MOST_SYNTAX_PROBLEMS = 3;
@@ -35,8 +38,11 @@ const MOST_PROBLEMS = 200;
 
 type Report = (offset: number, path: Path, message: string, fix: string) => void;
 
-/** Reads one YAML document. Never throws: everything that is wrong with it is in `problems`. */
-export function readYaml(file: string, text: string): YamlFile {
+/**
+ * Reads one YAML document. Never throws: everything that is wrong with it is in `problems`. `most`: so many values it may
+ * hold.
+ */
+export function readYaml(file: string, text: string, most = MOST_NODES): YamlFile {
   const lines = new LineCounter();
   const problems: Problem[] = [];
   const places = new Places(lines);
@@ -44,11 +50,18 @@ export function readYaml(file: string, text: string): YamlFile {
     problems.push({ file, ...places.place(offset), path: formatPath(path), message, fix });
     if (problems.length >= MOST_PROBLEMS) throw new LimitReached();
   };
-  const data = parse(text, lines, places, report);
-  return { data, problems, at: (path) => places.at(path), keyAt: (path) => places.keyAt(path) };
+  const walker = new Walker(places, report, most);
+  const data = parse(text, lines, walker, report);
+  return {
+    data,
+    problems,
+    at: (path) => places.at(path),
+    keyAt: (path) => places.keyAt(path),
+    nodes: walker.nodes,
+  };
 }
 
-function parse(text: string, lines: LineCounter, places: Places, report: Report): JsonMap | undefined {
+function parse(text: string, lines: LineCounter, walker: Walker, report: Report): JsonMap | undefined {
   const deep = tooDeep(text);
   if (deep !== undefined) {
     lines.addNewLine(0);
@@ -83,7 +96,7 @@ function parse(text: string, lines: LineCounter, places: Places, report: Report)
     report(root.range?.[0] ?? 0, [], 'must be a mapping', 'start with `cluster: NAME`');
     return undefined;
   }
-  const data = new Walker(places, report).walk(root, []);
+  const data = walker.walk(root, []);
   return isJsonMap(data) ? data : undefined;
 }
 
@@ -136,11 +149,13 @@ class Walker {
   readonly #report: Report;
   readonly #anchors = new Map<string, Node>();
   readonly #open = new Set<Node>();
+  readonly #most: number;
   #aliases = 0;
-  #nodes = 0;
-  constructor(places: Places, report: Report) {
+  nodes = 0;
+  constructor(places: Places, report: Report, most: number) {
     this.#places = places;
     this.#report = report;
+    this.#most = most;
   }
 
   walk(root: Node, path: Path): Json | undefined {
@@ -159,8 +174,13 @@ class Walker {
 
   #value(node: Node | null, path: Path, fallback: number): Json {
     const offset = node?.range?.[0] ?? fallback;
-    if (++this.#nodes > MOST_NODES)
-      this.#stop(offset, path, `holds more than ${MOST_NODES} values`, 'split the file');
+    if (++this.nodes > this.#most)
+      this.#stop(
+        offset,
+        path,
+        `is where the inventory holds more than ${MOST_NODES} values`,
+        'split it into several inventories',
+      );
     if (path.length > DEEPEST)
       this.#stop(offset, path.slice(0, 3), 'is nested too deeply', `use at most ${DEEPEST} levels`);
     if (node === null) return null;
