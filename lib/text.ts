@@ -56,6 +56,11 @@ export function oneLine(text: string): string {
   );
 }
 
+/** Whether every object of JavaScript has something of that name (`constructor`): as a key it would find that. */
+export function isReserved(name: string): boolean {
+  return name in {};
+}
+
 /** `1 file`, `2 files`. */
 export function counted(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? '' : 's'}`;

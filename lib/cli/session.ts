@@ -192,7 +192,7 @@ export function narrow(
   cluster: string | undefined,
 ): Set<string> | undefined {
   for (const name of names) containerNamed(inventory, name);
-  if (cluster !== undefined && inventory.clusters[cluster] === undefined)
+  if (cluster !== undefined && !Object.hasOwn(inventory.clusters, cluster))
     throw new InputError(
       `there is no cluster ${cluster} in the inventory (${Object.keys(inventory.clusters).join(', ')})`,
     );

@@ -5,7 +5,7 @@
  * A description travels with an archive, so a line says for which cluster, node and vmid it was written: found
  * anywhere else it is somebody's restore of our copy, and not ours.
  */
-import { hasUnprintable } from '../text.ts';
+import { hasUnprintable, isReserved } from '../text.ts';
 import { Lineage } from './model.ts';
 
 const PREFIX = 'proxwarden-lineage:';
@@ -45,8 +45,9 @@ export function parseLineage(description: string): Lineage | null {
     const equals = pair.indexOf('=');
     if (equals < 1) return null;
     const value = decode(pair.slice(equals + 1));
-    // No name, id or volid holds such characters: a line with them is somebody's trick.
-    if (value === null || hasUnprintable(value) || values.has(pair.slice(0, equals))) return null;
+    // No name, id or volid is like that: such a line is somebody's trick.
+    if (value === null || hasUnprintable(value) || isReserved(value) || values.has(pair.slice(0, equals)))
+      return null;
     values.set(pair.slice(0, equals), value);
   }
   const parsed = Lineage.safeParse({

@@ -1,7 +1,7 @@
 /** Checks and canaries: how probes are written in the inventory. Paths of exec checks stay as written here. */
 import * as z from 'zod';
 import { joinHostPort, parseHost, parseHostPort, parseHttpUrl } from './addresses.ts';
-import { count, duration, httpUrl, refuse, strict } from './fields.ts';
+import { count, duration, httpUrl, refuse, said, strict } from './fields.ts';
 import type { ProbeSpec } from './types.ts';
 
 const DEFAULT_TIMEOUT_MS = 3000;
@@ -100,7 +100,12 @@ const dns = strict({
   return { kind: 'dns', server: server.host, port: server.port, name: given.name, type, label };
 });
 
-const programPath = z.string().min(1).max(1024);
+// On one line: it is named in reports and logs.
+const programPath = z
+  .string()
+  .min(1)
+  .max(1024)
+  .regex(/^[^\n\t]*$/, { error: said('holds a line break or a tab', 'give the file another name') });
 const programArgs = z
   .array(z.string().max(4096))
   .max(50)

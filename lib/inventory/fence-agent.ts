@@ -24,8 +24,8 @@ const REFUSED: readonly (readonly [RegExp, string])[] = [
     'names a program or a file, which an inventory may not',
   ],
   [/^(delay|power_wait|random_sleep_range)$/, 'only makes it slower'],
-  [/(passw(or)?d|secret|token|apikey|_key$)/, 'is a secret'],
 ];
+const SECRET = /(passw(or)?d|secret|token|apikey|_key$)/;
 
 const optionName = f.text(/^[a-z][a-z0-9_]*$/, "an option's name as in the agent's manual", 'ip');
 // A line break would be the next option.
@@ -64,14 +64,16 @@ export const agent = f
       return f.refuse(context, `${name} does not switch the power of a node`, 'use an agent that does', [
         'name',
       ]);
-    for (const key of Object.keys(options)) {
-      const [, why] = REFUSED.find(([pattern]) => pattern.test(key)) ?? [];
-      if (why !== undefined)
-        f.refuse(context, why, why === 'is a secret' ? 'put it under password or secrets' : 'leave it out', [
-          'options',
-          key,
-        ]);
-    }
+    for (const [where, keys] of [
+      ['options', Object.keys(options)],
+      ['secrets', Object.keys(secrets)],
+    ] as const)
+      for (const key of keys) {
+        const [, why] = REFUSED.find(([pattern]) => pattern.test(key)) ?? [];
+        if (why !== undefined) f.refuse(context, why, 'leave it out', [where, key]);
+        else if (where === 'options' && SECRET.test(key))
+          f.refuse(context, 'is a secret', 'put it under password or secrets', [where, key]);
+      }
     const all: Record<string, SecretRef> = { ...secrets, ...(password === undefined ? {} : { password }) };
     return { driver: 'agent', agent: name, options, secrets: all, timeoutMs: timeout ?? AGENT_MS };
   });

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { formatDuration, parseDuration, DURATION_PATTERN } from '../units.ts';
 import { ProxwardenError } from '../errors.ts';
+import { isReserved } from '../text.ts';
 import { parseHttpUrl } from './addresses.ts';
 import type { HttpCall, SecretRef } from './types.ts';
 
@@ -34,6 +35,13 @@ export function strict<T extends z.ZodRawShape>(shape: T): z.ZodObject<T, z.core
 /** Text that must match; `what` completes "must be …". */
 export function text(pattern: RegExp, what: string, example: string): z.ZodString {
   return z.string().regex(pattern, { error: said(`must be ${what}`, `for example ${example}`) });
+}
+
+/** The same for names, which become keys: none that every object of JavaScript has. */
+function nameOf(...given: Parameters<typeof text>): z.ZodString {
+  return text(...given).refine((name) => !name.split('/').some(isReserved), {
+    error: said('is a reserved word', 'choose another name'),
+  });
 }
 
 /** A whole number within limits. */
@@ -126,26 +134,26 @@ function asCall(call: {
   };
 }
 
-export const clusterName = text(
+export const clusterName = nameOf(
   /^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/,
   'a cluster name (letters, digits, hyphens)',
   'home',
 );
-export const nodeName = text(
+export const nodeName = nameOf(
   /^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/,
   'a node name (letters, digits, hyphens)',
   'pve1',
 );
-export const targetName = text(
+export const targetName = nameOf(
   /^([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\/)?[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/,
   'a node, or cluster/node',
   'pve2',
 );
-export const containerName = text(
+export const containerName = nameOf(
   /^[a-z0-9][a-z0-9-]{0,62}$/,
   'a container name (lower-case letters, digits, hyphens; at most 63)',
   'dns',
 );
 /** As Proxmox VE's storage ids. */
-export const storageName = text(/^[a-zA-Z][a-zA-Z0-9_.-]*[a-zA-Z0-9]$/, 'the id of a storage', 'local-lvm');
+export const storageName = nameOf(/^[a-zA-Z][a-zA-Z0-9_.-]*[a-zA-Z0-9]$/, 'the id of a storage', 'local-lvm');
 export const vmid = count(100, 999_999_999);

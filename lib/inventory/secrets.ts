@@ -9,17 +9,28 @@ import type { SecretRef } from './types.ts';
 const MOST_BYTES = 4096;
 
 /**
- * The secret that `ref` points to, without one trailing line end; registered for redaction. Throws InputError naming
- * the variable or file when it is missing, empty, too large or readable by others.
+ * The secret that `ref` points to, without line ends behind it; registered for redaction. Throws InputError naming
+ * the variable or file when it is missing, empty, of several lines, too large, or readable by others.
  */
 export function readSecret(ref: SecretRef, env: Readonly<Record<string, string | undefined>>): string {
   const secret = ref.kind === 'env' ? fromEnvironment(ref.name, env) : fromFile(ref.path);
+  // Neither a token nor a password is of several lines, but keys and lists of passwords are, which an inventory could name
+  // to have them sent somewhere. To a fence agent a second line would be another option.
+  if (/\p{Cc}/u.test(secret))
+    throw new InputError(
+      `the ${ref.kind === 'env' ? `environment variable ${ref.name}` : `secret file ${printable(ref.path)}`} holds more than one line of text, so it is no token and no password`,
+      { hint: 'it should hold nothing but the secret, on one line' },
+    );
   registerSecret(secret);
   return secret;
 }
 
+function withoutLineEnds(text: string): string {
+  return text.replace(/[\r\n]{1,8}$/, '');
+}
+
 function fromEnvironment(name: string, env: Readonly<Record<string, string | undefined>>): string {
-  const value = (env[name] ?? '').replace(/\r?\n$/, '');
+  const value = withoutLineEnds(env[name] ?? '');
   if (value === '') {
     throw new InputError(
       `the environment variable ${name}, which the inventory names for a secret, is ${env[name] === undefined ? 'not set' : 'empty'}`,
@@ -55,7 +66,7 @@ function fromFile(path: string): string {
     const buffer = Buffer.alloc(MOST_BYTES + 1);
     const length = readSync(handle, buffer, 0, buffer.length, 0);
     if (length > MOST_BYTES) throw fail('is larger than 4 KiB', 'it should hold nothing but the secret');
-    const value = buffer.toString('utf8', 0, length).replace(/\r?\n$/, '');
+    const value = withoutLineEnds(buffer.toString('utf8', 0, length));
     if (value === '') throw fail('is empty', 'write the secret into it, on one line');
     return value;
   } finally {

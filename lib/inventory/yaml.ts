@@ -3,7 +3,7 @@
  * with text keys, lists and scalars; aliases within limits; no tags, no merge keys.
  */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node, type Pair } from 'yaml';
-import { hasUnprintable } from '../text.ts';
+import { hasUnprintable, isReserved } from '../text.ts';
 import { formatPath, quoted, type Path, type Problem } from './problems.ts';
 import { describeSyntax, tooDeep } from './syntax.ts';
 
@@ -258,8 +258,7 @@ class Walker {
       );
       return undefined;
     }
-    // Such names would reach into JavaScript's own objects.
-    if (key in {}) {
+    if (isReserved(key)) {
       this.#report(offset, path, `has the key ${quoted(key)}, which is reserved`, 'choose another name');
       return undefined;
     }

@@ -1,5 +1,6 @@
 /** Perl doesn't keep numbers and strings apart: both are accepted where either may come. */
 import * as z from 'zod';
+import { isReserved } from '../text.ts';
 import { parseUpid } from './upid.ts';
 
 /** A number that can be reckoned with: what is larger than any size in bytes is none. */
@@ -22,7 +23,13 @@ export const flag = z
   .transform((value) => value === true || Number(value) === 1);
 
 /** Names as Proxmox VE makes them. They become parts of requests, of file names and of what a shell is given. */
-export const nodeName = text.pipe(z.string().regex(/^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/));
-export const storageId = text.pipe(z.string().regex(/^[a-zA-Z][a-zA-Z0-9_.-]{0,98}[a-zA-Z0-9]$/));
+export const nodeName = named(/^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/);
+export const storageId = named(/^[a-zA-Z][a-zA-Z0-9_.-]{0,98}[a-zA-Z0-9]$/);
 /** A UPID. */
 export const taskId = z.string().refine((upid) => parseUpid(upid) !== null, { error: 'is no UPID' });
+
+function named(pattern: RegExp) {
+  return text.refine((name) => pattern.test(name) && !isReserved(name), {
+    error: 'is no name that it can have',
+  });
+}

@@ -9,11 +9,13 @@ import {
   withoutLineage,
 } from '../../lib/decide/lineage.ts';
 import type { Lineage } from '../../lib/decide/model.ts';
-import { hasUnprintable } from '../../lib/text.ts';
+import { hasUnprintable, isReserved } from '../../lib/text.ts';
 import { lineOf } from './parts.ts';
 
 const printableText = (minLength: number): fc.Arbitrary<string> =>
-  fc.string({ unit: 'grapheme', minLength, maxLength: 20 }).filter((value) => !hasUnprintable(value));
+  fc
+    .string({ unit: 'grapheme', minLength, maxLength: 20 })
+    .filter((value) => !hasUnprintable(value) && !isReserved(value));
 const word = printableText(1);
 const line: fc.Arbitrary<Lineage> = fc.record(
   {
@@ -110,6 +112,7 @@ const broken: readonly (readonly [string, string])[] = [
   ['bad percent encoding', good.replace('container=dns', 'container=%zz')],
   ['a word without a value', `${good} foo`],
   ['a line break in a name', good.replace('container=dns', 'container=dns%0A2026-11-22 web: healthy')],
+  ['a name that every object has', good.replace('container=dns', 'container=constructor')],
   ['an escape sequence', good.replace('node=pve2', 'node=%1b[2Jpve2')],
   ['a name written backwards', good.replace('container=dns', 'container=%E2%80%AEsnd')],
 ];

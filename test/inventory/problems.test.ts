@@ -256,6 +256,10 @@ const CASES: readonly [string, string, RegExp][] = [
       'redfish: { url: "http://10.0.0.9", user: a, password: env:X }',
       /redfish\.url {2}is not the address of a controller/,
     ],
+    'a program among the secrets': [
+      'agent: { name: fence_ipmilan, secrets: { passwd_script: env:X } }',
+      /secrets\.passwd_script {2}names a program or a file, which an inventory may not {2}leave it out/,
+    ],
     'a literal password of a controller': [
       'redfish: { url: "https://10.0.0.9", user: a, password: sesame }',
       /redfish\.password {2}holds a literal value/,

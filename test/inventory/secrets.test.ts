@@ -42,12 +42,12 @@ test('from the environment', () => {
   );
 });
 
-test('from a file, without one trailing line end', (t) => {
+test('from a file, without the line ends behind it', (t) => {
   const read = (content: string): string => readSecret({ kind: 'file', path: secretFile(t, content) }, {});
   assert.equal(read('file-secret'), 'file-secret');
   assert.equal(read('file-secret\n'), 'file-secret');
   assert.equal(read('file-secret\r\n'), 'file-secret');
-  assert.equal(read('file-secret\n\n'), 'file-secret\n');
+  assert.equal(read('file-secret\n\n'), 'file-secret');
   assert.equal(read('x'.repeat(4096)).length, 4096);
 });
 
