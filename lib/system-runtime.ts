@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from './clock.ts';
 import { execFile } from './exec.ts';
-import type { Runtime } from './runtime.ts';
+import { hindrance } from './inventory/programs.ts';
+import type { ExecRequest, ExecResult, Runtime } from './runtime.ts';
 
 /** Where cron jobs often have nothing, and where `ping` and plugins are. */
 const FALLBACK_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -12,7 +13,7 @@ export function systemRuntime(env: Runtime['env'] = process.env): Runtime {
   const path = env['PATH'];
   const deps = {
     clock: systemClock,
-    exec: execFile,
+    exec: (request: ExecRequest) => runCheck(request, env),
     path: path === undefined || path === '' ? FALLBACK_PATH : path,
   };
   return {
@@ -41,4 +42,12 @@ export function systemRuntime(env: Runtime['env'] = process.env): Runtime {
       return rootShell(request, deps);
     },
   };
+}
+
+/** An exec check of the inventory. */
+function runCheck(request: ExecRequest, env: Runtime['env']): Promise<ExecResult> {
+  const failure = hindrance(request.file, env);
+  return failure === null
+    ? execFile(request)
+    : Promise.resolve({ exitCode: null, stdout: '', stderr: '', failure });
 }

@@ -1,5 +1,6 @@
 /** Hooks: a person's own executables around a failover. An argument array, no shell, nothing inherited. */
 import { FailedError } from '../errors.ts';
+import { hindrance } from '../inventory/programs.ts';
 import type { Hook } from '../inventory/types.ts';
 import { plainText } from '../text.ts';
 import type { OperationContext } from './journal.ts';
@@ -31,6 +32,8 @@ export async function runHooks(
     PROXWARDEN_REASON: op.reason,
   };
   for (const hook of hooks) {
+    const why = hindrance(hook.path, runtime.env);
+    if (why !== null) throw new FailedError(`hook ${hook.path} ${why}`);
     const result = await runtime.exec({
       file: hook.path,
       args: hook.args,

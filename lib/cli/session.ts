@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { InputError } from '../errors.ts';
+import { openToAll } from '../inventory/files.ts';
 import { loadInventory } from '../inventory/load.ts';
 import { closest } from '../inventory/problems.ts';
 import { readSecret } from '../inventory/secrets.ts';
@@ -69,6 +70,13 @@ export async function openSession(
 ): Promise<Session> {
   const { runtime, io, signal } = invocation;
   const inventory = openInventory(args, invocation);
+  // Not in openInventory: a checkout that is only validated may be anybody's.
+  const open = openToAll(inventory.dir);
+  if (open !== null)
+    throw new InputError(
+      `every user of this machine can write ${open.path}, and so say what is run here and where the token goes`,
+      { hint: open.fix },
+    );
   const dir = stateDir(args, invocation);
   const state = openState(dir, { clock: runtime.clock });
   state.assertFit();

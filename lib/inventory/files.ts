@@ -44,9 +44,7 @@ export function readFolder(dir: string): { root: string; sources: SourceFile[]; 
     if (!statSync(dir).isDirectory())
       return fail('is not a folder', 'give the folder that holds the inventory');
     root = realpathSync(dir);
-    names = readdirSync(dir)
-      .filter((name) => !name.startsWith('.') && /\.ya?ml$/i.test(name))
-      .toSorted();
+    names = readdirSync(dir).filter(isInventoryFile).toSorted();
   } catch (error) {
     const missing = errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR';
     return missing
@@ -77,6 +75,24 @@ export function readFolder(dir: string): { root: string; sources: SourceFile[]; 
     sources.push({ file: printable(file), text: read });
   }
   return { root, sources, problems };
+}
+
+/**
+ * The folder, or a file of it, that every user of the machine can write, with the command that mends it; null: there is
+ * none. It says what is run here, and where secrets are sent. Throws nothing for what has gone meanwhile.
+ */
+export function openToAll(root: string): { readonly path: string; readonly fix: string } | null {
+  const names = readdirSync(root).filter(isInventoryFile);
+  for (const path of [root, ...names.map((name) => join(root, name))]) {
+    const status = statSync(path, { throwIfNoEntry: false });
+    if (status !== undefined && (status.mode & 0o002) !== 0)
+      return { path: printable(path), fix: `chmod o-w ${printable(path)}` };
+  }
+  return null;
+}
+
+function isInventoryFile(name: string): boolean {
+  return !name.startsWith('.') && /\.ya?ml$/i.test(name);
 }
 
 /** Text of a regular file, or what is wrong with it. Doesn't follow links and doesn't wait for pipes. */

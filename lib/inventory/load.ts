@@ -7,6 +7,7 @@ import { readFolder } from './files.ts';
 import { maskLiterals } from './literals.ts';
 import { readPart, type Part } from './parts.ts';
 import { formatProblem, InventoryError, type Problem } from './problems.ts';
+import { allowedPrograms } from './programs.ts';
 import { Report } from './report.ts';
 import { resolveHeartbeat, resolveNotify } from './notify-resolve.ts';
 import { HookLists, resolveLimits } from './shared.ts';
@@ -15,9 +16,6 @@ import { VmidClaims } from './vmids.ts';
 import { MOST_NODES, readYaml, type Json } from './yaml.ts';
 
 export { InventoryError, type Problem } from './problems.ts';
-
-/** The runner's own word on programs outside of the inventory folder: absolute paths separated by `:`. */
-const ALLOWED_HOOKS = 'PROXWARDEN_ALLOWED_HOOKS';
 
 export interface LoadOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -46,7 +44,7 @@ export function loadInventory(dir: string, options: LoadOptions = {}): Inventory
     if (nodes < 0) break;
   }
   const report = new Report();
-  const allowed = (options.env?.[ALLOWED_HOOKS] ?? '').split(':').filter((path) => path !== '');
+  const allowed = allowedPrograms(options.env ?? {});
   const resolved = resolve(parts, { root, allowed, report, incomplete });
   problems.push(...maskLiterals(report.problems, written));
   if (problems.length > 0) throw new InventoryError(unique(problems));

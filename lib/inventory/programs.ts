@@ -3,8 +3,17 @@
  * names. A pull request must not be able to run something else of the runner.
  */
 import { existsSync, realpathSync, statSync } from 'node:fs';
-import { isAbsolute, join, normalize, relative, sep } from 'node:path';
+import { dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
+import { printable } from '../text.ts';
 import { errorCode } from './files.ts';
+
+/** The runner's own word on programs outside of the inventory folder: absolute paths separated by `:`. */
+const ALLOWED_HOOKS = 'PROXWARDEN_ALLOWED_HOOKS';
+
+/** Absolute paths that the runner's owner permits. */
+export function allowedPrograms(env: Readonly<Record<string, string | undefined>>): string[] {
+  return (env[ALLOWED_HOOKS] ?? '').split(':').filter((path) => path !== '');
+}
 
 export type Found = { readonly path: string } | { readonly message: string; readonly fix: string };
 
@@ -21,6 +30,29 @@ export function findProgram(root: string, allowed: readonly string[], written: s
   }
   const found = findInside(root, written);
   return 'path' in found ? isProgram(found.path) : found;
+}
+
+/**
+ * Why a program that was found when the inventory was loaded is not run now; null: nothing. Meanwhile it, or a folder above
+ * it, may have become a link that leads out of the inventory; and what every user of the machine can write is nobody's.
+ * What doesn't exist any more is left to whoever runs it.
+ */
+export function hindrance(path: string, env: Readonly<Record<string, string | undefined>>): string | null {
+  try {
+    const real = realpathSync(path);
+    if (real !== path && !allowedPrograms(env).includes(path))
+      return `not run: since the inventory was read it has become a link to ${printable(real)}`;
+    for (const each of [real, dirname(real)]) {
+      const { mode } = statSync(each);
+      // In a folder with the sticky bit nobody can exchange another's file.
+      if ((mode & 0o002) !== 0 && (each === real || (mode & 0o1000) === 0))
+        return `not run: every user of this machine can change ${each === real ? 'it' : `the files of ${printable(each)}`}; chmod o-w ${printable(each)}`;
+    }
+    return null;
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return null;
+    return `not run: it can't be looked at (${errorCode(error)})`;
+  }
 }
 
 /** Absolute path of an existing file inside the folder, with symbolic links followed. */

@@ -107,6 +107,9 @@ function wasUsed(local: string): boolean {
   return existsSync(join(local, 'observation.json'));
 }
 
+/** Whose files are that belong to nobody that is known here: on NFS, in containers. */
+const NOBODY = 65_534;
+
 /**
  * Instead of a state that was lost. Which copies are current, the cluster says; what it can't say is what people have
  * said: a pause, a maintenance, hands off. So nothing is done by itself until somebody has looked.
@@ -137,6 +140,12 @@ function openFolder(folder: string): void {
   }
   if (!found.isDirectory())
     throw new InputError(`the state folder ${folder} is not a folder; name another one with --state`);
+  // Root's files in there could no longer be read by the user whose cron job it is. (65534: not known here.)
+  if (process.geteuid?.() === 0 && found.uid !== 0 && found.uid !== NOBODY)
+    throw new InputError(
+      `the state folder ${folder} belongs to user ${found.uid}, and this is root: what root writes there that user could not read any more`,
+      { hint: `run it as that user: sudo -u '#${found.uid}' …, or make the folder root's` },
+    );
   if ((found.mode & 0o022) !== 0)
     throw new InputError(
       `the state folder ${folder} can be written by other users (mode ${(found.mode & 0o777).toString(8)}), who could cause or prevent failovers; run chmod go-w ${folder}`,
