@@ -60,7 +60,7 @@ export function refuseKnown(endpoints: readonly string[], existing: Inventory | 
 export function writeNew(file: string, dir: string, text: string): void {
   try {
     makeFolder(dir);
-    writeFileSync(file, text, { flag: 'wx' });
+    writeFileSync(file, text, { flag: 'wx', mode: 0o644 });
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') throw taken(file);
     throw new FailedError(`cannot write ${file}: ${messageOf(error)}; nothing was written`, { cause: error });
