@@ -56,9 +56,6 @@ export interface Transport {
 /** No answer that we read is near this; a bigger one is not from a PVE API. */
 const ANSWER_BYTES_MAX = 10 * 1024 * 1024;
 
-/** Characters of what a server says of an error. */
-const WORDS_MAX = 2000;
-
 interface RawAnswer {
   readonly status: number;
   readonly reason: string;
@@ -164,11 +161,7 @@ export function createTransport(options: TransportOptions): Transport {
 
   function judge<T>(endpoint: string, call: Call, schema: z.ZodType<T>, answer: RawAnswer): T {
     if (answer.status < 200 || answer.status >= 300) {
-<<<<<<< HEAD
       const raw = said(serverWords(answer));
-=======
-      const raw = redact(plainText(serverWords(answer), WORDS_MAX));
->>>>>>> 9605777 (Names, volids and UPIDs of an answer are what they can be; no expression runs for long over what a stranger has written)
       const { message, ...rest } = explainAnswer({
         cluster,
         endpoint,
@@ -203,12 +196,7 @@ export function createTransport(options: TransportOptions): Transport {
     const envelope = Envelope.safeParse(parsed);
     if (!envelope.success) throw unusable('it has no "data", so this is not a Proxmox VE API');
     const data = schema.safeParse(envelope.data.data);
-<<<<<<< HEAD
     if (!data.success) throw unusable(said(`it is not as expected — ${firstIssue(data.error)}`));
-=======
-    if (!data.success)
-      throw unusable(redact(`it is not as expected — ${plainText(firstIssue(data.error), 300)}`));
->>>>>>> 9605777 (Names, volids and UPIDs of an answer are what they can be; no expression runs for long over what a stranger has written)
     return data.data;
   }
 
@@ -266,11 +254,7 @@ function serverWords({ reason, body }: RawAnswer): string {
 
 function describeType({ contentType, body }: RawAnswer): string {
   if (/html/i.test(contentType) || /^\s*<(!doctype|html)/i.test(body ?? '')) return 'a web page';
-<<<<<<< HEAD
   return contentType === '' ? 'without a content type' : `of type ${plainText(contentType, 60)}`;
-=======
-  return contentType === '' ? 'without a content type' : `of type ${plainText(contentType)}`;
->>>>>>> 9605777 (Names, volids and UPIDs of an answer are what they can be; no expression runs for long over what a stranger has written)
 }
 
 function parseJson(text: string): unknown {
