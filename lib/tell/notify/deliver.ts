@@ -1,6 +1,7 @@
 /** Hands one message to one target. */
 import { withDeadline } from '../../clock.ts';
 import { FailedError, messageOf } from '../../errors.ts';
+import { hindrance } from '../../inventory/programs.ts';
 import { readSecret } from '../../inventory/secrets.ts';
 import type { NotifyTarget, NotifyVia, SecretRef } from '../../inventory/types.ts';
 import { redact } from '../../redact.ts';
@@ -49,6 +50,8 @@ async function runProgram(
   signal: AbortSignal | undefined,
   failed: Failed,
 ): Promise<void> {
+  const hindered = hindrance(path, runtime.env);
+  if (hindered !== null) throw failed(hindered);
   const result = await runtime.exec({
     file: path,
     args,
