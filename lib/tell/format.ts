@@ -9,7 +9,9 @@ type Formatters = { readonly [K in Event['kind']]: (event: Extract<Event, { kind
 
 const formatters: Formatters = {
   note: (e) =>
-    `${e.level === 'warn' ? 'warning: ' : ''}${e.container === null ? '' : `${e.container}: `}${e.text}`,
+    indented(
+      `${e.level === 'warn' ? 'warning: ' : ''}${e.container === null ? '' : `${e.container}: `}${e.text}`,
+    ),
   counted: (e) => `${e.container}: unhealthy ${e.failures}/${e.threshold}: ${e.reason}`,
   verdict: (e) => `${e.container}: ${e.from === null ? '' : `${e.from} → `}${e.to.kind} (${e.to.reason})`,
   availability: (e) =>
@@ -28,10 +30,18 @@ const formatters: Formatters = {
   brake: (e) => `${e.container === null ? '' : `${e.container}: `}${e.text}`,
 };
 
-/** The line of an event (of a failover that is due, several), or null when it has none of its own. */
+/** The line of an event (of an explanation, several), or null when it has none of its own. */
 export function formatEvent(event: Event): string | null {
   const text = apply(event);
-  return text === null || event.kind === 'decision' ? text : oneLine(text);
+  return text === null || event.kind === 'decision' || event.kind === 'note' ? text : oneLine(text);
+}
+
+/** Each line printable, and all but the first indented: in a log only what we tell stands at the beginning of a line. */
+function indented(text: string): string {
+  return text
+    .split('\n')
+    .map((line, index) => oneLine(index === 0 || line.startsWith('  ') ? line : `  ${line}`))
+    .join('\n');
 }
 
 function apply<K extends Event['kind']>(event: Extract<Event, { kind: K }>): string | null {
