@@ -3,7 +3,7 @@ import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags } from '../lib/cli/options.ts';
 import { show, warn } from '../lib/cli/say.ts';
 import { openInventory } from '../lib/cli/session.ts';
-import { EXIT } from '../lib/errors.ts';
+import { EXIT, InputError } from '../lib/errors.ts';
 import { counted } from '../lib/text.ts';
 import { protectionChanges } from '../lib/inventory/changes.ts';
 import { loadInventory } from '../lib/inventory/load.ts';
@@ -29,7 +29,6 @@ export const validate = defineCommand({
       .option('markdown', {
         type: 'boolean',
         default: false,
-        implies: 'against',
         describe: 'as a comment for a pull request',
       })
       .example('$0 validate --against ../main/inventory', 'what a pull request would change, in words')
@@ -42,6 +41,8 @@ export const validate = defineCommand({
       invocation.io.out(JSON.stringify(inventoryJsonSchema(), null, 2));
       return Promise.resolve(EXIT.ok);
     }
+    if (args.markdown && args.against === undefined)
+      throw new InputError('--markdown says what a change means, so it needs --against DIR');
     const inventory = openInventory(args, invocation);
     if (args.against !== undefined) {
       const dir = resolve(invocation.cwd, args.against);

@@ -43,7 +43,7 @@ describe('the command line', { concurrency: 3 }, () => {
     for (const name of Object.keys(COMMANDS))
       assert.match(help.stdout, new RegExp(`\\n {2}proxwarden ${name} `));
     for (const code of [0, 1, 2, 3, 4, 5, 75]) assert.match(help.stdout, new RegExp(`\\n {2}${code} +\\S`));
-    assert.doesNotMatch(help.stdout, /\b(audit|drill|standby|history)\b/, 'what is not there is not shown');
+    assert.doesNotMatch(help.stdout, /\b(audit|drill|standby)\b/, 'what is not there is not shown');
   });
 
   test('of a flag that is given twice the last one counts', async () => {
