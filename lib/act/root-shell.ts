@@ -157,7 +157,7 @@ function outcome({ exitCode, stdout, stderr, stopped }: Ran, request: ShellReque
   const lines = stdout.trimEnd().split('\n');
   const last = lines.at(-1) ?? '';
   const said = lines.slice(0, -1).join('\n').trim();
-  const [, code] = /^proxwarden: ended (\d+)$/.exec(last) ?? [];
+  const [, code] = /^proxwarden: ended (\d{1,3})$/.exec(last) ?? [];
   if (last === 'proxwarden: begun') return { kind: 'begun' };
   if (code !== undefined) return { kind: 'ended', exitCode: Number(code), output: said };
   if (last === 'proxwarden: not begun')

@@ -8,6 +8,7 @@ import type { Invocation, Io, Registered } from './command.ts';
 import { formatHelp } from './help.ts';
 import { say } from './say.ts';
 import { rephrase, UsageError } from './usage.ts';
+import { plainText } from '../text.ts';
 
 /** Put in by the bundler; the sources that Node runs directly have none. */
 declare const PROXWARDEN_VERSION: string | undefined;
@@ -87,8 +88,11 @@ function harmless(io: Io): Io {
   };
 }
 
+/** Of a word that is repeated, so much is enough to recognise it. */
+const USAGE_MAX = 400;
+
 /** What may come several times: `check dns web`. */
-const LISTS = new Set(['_', 'names', 'endpoint']);
+const LISTS = new Set(['_', '--', 'names', 'endpoint']);
 
 /**
  * Of a flag that is given twice the last one counts. (yargs' own setting for that, duplicate-arguments-array, would also
@@ -112,7 +116,7 @@ function report(
   if (error instanceof UsageError) {
     say(
       io,
-      `proxwarden: ${error.message} (see \`proxwarden ${command === undefined ? '' : `${command} `}--help\`)`,
+      `proxwarden: ${plainText(error.message, USAGE_MAX)} (see \`proxwarden ${command === undefined ? '' : `${command} `}--help\`)`,
     );
     return EXIT.usage;
   }

@@ -59,7 +59,7 @@ export function formatPath(path: Path): string {
   return path
     .map((part, index) => {
       if (typeof part === 'number') return `[${part}]`;
-      if (!/^[\w/-]+$/.test(part)) return `[${quoted(part)}]`;
+      if (!/^[\w/-]{1,80}$/.test(part)) return `[${quoted(part)}]`;
       return index === 0 ? part : `.${part}`;
     })
     .join('');

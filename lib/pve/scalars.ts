@@ -1,6 +1,6 @@
 /** Perl doesn't keep numbers and strings apart: both are accepted where either may come. */
 import * as z from 'zod';
-import { isReserved } from '../text.ts';
+import { isReserved, plainText } from '../text.ts';
 import { parseUpid } from './upid.ts';
 
 /** A number that can be reckoned with: what is larger than any size in bytes is none. */
@@ -18,6 +18,8 @@ export const whole = number.refine(Number.isInteger);
 /** A moment as PVE writes it, seconds since the epoch: before the year 10000, so that dates can be made of it. */
 export const seconds = number.refine((value) => value >= 0 && value < 253_402_300_800);
 export const text = z.union([z.string(), z.number()]).transform(String);
+/** A line that programs have written; it is shown to people. */
+export const line = z.string().transform((written) => plainText(written, 1000));
 export const flag = z
   .union([z.boolean(), z.number(), z.string()])
   .transform((value) => value === true || Number(value) === 1);

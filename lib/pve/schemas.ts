@@ -4,7 +4,7 @@
  */
 import * as z from 'zod';
 import { isVolid } from '../decide/volid.ts';
-import { flag, nodeName, number, seconds, storageId, taskId, text, whole } from './scalars.ts';
+import { flag, line, nodeName, number, seconds, storageId, taskId, text, whole } from './scalars.ts';
 
 /** Every JSON answer of PVE is an object with `data`. */
 export const Envelope = z.looseObject({ data: z.unknown() }).refine((value) => 'data' in value);
@@ -171,14 +171,15 @@ export const ContentReply = ContentEntries.pipe(Content);
 /** The config file inside an archive, as text. Proxmox VE's own are a few KiB; an archive is anybody's who can write there. */
 export const ExtractedConfigReply = z.string().max(256 * 1024);
 
-export const TaskStatusReply = z.looseObject({ status: z.string(), exitstatus: z.string().optional() });
+/** Any other state is none that could be acted on. */
+export const TaskStatusReply = z.looseObject({
+  status: z.enum(['running', 'stopped']),
+  exitstatus: line.optional(),
+});
 
 /** An object instead of lines: the node has no log of that task. */
 const NoLog = z.looseObject({ t: z.string() });
-/** A line longer than this is no sentence; logs hold what a guest's files are called. */
-const LINE_MAX = 2000;
-const LogLine = z.string().transform((line) => line.slice(0, LINE_MAX));
-export const TaskLogReply = z.union([z.array(z.looseObject({ n: number, t: LogLine.nullable() })), NoLog]);
+export const TaskLogReply = z.union([z.array(z.looseObject({ n: number, t: line.nullable() })), NoLog]);
 
 export const TasksReply = z.array(
   z.looseObject({

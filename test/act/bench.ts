@@ -1,6 +1,5 @@
 /** What an operation works with, around a cluster in memory: real state and journals in a folder, a virtual clock. */
 import { chmodSync, rmSync } from 'node:fs';
-import type { TestContext } from 'node:test';
 import type { Dispatcher } from 'undici';
 import type { ActContext } from '../../lib/act/context.ts';
 import type { OperationContext } from '../../lib/act/journal.ts';
@@ -46,7 +45,7 @@ export class ActBench {
 
   /** `dns` (101) runs on pve1; it has a backup of an hour ago. */
   constructor(
-    t: TestContext,
+    t: { after(end: () => void): unknown },
     entry: Parameters<World['entry']>[1] = {},
     change: (world: World) => unknown = () => undefined,
   ) {

@@ -48,7 +48,6 @@ export const ODD_TEXTS = [
   'NaN',
   'Infinity',
   'null',
-  'undefined',
   '١٢',
   '{{x}}',
   '=',

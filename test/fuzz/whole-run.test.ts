@@ -12,7 +12,7 @@ const node = fc.constantFrom(...NODES);
 const name = fc.constantFrom(...NAMES);
 
 const garbled = fc
-  .record({ percent: fc.constantFrom(2, 5, 10, 20, 50), seed: fc.nat(1_000_000) })
+  .record({ percent: fc.constantFrom(2, 5, 10, 20, 40), seed: fc.nat(1_000_000) })
   .map(({ percent, seed }) => `${percent}% of answers garbled, seed ${seed}`);
 
 const world = fc.oneof(
@@ -42,20 +42,22 @@ const command = fc.oneof(
   },
 );
 
-const steps = fc
-  .tuple(
-    garbled,
-    fc.array(
-      fc.oneof(
-        { weight: 6, arbitrary: command },
-        { weight: 3, arbitrary: world },
-        { weight: 1, arbitrary: garbled },
-        { weight: 1, arbitrary: fc.constantFrom('no faults', 'doom 5 writes', 'doom 3 calls') },
-      ),
-      { minLength: 4, maxLength: 16, size: 'max' },
-    ),
-  )
-  .map(([first, more]) => [first, ...more]);
+const then = fc.array(
+  fc.oneof(
+    { weight: 6, arbitrary: command },
+    { weight: 3, arbitrary: world },
+    { weight: 1, arbitrary: garbled },
+    { weight: 1, arbitrary: fc.constantFrom('no faults', 'doom 5 writes', 'doom 3 calls') },
+  ),
+  { minLength: 4, maxLength: 16, size: 'max' },
+);
+
+/** A node dies while answers are garbled, or whatever else happens. */
+const steps = fc.oneof(
+  fc.tuple(garbled, node, then).map(([first, n, more]) => [first, `kill ${n}`, 'cron 4', ...more]),
+  fc.tuple(garbled, name, then).map(([first, n, more]) => [first, `run failover ${n} --planned`, ...more]),
+  fc.tuple(garbled, then).map(([first, more]) => [first, ...more]),
+);
 
 tellStories({
   file: import.meta.url,

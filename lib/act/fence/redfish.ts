@@ -63,7 +63,7 @@ export function createRedfishFence(
     if (only === undefined) throw new FailedError('it knows no machine');
     if (second !== undefined)
       throw new FailedError(
-        `it knows ${members.length} machines: name one with \`system\` (${members.map((m) => m['@odata.id'].split('/').at(-1) ?? '').join(', ')})`,
+        `it knows ${members.length} machines: name one with \`system\` (${plainText(members.map((m) => m['@odata.id'].split('/').at(-1) ?? '').join(', '))})`,
       );
     return ownPath(only['@odata.id']);
   }
@@ -118,6 +118,7 @@ export function createRedfishFence(
 /** A link in an answer must stay on the controller: the password goes with the request. */
 function ownPath(link: string): string {
   if (!/^\/[^/]/.test(link)) throw new FailedError('its answer points to another machine');
+  if (!/^[!-~]{1,300}$/.test(link)) throw new FailedError('its answer has a link that is none');
   return link.replace(/\/$/, '');
 }
 

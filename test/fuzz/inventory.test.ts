@@ -1,0 +1,124 @@
+/** Inventory folders that make no sense, several files and their hooks together: every problem with its place, or an inventory. */
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import * as fc from 'fast-check';
+import { parse } from 'yaml';
+import { main } from '../../lib/cli/main.ts';
+import { InventoryError, loadInventory } from '../../lib/inventory/load.ts';
+import { ResolvedContainer } from '../../lib/inventory/resolved.ts';
+import type { Inventory } from '../../lib/inventory/types.ts';
+import { systemRuntime } from '../../lib/system-runtime.ts';
+import { COMMANDS } from '../../scripts/commands.ts';
+import { assertClear, assertReadable } from './clear.ts';
+import { fuzz, fuzzCounted } from './fuzz.ts';
+import { mutatedJson, mutatedLines } from './mutate.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'proxwarden-fuzz-inventory-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+const dir = join(root, 'inventory');
+
+const HOME = readFileSync('inventory/example/home.yaml', 'utf8');
+/** More of the same cluster's containers, and another cluster that takes some of them. */
+const MORE = `cluster: home
+containers:
+  mail:
+    vmid: 201
+    nodes: [pve2, other/pve9]
+    failover: { vmids: [1201, 2201], elsewhere: { other: { restoreStorage: local } } }
+    checks:
+      - exec: { path: hooks/check, args: [-w, '5'] }
+      - dns: { server: 10.0.0.53, name: example.org, type: MX }
+    hooks: { before: [hooks/notify], after: [{ path: hooks/notify, args: [done], timeout: 30s }] }
+`;
+const OTHER = `cluster: other
+api: { endpoints: ['https://10.0.1.11:8006'], user: proxwarden@pve, password: env:PASSWORD, tls: { insecure: true } }
+nodes:
+  pve9: { fence: [{ all: [{ shelly: { host: 10.0.1.71, gen: 2 } }, { tasmota: { host: 10.0.1.72 } }] }, { redfish: { url: 'https://10.0.1.81', user: a, password: env:PASSWORD } }] }
+keepApart: [[dns, mail]]
+defaults: { backup: { storage: nas, keep: { last: 3 } }, failover: { restoreStorage: local } }
+containers: {}
+`;
+
+type Hook = 'program' | 'not executable' | 'missing' | 'a folder' | 'a link outside' | 'a link to itself';
+const hook = fc.constantFrom<Hook>(
+  ...(['program', 'program', 'program', 'not executable', 'missing'] as const),
+  ...(['a folder', 'a link outside', 'a link to itself'] as const),
+);
+const json = (yaml: string): string => JSON.stringify(parse(yaml));
+/** As a person writes it, and as values of a tree (JSON is YAML). */
+const file = (yaml: string): fc.Arbitrary<Buffer> =>
+  fc.oneof(
+    { weight: 2, arbitrary: fc.constant(Buffer.from(yaml)) },
+    { weight: 3, arbitrary: mutatedLines([yaml]) },
+    { weight: 3, arbitrary: mutatedJson([json(yaml)]) },
+  );
+const folder = fc.record({
+  'home.yaml': file(HOME),
+  'more.yaml': fc.option(file(MORE)),
+  'other.yaml': fc.option(file(OTHER)),
+  '.hidden.yaml': fc.constant(Buffer.from('\0')),
+  check: hook,
+  notify: hook,
+});
+
+function putHook(name: string, kind: Hook): void {
+  const path = join(dir, 'hooks', name);
+  if (kind === 'missing') return;
+  if (kind === 'a folder') return void mkdirSync(path);
+  if (kind === 'a link outside') return symlinkSync('/bin/sh', path);
+  if (kind === 'a link to itself') return symlinkSync(path, path);
+  writeFileSync(path, '#!/bin/sh\n');
+  chmodSync(path, kind === 'program' ? 0o755 : 0o644);
+}
+
+/** The inventory; undefined: it was refused, with places and fixes. */
+function load(): Inventory | undefined {
+  try {
+    return loadInventory(dir, { env: {} });
+  } catch (error) {
+    const { message } = assertClear(error, { lines: true });
+    assert.ok(error instanceof InventoryError && error.problems.length > 0, message);
+    for (const problem of error.problems) {
+      assert.ok(problem.message !== '' && problem.fix !== '', JSON.stringify(problem));
+      assert.doesNotMatch(problem.message, /\bundefined\b|\[object|Invalid input/);
+    }
+    return undefined;
+  }
+}
+
+async function validate(): Promise<number> {
+  let said = '';
+  const io = {
+    out: (text: string) => void (said += `${text}\n`),
+    err: (text: string) => void (said += `${text}\n`),
+  };
+  const code = await main(['validate', '--inventory', dir], COMMANDS, {
+    runtime: systemRuntime({}),
+    io: { ...io, tty: false, columns: 160 },
+    signal: new AbortController().signal,
+    cwd: root,
+  });
+  assertReadable(said, '`validate`');
+  return code;
+}
+
+let turn = 0;
+
+fuzz('inventory folders', { runs: 250 }, folder, async ({ check, notify, ...files }) => {
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(join(dir, 'hooks'), { recursive: true });
+  for (const [name, content] of Object.entries(files))
+    if (content !== null) writeFileSync(join(dir, name), content);
+  putHook('check', check);
+  putHook('notify', notify);
+  const inventory = load();
+  for (const container of Object.values(inventory?.containers ?? {}))
+    assert.deepEqual(ResolvedContainer.parse(JSON.parse(JSON.stringify(container))), container);
+  turn += 1;
+  if (turn % 10 === 0) assert.equal(await validate(), inventory === undefined ? 2 : 0);
+});
+
+fuzzCounted('inventories');
