@@ -84,10 +84,21 @@ export function takeOver(context: ActContext, op: Operation): void {
   });
 }
 
+/** The inventory's entry that it was begun with. Throws StateError: nothing can be done with a journal that lost it. */
+function entryOf(op: Operation): Container {
+  const entry = ResolvedContainer.safeParse(op.entry);
+  if (entry.success) return entry.data;
+  throw new StateError(
+    `${op.id} (${op.container}) can't be gone on with: its journal does not hold the inventory's entry any more — ${op.container} is not touched meanwhile`,
+    {
+      hint: 'restore the journal from a backup or, once you have seen in the cluster how far it got, move it away',
+    },
+  );
+}
+
 /** Carries an operation to its end, and records that. The signal leaves it in the journal, to be resumed. */
 export async function carryOut(context: ActContext, op: Operation): Promise<Outcome> {
-  const container = ResolvedContainer.parse(op.entry);
-  const operation: OperationContext = { ...context, op, container };
+  const operation: OperationContext = { ...context, op, container: entryOf(op) };
   let outcome: Outcome;
   try {
     outcome = await run(operation);

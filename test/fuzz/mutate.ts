@@ -4,9 +4,10 @@ import { bentBytes, bentJson, editLines, type Edit } from './edits.ts';
 
 const edit: fc.Arbitrary<Edit> = fc.record({ at: fc.nat(), how: fc.nat(999), what: fc.nat() });
 
-const someEdits = fc.array(edit, { minLength: 1, maxLength: 4 });
+/** One to four of them. */
+export const edits = fc.array(edit, { minLength: 1, maxLength: 4 });
 /** Mostly none, so that what is read is not refused for its first byte. */
-const rarely: fc.Arbitrary<Edit[]> = fc.oneof(
+export const rarely: fc.Arbitrary<Edit[]> = fc.oneof(
   { weight: 3, arbitrary: fc.constant<Edit[]>([]) },
   fc.array(edit, { minLength: 1, maxLength: 3 }),
 );
@@ -21,7 +22,7 @@ export function mutatedJson(samples: readonly string[]): fc.Arbitrary<Buffer> {
   return fc
     .record({
       sample: fc.nat(samples.length - 1),
-      tree: someEdits,
+      tree: edits,
       raw: rarely,
     })
     .map(({ sample, tree, raw }) =>
@@ -35,7 +36,7 @@ export function mutatedLines(samples: readonly string[]): fc.Arbitrary<Buffer> {
   return fc
     .record({
       sample: fc.nat(samples.length - 1),
-      lines: someEdits,
+      lines: edits,
       raw: rarely,
     })
     .map(({ sample, lines, raw }) => {
@@ -49,6 +50,6 @@ export function mutatedLines(samples: readonly string[]): fc.Arbitrary<Buffer> {
 export function mutatedBytes(samples: readonly (string | Buffer)[]): fc.Arbitrary<Buffer> {
   const all = samples.map(bytesOf);
   return fc
-    .record({ sample: fc.nat(samples.length - 1), raw: someEdits })
+    .record({ sample: fc.nat(samples.length - 1), raw: edits })
     .map(({ sample, raw }) => bentBytes(all[sample] ?? Buffer.alloc(0), raw, all));
 }

@@ -205,14 +205,26 @@ export class Rules {
   #journals(runner: Runner): Operation[] {
     const folder = join(this.#stateOf(runner), 'operations');
     if (!existsSync(folder)) return [];
-    return readdirSync(folder)
-      .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
-      .map((name) => Operation.parse(JSON.parse(readFileSync(join(folder, name), 'utf8'))))
-      .filter(
-        (op) =>
-          op.status === 'running' &&
-          op.lease.pid === runner.pid &&
-          op.steps.some((s) => s.status === 'started'),
-      );
+    return (
+      readdirSync(folder)
+        .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
+        // One that can't be read is nobody's.
+        .flatMap((name) => readOperation(join(folder, name)) ?? [])
+        .filter(
+          (op) =>
+            op.status === 'running' &&
+            op.lease.pid === runner.pid &&
+            op.steps.some((s) => s.status === 'started'),
+        )
+    );
+  }
+}
+
+function readOperation(path: string): Operation | undefined {
+  try {
+    return Operation.safeParse(JSON.parse(readFileSync(path, 'utf8'))).data;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }
