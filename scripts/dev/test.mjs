@@ -26,7 +26,7 @@ if (!existsSync('dist/proxwarden.js') || process.env['PROXWARDEN_SKIP_BUILD'] ==
   if (built.status !== 0) process.exit(1);
 }
 /** The long ones, first and each in a process of its own; of the others a process takes eight: each costs a third of a second. */
-const LONG = /^test\/(scenarios|faults|e2e|doctor|random|state|rules|fuzz)\//;
+const LONG = /^test\/(scenarios|faults|e2e|doctor|random|state|rules)\//;
 const TOGETHER = 8;
 const outdir = `.build/test-${process.pid}`;
 

@@ -71,10 +71,11 @@ function nowhere(): Runtime {
     probe: no,
     exec: no,
     shell: no,
+    mail: no,
   };
 }
 
-fuzz('command lines', { runs: 150 }, line, async (words) => {
+fuzz('command lines', { runs: 80 }, line, async (words) => {
   let [out, err] = ['', ''];
   const code = await main(words, COMMANDS, {
     runtime: nowhere(),

@@ -110,7 +110,7 @@ const PLUGS = [
 
 fuzz(
   'answers of plugs',
-  { runs: 120 },
+  { runs: 60 },
   fc.oneof(...PLUGS.map((plug) => fc.record({ plug: fc.constant(plug), bytes: answers([plug.said]) }))),
   async ({ plug, bytes }) => {
     const { device, auth, field, off } = plug;
@@ -129,7 +129,7 @@ const REDFISH: Readonly<Record<string, string>> = {
 
 fuzz(
   'answers of Redfish controllers',
-  { runs: 120 },
+  { runs: 60 },
   fc.oneof(
     ...Object.entries(REDFISH).map(([path, said]) =>
       fc.record({ path: fc.constant(path), bytes: answers([said]) }),
@@ -161,7 +161,7 @@ async function probed(spec: ProbeSpec): Promise<ProbeResult> {
 
 const { port: httpPort } = new URL(server.endpoint);
 
-fuzz('answers of web servers', { runs: 100 }, answers(['{"status":"Pi-hole is up"}']), async (bytes) => {
+fuzz('answers of web servers', { runs: 60 }, answers(['{"status":"Pi-hole is up"}']), async (bytes) => {
   answer = () => bytes;
   const { ok } = await probed({
     kind: 'http',
@@ -205,7 +205,7 @@ const DNS = (['A', 'TXT', 'MX', 'CNAME'] as const).map((type) =>
   }),
 );
 
-fuzz('answers of name servers', { runs: 60 }, mutatedBytes(DNS), async (bytes) => {
+fuzz('answers of name servers', { runs: 40 }, mutatedBytes(DNS), async (bytes) => {
   reply = bytes.subarray(0, 60_000);
   await probed({
     kind: 'dns',

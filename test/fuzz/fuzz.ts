@@ -1,9 +1,9 @@
 /**
- * Runs a property over inputs that make no sense. Each input has a limit on its CPU time, all of them together one on the
- * memory that they leave behind, and a watchdog ends a process that an input hangs up for ever, with its seed printed.
+ * Runs a property over inputs that make no sense: a few, the same ones every time, each with a limit on its CPU time.
  *
- * A few fixed inputs in every run. `FUZZ_RUNS=10000 npm test -- fuzz/` takes so many new ones of each kind; what goes
- * wrong is made smaller and printed with the command that replays it.
+ * `FUZZ_RUNS=10000 npm test -- fuzz/` takes so many new ones of each kind; then there is a limit on the memory that they
+ * leave behind, too, and a watchdog ends a process that an input hangs up for ever, with the seed printed. What goes wrong
+ * is made smaller and printed with the command that replays it.
  */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
@@ -47,13 +47,14 @@ export function fuzz<T>(
   test(name, async () => {
     const numRuns = PATH !== undefined ? 1 : RUNS > 0 ? Math.max(1, Math.round(RUNS * share)) : runs;
     const seed = SEED !== undefined ? Number(SEED) : RUNS > 0 ? randomInt(2 ** 31) : hashOf(name);
-    const watchdog = new Watchdog(`${name}: an input has not ended: FUZZ_SEED=${seed}`);
-    const before = heapAfterCollection();
+    const long = RUNS > 0;
+    const watchdog = long ? new Watchdog(`${name}: an input has not ended: FUZZ_SEED=${seed}`) : null;
+    const before = long ? heapAfterCollection() : 0;
     let slowest = 0;
     try {
       const result = await fc.check(
         fc.asyncProperty(input, async (one) => {
-          watchdog.beat();
+          watchdog?.beat();
           const cpu = process.cpuUsage();
           await use(one);
           const { user, system } = process.cpuUsage(cpu);
@@ -75,26 +76,27 @@ export function fuzz<T>(
           ].join('\n'),
         );
     } finally {
-      watchdog.end();
+      watchdog?.end();
     }
+    counted.push(`${name} ${numRuns}`);
+    if (!long) return;
     const growth = heapAfterCollection() - before;
+    console.log(
+      `# ${name}: ${numRuns} inputs, seed ${seed}, slowest ${Math.round(slowest)} ms, ${(growth / 1024 ** 2).toFixed(1)} MiB left`,
+    );
     assert.ok(
       growth < GROWTH_MAX,
       `${numRuns} inputs have left ${Math.round(growth / 1024 ** 2)} MiB behind`,
     );
-    counted.push(`${name} ${numRuns}`);
-    if (RUNS > 0)
-      console.log(
-        `# ${name}: ${numRuns} inputs, seed ${seed}, slowest ${Math.round(slowest)} ms, ${(growth / 1024 ** 2).toFixed(1)} MiB left`,
-      );
   });
 }
 
 /** The last test of a file: says how many inputs there were. */
 export function fuzzCounted(what: string): void {
   test('inputs counted', (t: TestContext) => {
-    const all = counted.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
-    if (all > 0) count(t, `fuzzed ${what}: ${all} inputs (${counted.join(', ')})`);
+    const lines = counted.splice(0);
+    const all = lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+    if (all > 0) count(t, `fuzzed ${what}: ${all} inputs (${lines.join(', ')})`);
   });
 }
 

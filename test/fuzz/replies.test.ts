@@ -201,7 +201,7 @@ const STATUSES = [
 
 fuzz(
   'bodies of API answers',
-  { runs: 500 },
+  { runs: 150 },
   answers((kind) =>
     fc
       .tuple(mutatedJson(samplesOf(kind)), fc.constantFrom(...STATUSES))

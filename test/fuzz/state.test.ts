@@ -66,8 +66,8 @@ function offline(): Runtime {
     httpDispatcher: no,
     probe: no,
     exec: no,
-    mail: no,
     shell: no,
+    mail: no,
   };
 }
 
@@ -103,7 +103,7 @@ async function command(): Promise<void> {
   assert.ok(Object.values<number>(EXIT).includes(await run(...words)));
 }
 
-fuzz('state.json', { runs: 120 }, mutatedJson(samples.states), async (bytes) => {
+fuzz('state.json', { runs: 30 }, mutatedJson(samples.states), async (bytes) => {
   put('state.json', bytes);
   const read = tried(() => openState(dir, { clock }).read());
   await command();
@@ -111,7 +111,7 @@ fuzz('state.json', { runs: 120 }, mutatedJson(samples.states), async (bytes) => 
   if (read === undefined) assert.deepEqual(readFileSync(join(dir, 'state.json')), bytes);
 });
 
-fuzz('a journal', { runs: 120 }, mutatedJson(texts(samples.journals)), async (bytes) => {
+fuzz('a journal', { runs: 30 }, mutatedJson(texts(samples.journals)), async (bytes) => {
   const name = `operations/${journal.id}.json`;
   put(name, bytes);
   const operations = openOperations(dir, { clock });
@@ -124,18 +124,18 @@ fuzz('a journal', { runs: 120 }, mutatedJson(texts(samples.journals)), async (by
   assert.deepEqual(readFileSync(join(dir, name)), bytes);
 });
 
-fuzz('observation.json', { runs: 120 }, mutatedJson(samples.observations), async (bytes) => {
+fuzz('observation.json', { runs: 30 }, mutatedJson(samples.observations), async (bytes) => {
   put('observation.json', bytes);
   tried(() => readObservation(dir, { now: samples.now, maxAgeMs: 1e15 }));
   await command();
 });
 
-fuzz('a plan', { runs: 100 }, mutatedJson(texts(samples.plans)), (bytes) => {
+fuzz('a plan', { runs: 30 }, mutatedJson(texts(samples.plans)), (bytes) => {
   put(`plans/${plan.id}.json`, bytes);
   tried(() => loadPlan(dir, plan.id, samples.now));
 });
 
-fuzz('events.ndjson', { runs: 200 }, mutatedLines(samples.events), (bytes) => {
+fuzz('events.ndjson', { runs: 60 }, mutatedLines(samples.events), (bytes) => {
   put('events.ndjson', bytes);
   const { events, skipped } = readEvents(dir);
   const lines = bytes

@@ -81,13 +81,13 @@ lxc.mount.entry: /dev/net/tun dev/net/tun none bind,create=file
 memory: 256
 `;
 
-fuzz('container configs', { runs: 600 }, mutatedLines([CONFIG, ...configs.slice(0, 20)]), (bytes) => {
+fuzz('container configs', { runs: 200 }, mutatedLines([CONFIG, ...configs.slice(0, 20)]), (bytes) => {
   const archived = archivedFrom(bytes.toString());
   BackupView.shape.archived.parse(archived);
   assert.deepEqual(JSON.parse(JSON.stringify(archived)), archived, 'not what JSON can hold');
 });
 
-fuzz('lineage lines', { runs: 1_000 }, mutatedLines([DESCRIPTION, formatLineage(LINE)]), (bytes) => {
+fuzz('lineage lines', { runs: 200 }, mutatedLines([DESCRIPTION, formatLineage(LINE)]), (bytes) => {
   const line = parseLineage(bytes.toString());
   if (line === null) return;
   Lineage.parse(line);
@@ -117,7 +117,7 @@ const STATUSES = [
 
 fuzz(
   'task logs',
-  { runs: 400 },
+  { runs: 120 },
   fc.tuple(mutatedLines([LOG, ...logs.slice(0, 60)]), fc.constantFrom(...STATUSES)),
   async ([bytes, said]) => {
     const { exitstatus = null } = TaskStatusReply.parse({ status: 'stopped', exitstatus: said });
@@ -159,7 +159,7 @@ const ended = fc.record({
   stderr: mutatedBytes(SAID).map(String),
 });
 
-fuzz('output of fence agents', { runs: 400 }, ended, async (said: ExecResult) => {
+fuzz('output of fence agents', { runs: 120 }, ended, async (said: ExecResult) => {
   const config = {
     driver: 'agent',
     agent: 'fence_ipmilan',
@@ -190,7 +190,7 @@ const PLUGIN = [
 
 fuzz(
   'output of check plugins',
-  { runs: 300 },
+  { runs: 120 },
   fc.record({
     exitCode: fc.constantFrom(0, 1, 2, 3, 4, 255, null),
     stdout: mutatedBytes(PLUGIN).map(String),
