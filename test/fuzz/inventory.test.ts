@@ -1,7 +1,6 @@
 /** Inventory folders that make no sense, several files and their hooks together: every problem with its place, or an inventory. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import * as fc from 'fast-check';
@@ -12,11 +11,12 @@ import { ResolvedContainer } from '../../lib/inventory/resolved.ts';
 import type { Inventory } from '../../lib/inventory/types.ts';
 import { systemRuntime } from '../../lib/system-runtime.ts';
 import { COMMANDS } from '../../scripts/commands.ts';
+import { scratchFolder } from '../scratch.ts';
 import { assertClear, assertReadable } from './clear.ts';
 import { fuzz, fuzzCounted } from './fuzz.ts';
 import { mutatedJson, mutatedLines } from './mutate.ts';
 
-const root = mkdtempSync(join(tmpdir(), 'proxwarden-fuzz-inventory-'));
+const root = scratchFolder('fuzz-inventory');
 after(() => rmSync(root, { recursive: true, force: true }));
 const dir = join(root, 'inventory');
 

@@ -1,7 +1,6 @@
 /** State folders with files that make no sense: refused in one clear line, or read for what they say. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after } from 'node:test';
 import { main } from '../../lib/cli/main.ts';
@@ -13,13 +12,14 @@ import { openOperations } from '../../lib/state/operations.ts';
 import { loadPlan } from '../../lib/state/plans.ts';
 import { openState } from '../../lib/state/store.ts';
 import { COMMANDS } from '../../scripts/commands.ts';
+import { scratchFolder } from '../scratch.ts';
 import { assertClear, assertReadable } from './clear.ts';
 import { fuzz, fuzzCounted } from './fuzz.ts';
 import { mutatedJson, mutatedLines } from './mutate.ts';
 import { stateSamples } from './samples.ts';
 
 const samples = await stateSamples();
-const root = mkdtempSync(join(tmpdir(), 'proxwarden-fuzz-'));
+const root = scratchFolder('fuzz');
 after(() => rmSync(root, { recursive: true, force: true }));
 const dir = join(root, 'state');
 const clock = { now: () => samples.now, sleep: () => Promise.resolve() };
