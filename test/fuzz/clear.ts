@@ -4,7 +4,7 @@ import { ProxwardenError } from '../../lib/errors.ts';
 
 /** What may not be printed, ever: it rewrites a terminal, or a reader's view of a line. */
 // oxlint-disable-next-line no-control-regex -- control characters are exactly what is looked for
-const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
 
 const MISTAKE =
   /^\s+at .+[:(]\d+|\(a bug|^bug: |\[object |Cannot read prop|is not a function|is not iterable|Invalid time/m;
