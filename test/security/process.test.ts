@@ -45,7 +45,7 @@ test('what could not be written makes the run a failure, without a stack trace',
 test('what a stranger has written can’t move the cursor, turn text around or look like a line of ours', async () => {
   const { code, stderr } = await inProcess(['ch\u001b[2J\u202Eeck\nproxwarden: all is well']);
   assert.equal(code, 2);
-  assert.match(stderr, /\\u001b\[2J\\u202e/);
+  assert.match(stderr, /^proxwarden: there is no command .*all is well.*\n$/);
   assert.ok(!stderr.includes('\u001b') && !stderr.includes('\u202E'));
 });
 
