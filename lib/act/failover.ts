@@ -5,12 +5,12 @@
 import { brakeOn, pastSafeStep } from '../decide/brakes.ts';
 import { failoversWithinDay } from '../decide/gates.ts';
 import { vmidElsewhere, vmidOfEpoch } from '../decide/incarnations.ts';
-import type { FailoverAction } from '../decide/model.ts';
+import type { FailoverAction, GuestDetail } from '../decide/model.ts';
 import { guardGroup, guardRule } from '../decide/guard.ts';
 import { BlockedError, FailedError, messageOf, ProxwardenError } from '../errors.ts';
 import { emptyContainerState, type Operation } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
-import { destroyCopy, isOurs, restoreCopy, type Copy } from './copy.ts';
+import { destroyCopy, isOurs, readCopy, restoreCopy, type Copy } from './copy.ts';
 import { startCopy, takeOverStopped } from './start-copy.ts';
 import { fenceNode } from './fence/fence.ts';
 import { runHooks } from './hooks.ts';
@@ -85,7 +85,7 @@ function anotherTarget(copy: Copy, action: FailoverAction, attempt: number): Ste
 function lastSteps(copy: Copy): Step[] {
   return [
     { name: 'onboot', run: (c) => setOnboot(c, copy) },
-    { name: 'hooks after', run: hooksAfter },
+    { name: 'hooks after', run: (c) => hooksAfter(c, copy) },
     { name: 'backup copy', run: (c, r) => backUpCopy(c, r, copy) },
     { name: 'lift protection', run: (c) => liftProtection(c) },
   ];
@@ -335,20 +335,39 @@ async function setOnboot(context: OperationContext, copy: Copy): Promise<string>
   if (op.data.onboot !== true) return 'the original had onboot=0, so has the copy';
   const api = await quorateApi(context, copy.cluster);
   const detail = await api.guestDetail(copy.node, copy.vmid, { signal: context.signal });
-  // After a long cut another runner may have moved it on.
-  if (!isOurs(context, detail, copy) || detail.tags.includes(RETIRED_TAG))
+  if (!isCurrent(context, detail, copy))
     return `warning: CT ${copy.vmid} on ${copy.node} is not the current copy any more: its onboot stays as it is`;
   operations.assertLease(op);
   await setConfig(context, api, copy, { onboot: true });
   return `CT ${copy.vmid} has onboot=1`;
 }
 
-async function hooksAfter(context: OperationContext): Promise<string> {
+/** After a long cut another runner may have moved it on. */
+function isCurrent(context: OperationContext, detail: GuestDetail, copy: Copy): boolean {
+  return isOurs(context, detail, copy) && !detail.tags.includes(RETIRED_TAG);
+}
+
+async function hooksAfter(context: OperationContext, copy: Copy): Promise<string> {
+  const hooks = context.container.hooks.after;
+  if (hooks.length === 0) return 'none';
   try {
-    return await runHooks(context, 'after', context.container.hooks.after);
+    if (await isSuperseded(context, copy))
+      return `warning: CT ${copy.vmid} on ${copy.node} is not the current copy any more: they are not run`;
+    return await runHooks(context, 'after', hooks);
   } catch (error) {
     if (staysInHand(error, context)) throw error;
     return `warning: ${messageOf(error)}`;
+  }
+}
+
+/** What can't be read now counts as it was a moment ago. */
+async function isSuperseded(context: OperationContext, copy: Copy): Promise<boolean> {
+  try {
+    const there = await readCopy(context, await quorateApi(context, copy.cluster), copy);
+    return there === null || !isCurrent(context, there, copy);
+  } catch (error) {
+    if (context.signal?.aborted === true || !(error instanceof ProxwardenError)) throw error;
+    return false;
   }
 }
 

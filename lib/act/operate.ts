@@ -15,7 +15,7 @@ import { newOperation } from './new-operation.ts';
 import { staysInHand, type Outcome } from './outcome.ts';
 import { NotItsTurn, waitingFor } from './turn.ts';
 
-/** A resumed operation older than this goes to `error`: the world has moved on too far. */
+/** A resumed operation older than this goes to `error`: the world has moved on too far. Not one that has succeeded. */
 const RESUME_LIMIT_MS = 2 * 3_600_000;
 
 /** Kinds of operations that end well only when the service answers. */
@@ -146,7 +146,9 @@ async function run(context: OperationContext): Promise<Outcome> {
       break;
   }
   const age = runtime.clock.now() - op.createdAt;
-  if (age > RESUME_LIMIT_MS)
+  // A copy whose service has answered is a success, however late the rest of it is done (rule 8); nothing of that starts anything.
+  const succeeded = op.kind === 'failover' && op.data.verifiedAt !== null;
+  if (age > RESUME_LIMIT_MS && !succeeded)
     return {
       status: 'error',
       text: `it was begun ${formatDuration(age)} ago: look what is there (\`proxwarden status\`), then \`proxwarden ack ${op.container}\``,

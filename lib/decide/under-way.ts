@@ -20,7 +20,7 @@ export interface UnderWay {
 
 /** What of a journal tells it. */
 type Making = Pick<Operation, 'id' | 'container' | 'kind' | 'status' | 'action'> & {
-  readonly data: Pick<Operation['data'], 'target' | 'volid' | 'live' | 'restored' | 'undoing'>;
+  readonly data: Pick<Operation['data'], 'target' | 'vmid' | 'volid' | 'live' | 'restored' | 'undoing'>;
 };
 
 /** The copy that an operation makes; null: it makes none, or has ended. */
@@ -33,7 +33,8 @@ export function underWayOf({ id, container, kind, status, action, data }: Making
     operation: id,
     container,
     target,
-    vmid: data.live?.vmid ?? action?.vmid ?? null,
+    // Of a second attempt it is the one that was chosen for that, whatever the first one had.
+    vmid: data.vmid ?? data.live?.vmid ?? action?.vmid ?? null,
     restoring: !data.restored && data.undoing === null,
     backups: storage === undefined ? null : `${action?.from.cluster ?? target.cluster}/${storage}`,
     takes: action?.takes ?? null,

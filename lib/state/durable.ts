@@ -118,7 +118,7 @@ function removed(temp: string): boolean {
 
 const ABANDONED_MS = 3_600_000;
 
-/** Removes temp files of writers that were killed more than an hour ago. */
+/** Removes temp files of writers that were killed more than an hour ago. Throws FailedError. */
 export function sweepTemps(folder: string, now: number): void {
   try {
     for (const name of readdirSync(folder)) {
@@ -128,6 +128,7 @@ export function sweepTemps(folder: string, now: number): void {
       if (changed !== undefined && now - changed > ABANDONED_MS) rmSync(path, { force: true });
     }
   } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return;
     throw fileFailure(`tidy up ${folder}`, error);
   }
 }

@@ -8,7 +8,7 @@ import type { Clock } from '../clock.ts';
 import { BlockedError, FailedError, InputError, LockedError, messageOf, StateError } from '../errors.ts';
 import { plainText } from '../text.ts';
 import { isOnClusterFs } from './cluster-fs.ts';
-import { DurableJson, fileFailure, readText, sweepTemps } from './durable.ts';
+import { DurableJson, fileFailure, readText } from './durable.ts';
 import { withLockSync } from './lock.ts';
 import { isOffline } from './members.ts';
 import { Operation } from './model.ts';
@@ -194,7 +194,6 @@ export function openOperations(given: string, deps: OperationDeps): OperationSto
       if (!OPERATION_ID.test(draft.id)) throw new Error(`bug: ${draft.id} is not an operation id`);
       return withLockSync(dir, { clock }, (assertHeld) => {
         openFolder(folder);
-        sweepTemps(folder, clock.now());
         refuseSecond(draft);
         admit?.(list().operations.filter((o) => o.status === 'running'));
         const operation: Operation = { ...draft, lease: ownLease() };

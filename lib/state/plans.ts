@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Plan } from '../decide/model.ts';
 import { BlockedError, InputError, StateError } from '../errors.ts';
 import { plainText } from '../text.ts';
-import { DurableJson, errnoOf, fileFailure, sweepTemps } from './durable.ts';
+import { DurableJson, errnoOf, fileFailure } from './durable.ts';
 import { makeSubfolder } from '../folder.ts';
 
 /** An id becomes a file name. */
@@ -71,7 +71,6 @@ export function loadPlan(dir: string, id: string, now: number): Plan {
 function prune(dir: string, keep: string, now: number): void {
   const folder = join(dir, 'plans');
   try {
-    sweepTemps(folder, now);
     const others = readdirSync(folder)
       .filter((name) => name.endsWith('.json') && name !== `${keep}.json` && PLAN_ID.test(name.slice(0, -5)))
       .map((name) => ({ path: join(folder, name), expiresAt: expiryOf(dir, name.slice(0, -5)) }))

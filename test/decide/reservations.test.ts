@@ -121,7 +121,7 @@ for (const [what, others, expected] of turns)
 test('operations that make no copy, or have ended, are not under way', () => {
   const { action } = dueWorld().decides();
   assert.ok(action !== null);
-  const data = { target: null, volid: null, live: null, restored: false, undoing: null };
+  const data = { target: null, vmid: null, volid: null, live: null, restored: false, undoing: null };
   const op: Making = { id: 'op-1', container: 'dns', kind: 'failover', status: 'running', action, data };
   const read = (patch: Partial<Making>): UnderWay | null => underWayOf({ ...op, ...patch });
   assert.deepEqual(read({}), {
@@ -139,4 +139,10 @@ test('operations that make no copy, or have ended, are not under way', () => {
     data: { ...data, target: { ...PVE2, node: 'pve3' }, live: { vmid: 2_000_101, epoch: 2 }, restored: true },
   });
   assert.deepEqual([later?.target.node, later?.vmid, later?.restoring], ['pve3', 2_000_101, false]);
+  // A first attempt at home was started and stopped again; the second takes what is free elsewhere.
+  const elsewhere = { cluster: 'attic', node: 'pve9' };
+  const second = read({
+    data: { ...data, target: elsewhere, vmid: 10_000_101, live: { vmid: 1_000_101, epoch: 1 } },
+  });
+  assert.deepEqual([second?.target, second?.vmid, second?.restoring], [elsewhere, 10_000_101, true]);
 });

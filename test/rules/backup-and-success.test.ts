@@ -1,9 +1,10 @@
 /** The rules that never break (design, section 3), 7 and 8: each test fails when its rule is broken. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
+import { begin, carryOut } from '../../lib/act/operate.ts';
 import { PveError } from '../../lib/errors.ts';
 import { ActBench } from '../act/bench.ts';
-import { archivedOf, backupOf, lineOf, NOW } from '../decide/parts.ts';
+import { archivedOf, backupOf, lineOf, MINUTE, NOW } from '../decide/parts.ts';
 import { dueWorld, world, type World } from '../decide/world.ts';
 
 const PLANNED = { mode: 'planned' } as const;
@@ -110,4 +111,44 @@ test('rule 8, success is the service answering: once it does, nothing is undone'
     assert.match(outcome.text, /warning: .*it broke/);
     assert.deepEqual(bench.pve.running(), ['pve2/1000101']);
   }
+});
+
+/** A planned move of dns, interrupted when it asks for `write`; and what it has to be gone on with. */
+async function interruptedAt(t: TestContext, write: string) {
+  const bench = new ActBench(t, {
+    hooks: { after: [{ path: '/etc/hooks/dns.sh', args: [], timeoutMs: 30_000 }] },
+  });
+  await bench.look();
+  const decision = await bench.decide(PLANNED);
+  const op = await bench.run(begin(bench.context, { container: bench.container, decision }));
+  const stop = new AbortController();
+  bench.pve.onWrite = (one) => {
+    if (one !== write) return;
+    bench.pve.onWrite = () => undefined;
+    stop.abort();
+    throw new PveError('given up', { outcome: 'unknown' });
+  };
+  await assert.rejects(bench.run(carryOut({ ...bench.context, signal: stop.signal }, op)), /interrupted/);
+  return { bench, goOn: () => bench.run(carryOut(bench.context, bench.journal(op.id))) };
+}
+
+test('rule 8, success is the service answering: however late an operation that has come so far is gone on with', async (t) => {
+  const { bench, goOn } = await interruptedAt(t, 'vzdump pve2/1000101');
+  await bench.clock.advance(50 * 60 * MINUTE);
+  const outcome = await goOn();
+  assert.equal(outcome.status, 'done', outcome.text);
+  assert.equal(bench.context.state.read().containers['dns']?.error, null);
+  assert.equal(bench.execs.length, 1);
+  assert.ok(bench.pve.writes.includes('vzdump pve2/1000101'));
+  assert.equal(bench.pve.writes.filter((write) => write.startsWith('vzstart ')).length, 1);
+});
+
+test('rule 8, success is the service answering: what another runner has taken over from since is left alone', async (t) => {
+  const { bench, goOn } = await interruptedAt(t, 'config pve2/1000101 onboot');
+  await bench.clock.advance(3 * 60 * MINUTE);
+  bench.pve.guest(1_000_101).config.tags = ['proxwarden', 'proxwarden-retired'];
+  const { text } = await goOn();
+  assert.match(text, /not the current copy any more: its onboot stays/);
+  assert.match(text, /not the current copy any more: they are not run/);
+  assert.deepEqual([bench.execs, bench.pve.guest(1_000_101).config.onboot], [[], false]);
 });

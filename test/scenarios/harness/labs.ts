@@ -47,7 +47,7 @@ export class Labs implements Shared {
 
   /** The lab that has a node. */
   of(node: string): StagedLab {
-    const found = this.all.find((lab) => lab.status().nodes.some(({ name }) => name === node));
+    const found = this.all.find((lab) => lab.hasNode(node));
     if (found === undefined) throw new Error(`no node of the world is called ${node}`);
     return found;
   }

@@ -16,7 +16,7 @@ export interface Disk {
 export class Runner {
   readonly name: string;
   /** Of the operations that it owns; a new one for every run, as pids are. */
-  readonly pid: number;
+  pid: number;
   /** The command line. */
   readonly command: string;
   /** The node that it runs on; null: a machine that is none. */

@@ -3,7 +3,9 @@ import { setMaxListeners } from 'node:events';
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { main } from '../../../lib/cli/main.ts';
+import type { Io } from '../../../lib/cli/command.ts';
 import { labDispatcher } from '../../../lib/lab/dispatcher.ts';
+import type { LabRequest, LabResponse } from '../../../lib/lab/types.ts';
 import { VirtualClock } from '../../../lib/lab/virtual-clock.ts';
 import type { Runtime } from '../../../lib/runtime.ts';
 import { openOperations } from '../../../lib/state/operations.ts';
@@ -12,6 +14,7 @@ import { openState } from '../../../lib/state/store.ts';
 import { COMMANDS } from '../../../scripts/commands.ts';
 import { CLUSTER_MOUNT, ClusterFs, mountLine, type Machine } from './cluster-fs.ts';
 import { watchFiles } from './files.ts';
+import { countingHex } from './hex.ts';
 import { scratchFolder } from '../../scratch.ts';
 import { Labs } from './labs.ts';
 import { Log } from './log.ts';
@@ -26,22 +29,34 @@ import { TOKEN, type WorldFile } from './world.ts';
 const ON_CLUSTER = '/etc/pve/proxwarden';
 const MINUTE_MS = 60_000;
 
-/** The same digits in every run. */
-function countingHex(seed: number): (bytes: number) => string {
-  let state = seed;
-  return (bytes) =>
-    Array.from({ length: bytes }, () => {
-      state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-      return ((state >> 8) & 0xff).toString(16).padStart(2, '0');
-    }).join('');
-}
-
 /** Every request and every probe in flight listens to it. */
 function neverAborted(): AbortSignal {
   const { signal } = new AbortController();
   setMaxListeners(0, signal);
   return signal;
 }
+
+/** A command line that is to be run, and all that it may touch. */
+export interface Start {
+  readonly argv: readonly string[];
+  readonly cwd: string;
+  readonly runner: Runner;
+  readonly runtime: Runtime;
+  readonly io: Io;
+  readonly clock: VirtualClock;
+  /** A request to a PVE API or to a smart plug, as it comes in there. Rejects with LabUnreachable. */
+  readonly serve: (to: 'api' | 'http', origin: string, request: LabRequest) => Promise<LabResponse>;
+}
+
+/** What runs a command line: resolves to its exit code, or to null when it was killed. */
+export type Program = (start: Start) => Promise<number | null>;
+
+/** The commands, in this process: a runner that dies there goes on without ever getting an answer. */
+const here: Program = ({ argv, cwd, runner, runtime, io }) =>
+  Promise.race([
+    runners.run(runner, () => main(argv, COMMANDS, { runtime, io, signal: neverAborted(), cwd })),
+    runner.died.then(() => null),
+  ]);
 
 export class Stage {
   readonly clock = new VirtualClock();
@@ -68,6 +83,10 @@ export class Stage {
   readonly disk: Disk = { full: null };
   doom: { writesLeft?: number | undefined; callsLeft?: number | undefined } = {};
   readonly hookCodes = new Map<string, number>();
+  /** `before of op-…: hook.sh`, in the order of their beginning. */
+  readonly hooksRun: string[] = [];
+  /** Runs the next commands. */
+  program: Program = here;
   #lastCron = -1;
   readonly #background: Promise<void>[] = [];
   readonly #hex = countingHex(7);
@@ -75,9 +94,15 @@ export class Stage {
   readonly #sprung: Promise<void>[] = [];
   readonly #alive = new Map<number, Runner>();
   readonly #scenario: string | null;
+  readonly #realOwners: boolean;
 
-  constructor(world: WorldFile, options: { inventory: string; scenario?: string | null }) {
+  /** `realOwners`: operations belong to the processes that they are really carried out by. */
+  constructor(
+    world: WorldFile,
+    options: { inventory: string; scenario?: string | null; realOwners?: boolean },
+  ) {
     watchFiles();
+    this.#realOwners = options.realOwners ?? false;
     this.jobs = world.jobs;
     this.folder = scratchFolder('scenario');
     this.#scenario = options.scenario ?? null;
@@ -218,20 +243,22 @@ export class Stage {
     say('$', `proxwarden ${argv.join(' ')}${how === '' ? '' : ` ${how}`}`);
     const state = runner.machine === null ? this.stateOf(name) : ON_CLUSTER;
     const places = ['--inventory', join(this.folder, 'inventory'), '--state', state];
-    const run = runners.run(runner, () =>
-      main([...argv, ...places], COMMANDS, {
-        runtime: this.#runtime(runner, say),
-        io: {
-          out: (text) => say('out', text),
-          err: (text) => say('err', text),
-          tty: false,
-          columns: 160,
-        },
-        signal: neverAborted(),
-        cwd: this.folder,
-      }),
-    );
-    const code = await Promise.race([run, runner.died.then(() => null)]);
+    const { clock, labs } = this;
+    const code = await this.program({
+      argv: [...argv, ...places],
+      cwd: this.folder,
+      runner,
+      runtime: this.#runtime(runner, say),
+      io: {
+        out: (text) => say('out', text),
+        err: (text) => say('err', text),
+        tty: false,
+        columns: 160,
+      },
+      clock,
+      serve: (to, origin, request) =>
+        labs.handle(to === 'api' ? labs.nodeAt(new URL(origin).hostname) : PLUGS, request, runner),
+    });
     if (runner.heldUp && !runner.dead) await runner.free();
     this.#alive.delete(runner.pid);
     this.exit = code;
@@ -241,7 +268,7 @@ export class Stage {
   #runner(name: string, more: Pick<ConstructorParameters<typeof Runner>[0], 'command'>): Runner {
     return new Runner({
       name,
-      pid: (this.#pids += 1),
+      pid: this.#realOwners ? process.pid : (this.#pids += 1),
       clock: this.clock,
       machine: this.#machineOf(name),
       disk: this.disk,
@@ -282,9 +309,11 @@ export class Stage {
       exec: async ({ file, env }) => {
         const hook = file.slice(file.lastIndexOf('/') + 1);
         const code = this.hookCodes.get(hook) ?? 0;
+        const { PROXWARDEN_HOOK: when = '', PROXWARDEN_OPERATION: operation = '' } = env;
+        this.hooksRun.push(`${when} of ${operation}: ${hook}`);
         say(
           'hook',
-          `${hook} ${env['PROXWARDEN_HOOK'] ?? ''}: ${env['PROXWARDEN_FROM_NODE'] ?? ''}/${env['PROXWARDEN_FROM_VMID'] ?? ''} → ${env['PROXWARDEN_TO_NODE'] ?? ''}/${env['PROXWARDEN_TO_VMID'] ?? ''}, exits ${code}`,
+          `${hook} ${when}: ${env['PROXWARDEN_FROM_NODE'] ?? ''}/${env['PROXWARDEN_FROM_VMID'] ?? ''} → ${env['PROXWARDEN_TO_NODE'] ?? ''}/${env['PROXWARDEN_TO_VMID'] ?? ''}, exits ${code}`,
         );
         await runner.alive(clock.sleep(100));
         return { exitCode: code, stdout: '', stderr: code === 0 ? '' : 'no' };
@@ -294,11 +323,15 @@ export class Stage {
         await runner.alive(clock.sleep(100));
       },
       shell: ({ node, order }) => runner.alive(shellOnLab(labs.of(node), { clock, node, order, runner })),
-      runner: {
-        self: { host, pid: runner.pid, started: String(runner.pid) },
-        liveness: (owner) =>
-          owner.host !== host ? 'unknown' : this.#alive.has(owner.pid) ? 'alive' : 'dead',
-      },
+      ...(this.#realOwners
+        ? {}
+        : {
+            runner: {
+              self: { host, pid: runner.pid, started: String(runner.pid) },
+              liveness: (owner) =>
+                owner.host !== host ? 'unknown' : this.#alive.has(owner.pid) ? 'alive' : 'dead',
+            },
+          }),
     };
   }
 

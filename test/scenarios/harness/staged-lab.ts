@@ -86,6 +86,11 @@ export class StagedLab extends Lab {
     return this.#nodes.get(host);
   }
 
+  /** One that answers for the cluster. */
+  get quorateNode(): string | undefined {
+    return this.status().nodes.find((one) => one.api && one.quorate)?.name;
+  }
+
   hasNode(name: string): boolean {
     return [...this.#nodes.values()].includes(name);
   }
@@ -147,7 +152,7 @@ export class StagedLab extends Lab {
 
   /** One call by somebody who may do everything. */
   async admin(method: string, path: string, fields: readonly string[]): Promise<string> {
-    const node = /^\/nodes\/([^/]+)/.exec(path)?.[1] ?? [...this.#nodes.values()][0] ?? '';
+    const node = /^\/nodes\/([^/]+)/.exec(path)?.[1] ?? this.quorateNode ?? '';
     const form = new URLSearchParams(fields.map((field): [string, string] => splitField(field))).toString();
     const inQuery = method === 'GET' || method === 'DELETE';
     const response = await super.handle(node, {

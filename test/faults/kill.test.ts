@@ -1,0 +1,146 @@
+/**
+ * `kill -9` at every step (issue 5, item 1). The commands run in a real process, which is killed at one of its points; the
+ * next runs bring the world to the end that an undisturbed story has, or to that of one in which the command was never
+ * given. The points are those that the undisturbed process comes to: around every write, every request and every hook.
+ *
+ * `npm test` takes all of the first story at which something outside of the process has changed, and a few of the others.
+ * KILL=all takes all; KILL_PART=2/8 the second eighth of what is taken; KILL_STORY=word only stories with that word.
+ */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import * as z from 'zod';
+import { count } from '../contract/count.ts';
+import { inWorker, serve, Workers } from '../scenarios/harness/workers.ts';
+import { STORIES } from './stories.ts';
+import { Cut, tellCut, tellUndisturbed, Undisturbed } from './tell.ts';
+import type { Point, PointKind } from './wire.ts';
+import type { Bundle } from './world.ts';
+
+const ALL = process.env['KILL'] === 'all';
+const [PART = 1, PARTS = 1] = (process.env['KILL_PART'] ?? '1/1').split('/').map(Number);
+const WORD = process.env['KILL_STORY'] ?? '';
+const SEED = Number(process.env['KILL_SEED'] ?? '20261122');
+
+/** So many of the other stories are told in `npm test`, and so many points of each taken. */
+const STORIES_DRAWN = 5;
+const POINTS_DRAWN = 3;
+/** Of the first story, beside those at which something has changed. */
+const FIRST_DRAWN = 8;
+const CHANGED: ReadonlySet<PointKind> = new Set(['write', 'done', 'hook']);
+
+const Task = z.object({
+  bundle: z.custom<Bundle>(),
+  story: z.number(),
+  /** null: nobody is killed. */
+  cut: z.object({ undisturbed: Undisturbed, cut: Cut }).nullable(),
+});
+type Task = z.infer<typeof Task>;
+
+async function tell({ bundle, story: index, cut }: Task): Promise<unknown> {
+  const story = STORIES[index];
+  assert.ok(story !== undefined);
+  if (cut === null) return tellUndisturbed(story, bundle);
+  await tellCut(story, bundle, cut.undisturbed, cut.cut);
+  return null;
+}
+
+/** mulberry32: the same numbers for the same seed. */
+function numbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function draw<T>(many: readonly T[], count_: number, random: () => number): T[] {
+  return many
+    .map((one) => ({ one, at: random() }))
+    .toSorted((a, b) => a.at - b.at)
+    .slice(0, count_)
+    .map(({ one }) => one);
+}
+
+/** The stories that are told, and how many of their points are taken. */
+function chosen(): { index: number; name: string; choose: (points: readonly Point[]) => readonly Point[] }[] {
+  const random = numbers(SEED);
+  const named = STORIES.map(({ name }, index) => ({ index, name }));
+  if (ALL || WORD !== '')
+    return named
+      .filter(({ name }) => name.includes(WORD))
+      .map((one) => ({ ...one, choose: (points) => (ALL ? points : draw(points, POINTS_DRAWN, random)) }));
+  const [first, ...others] = named;
+  assert.ok(first !== undefined);
+  return [
+    {
+      ...first,
+      choose: (points) => [
+        ...points.filter(({ kind }) => CHANGED.has(kind)),
+        ...draw(
+          points.filter(({ kind }) => !CHANGED.has(kind)),
+          FIRST_DRAWN,
+          random,
+        ),
+      ],
+    },
+    ...draw(others, STORIES_DRAWN, random).map((one) => ({
+      ...one,
+      choose: (points: readonly Point[]) => draw(points, POINTS_DRAWN, random),
+    })),
+  ];
+}
+
+if (inWorker) serve(async (text) => JSON.stringify(await tell(Task.parse(JSON.parse(text)))));
+else killAll();
+
+function killAll(): void {
+  const workers = new Workers(import.meta.url);
+  let folder = '';
+  let bundle: Bundle;
+  let tried = 0;
+  const told = async (task: Omit<Task, 'bundle'>): Promise<unknown> =>
+    JSON.parse(await workers.run(JSON.stringify({ bundle, ...task })));
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'proxwarden-kill-'));
+    const { makeBundle } = await import('./bundle.ts');
+    bundle = await makeBundle(folder);
+  });
+  after(async () => {
+    await workers.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  describe('a process is killed anywhere in', () => {
+    for (const { index, name, choose } of chosen())
+      test(name, async (t) => {
+        const undisturbed = Undisturbed.parse(await told({ story: index, cut: null }));
+        const points = choose(undisturbed.points).filter((_, n) => n % PARTS === PART - 1);
+        const brief = { ...undisturbed, points: [] };
+        const again = numbers(SEED + index);
+        const results = await Promise.allSettled(
+          points.map((point) => {
+            // Some of the next runs are killed, too.
+            const number = again() < 0.125 ? Math.ceil(again() * undisturbed.points.length) : null;
+            return told({ story: index, cut: { undisturbed: brief, cut: { point, again: number } } });
+          }),
+        );
+        const failures = results.flatMap((r, n) =>
+          r.status === 'rejected' ? [`killed at ${JSON.stringify(points[n])}: ${String(r.reason)}`] : [],
+        );
+        tried += points.length;
+        t.diagnostic(`${points.length} of ${undisturbed.points.length} cut points`);
+        assert.equal(
+          failures.length,
+          0,
+          `${failures.length} of ${points.length} went wrong:\n${failures.map((f) => f.split('\n')[0]).join('\n')}\n${failures[0] ?? ''}`,
+        );
+      });
+    test('all of it', (t) => count(t, `${tried} cut points at which a process was killed`));
+  });
+}
