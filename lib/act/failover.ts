@@ -23,7 +23,7 @@ import { preflight, proveSource, stillTakes } from './preflight.ts';
 import { setGuard } from './guard.ts';
 import { guardSuperseded, RETIRED_TAG, retireAlive } from './retire.ts';
 import { backUpSource, stillStopped, stopSource } from './source.ts';
-import { causeOf, undo } from './undo.ts';
+import { asCause, causeOf, undo } from './undo.ts';
 
 /** The steps before the copy, in order. */
 export function firstSteps(action: FailoverAction): Step[] {
@@ -188,51 +188,60 @@ function lookAgain(op: Operation): void {
 /** Tries the targets in order. Returns the copy that answers, or how it all ended. */
 async function runAttempts(context: OperationContext, action: FailoverAction): Promise<Copy | Outcome> {
   const { op, operations, container, teller } = context;
-  const targets = [action.target, ...action.alternatives];
-  for (;;) {
+  const most = Math.min(1 + action.alternatives.length, container.failover.maxAttempts);
+  while (op.attempt < most) {
     const copy = await nextCopy(context, action);
+    const error = await runAttempt(context, copy, action);
+    if (error === null) return copy;
+    // A copy that was started is kept, and with it the vmid that the next one would have to have.
+    const kept = action.retire === 'config-moved' && op.data.startAsked;
+    const last = kept || standsElsewhere(error) || op.attempt + 1 === most;
+    if (last && !op.data.startAsked && op.data.started.length === 0)
+      return undo(context, action, error, firstCopy(action, op));
+    const served = servedFor(context, copy);
+    if (served !== null)
+      return {
+        status: 'error',
+        text: `${messageOf(error)}; CT ${copy.vmid} on ${copy.node} was started ${formatDuration(served)} ago and may hold data since: it is left as it is, and no other copy is restored from the older backup`,
+      };
+    op.data.failed = asCause(error);
+    operations.save(op);
     try {
-      if (op.attempt > 0) await runStep(context, anotherTarget(copy, action, op.attempt));
-      for (const step of attemptSteps(copy, action, op.attempt)) await runStep(context, step);
-      return copy;
-    } catch (error) {
-      if (staysInHand(error, context)) throw error;
-      // A copy that was started is kept, and with it the vmid that the next one would have to have.
-      const more =
-        !standsElsewhere(error) &&
-        !(action.retire === 'config-moved' && op.data.startAsked) &&
-        op.attempt + 1 < Math.min(targets.length, container.failover.maxAttempts);
-      if (!more && !op.data.startAsked && op.data.started.length === 0)
-        return undo(context, action, error, firstCopy(action, op));
-      const served = servedFor(context, copy);
-      if (served !== null)
-        return {
-          status: 'error',
-          text: `${messageOf(error)}; CT ${copy.vmid} on ${copy.node} was started ${formatDuration(served)} ago and may hold data since: it is left as it is, and no other copy is restored from the older backup`,
-        };
-      try {
-        await clearAway(context, copy);
-      } catch (failure) {
-        // Without its node's word the vmid stays taken, and the copy unproven: the stopped source is what is left.
-        if (staysInHand(failure, context) || !op.data.weStopped || op.data.startAsked) throw failure;
-        return undo(context, action, error, copy);
-      }
-      op.data.tried.push(`${copy.node}: ${messageOf(error)}`);
-      if (!more)
-        return {
-          status: 'error',
-          text: `all targets failed: ${op.data.tried.join('; ')}${op.data.moved === null ? '' : `; the original's config is in ${asideAt(context)}, its disks are on ${action.from.node}`}`,
-        };
+      await clearAway(context, copy, last ? most : op.attempt + 1);
+    } catch (failure) {
+      // Without its node's word the vmid stays taken, and the copy unproven: the stopped source is what is left.
+      if (staysInHand(failure, context) || !op.data.weStopped || op.data.startAsked) throw failure;
+      return undo(context, action, error, copy);
+    }
+    if (!last)
       teller.tell({
         kind: 'note',
         level: 'warn',
         container: op.container,
         text: `${copy.node} failed (${messageOf(error)}); the next target is tried`,
       });
-      op.attempt += 1;
-      op.data.vmid = null;
-      operations.save(op);
-    }
+  }
+  return {
+    status: 'error',
+    text: `all targets failed: ${op.data.tried.join('; ')}${op.data.moved === null ? '' : `; the original's config is in ${asideAt(context)}, its disks are on ${action.from.node}`}`,
+  };
+}
+
+/** What the present attempt has failed with, perhaps before a cut; null: its copy answers. */
+async function runAttempt(
+  context: OperationContext,
+  copy: Copy,
+  action: FailoverAction,
+): Promise<Error | null> {
+  const { op } = context;
+  if (op.data.failed !== null) return causeOf(op.data.failed);
+  try {
+    if (op.attempt > 0) await runStep(context, anotherTarget(copy, action, op.attempt));
+    for (const step of attemptSteps(copy, action, op.attempt)) await runStep(context, step);
+    return null;
+  } catch (error) {
+    if (staysInHand(error, context) || !(error instanceof Error)) throw error;
+    return error;
   }
 }
 
@@ -260,12 +269,15 @@ async function countForLimits(
   const limit = inventory.limits.failoversPerHour;
   let others = 0;
   await state.update((s) => {
+    const record = s.containers[op.container] ?? emptyContainerState();
+    const withinDay = failoversWithinDay(record, now);
+    // Counted before a cut.
+    if (withinDay.includes(op.createdAt)) return;
     const recent = s.failovers.filter((at) => now - at < 3_600_000);
     others = recent.length;
     if (others >= limit) return;
     s.failovers = [...recent, now];
-    const record = s.containers[op.container] ?? emptyContainerState();
-    s.containers[op.container] = { ...record, autoFailovers: [...failoversWithinDay(record, now), now] };
+    s.containers[op.container] = { ...record, autoFailovers: [...withinDay, op.createdAt] };
   });
   if (others >= limit)
     throw new BlockedError(`limits: ${others} failovers within the hour, the limit is ${limit}`);
@@ -278,18 +290,29 @@ function standsElsewhere(error: unknown): boolean {
 
 /**
  * After a failed attempt: an unstarted copy is destroyed, so its vmid is free again. One that was started is stopped
- * and kept, since it may hold data; the next attempt takes the next epoch.
+ * and kept, since it may hold data; the next attempt takes the next epoch. That the copy is out of the way and that the
+ * attempt is over is one write of the journal: else an attempt that is over would be made again after a cut.
  */
-async function clearAway(context: OperationContext, copy: Copy): Promise<void> {
+async function clearAway(context: OperationContext, copy: Copy, next: number): Promise<void> {
   const { op, operations } = context;
-  if (!op.data.startAsked) {
-    await runStep(context, { name: `clear away #${op.attempt + 1}`, run: (c, r) => destroyCopy(c, r, copy) });
-    return;
-  }
-  await runStep(context, { name: `stop copy #${op.attempt + 1}`, run: (c, r) => stopStarted(c, r, copy) });
-  op.data.started.push(copy.vmid);
-  op.data.startAsked = false;
-  op.data.restored = false;
+  const started = op.data.startAsked;
+  const over = (): void => {
+    op.data.tried.push(`${copy.node}: ${op.data.failed?.cause ?? 'failed'}`);
+    if (started) op.data.started.push(copy.vmid);
+    Object.assign(op.data, { startAsked: false, restored: false, vmid: null, failed: null });
+    op.attempt = next;
+  };
+  await runStep(context, {
+    name: `${started ? 'stop copy' : 'clear away'} #${op.attempt + 1}`,
+    run: async (c, r) => {
+      const said = await (started ? stopStarted(c, r, copy) : destroyCopy(c, r, copy));
+      over();
+      return said;
+    },
+  });
+  // A journal of an earlier version has the step alone.
+  if (op.data.failed === null) return;
+  over();
   operations.save(op);
 }
 

@@ -47,6 +47,7 @@ export function newOperation(
       live: null,
       inPlace: null,
       undoing: null,
+      failed: null,
       detectedAt: null,
       verifiedAt: null,
       tried: [],

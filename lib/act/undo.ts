@@ -3,7 +3,7 @@ import type { FailoverAction, Incarnation } from '../decide/model.ts';
 import { incarnationKey } from '../decide/incarnations.ts';
 import { requiredLevel } from '../decide/proof.ts';
 import { BlockedError, FailedError, messageOf, ProxwardenError, PveError } from '../errors.ts';
-import { emptyContainerState, type Operation, type StepRecord } from '../state/model.ts';
+import { emptyContainerState, type Cause, type StepRecord } from '../state/model.ts';
 import { liftProtection, serviceAnswers } from './after.ts';
 import { removeGuard } from './guard.ts';
 import { destroyCopy, isOurs, readCopy, type Copy } from './copy.ts';
@@ -14,15 +14,15 @@ import { Cancelled, NotYet, staysInHand, type Outcome } from './outcome.ts';
 import { startSourceAgain } from './source.ts';
 import { HiddenCluster } from './start-gate.ts';
 
-type Undoing = NonNullable<Operation['data']['undoing']>;
-
-function kindOf(cause: unknown): Undoing['kind'] {
-  if (cause instanceof Cancelled) return 'cancelled';
-  return cause instanceof BlockedError ? 'blocked' : 'failed';
+/** What of an error goes into the journal. */
+export function asCause(error: unknown): Cause {
+  const kind =
+    error instanceof Cancelled ? 'cancelled' : error instanceof BlockedError ? 'blocked' : 'failed';
+  return { cause: messageOf(error), kind };
 }
 
 /** The cause as it was before a cut: what it was decides how the operation ends. */
-export function causeOf({ cause, kind }: Undoing): Error {
+export function causeOf({ cause, kind }: Cause): Error {
   switch (kind) {
     case 'cancelled':
       return new Cancelled(cause);
@@ -45,7 +45,7 @@ export async function undo(
 ): Promise<Outcome> {
   const { op, operations } = context;
   const begun = op.steps.some((s) => s.name.startsWith('restore'));
-  op.data.undoing ??= { cause: messageOf(cause), kind: kindOf(cause) };
+  op.data.undoing ??= asCause(cause);
   operations.save(op);
   const retired = action.sourceAlive && op.steps.some((s) => s.name === 'retire');
   // What is needed is asked when its turn comes: it depends on what became of the copy.

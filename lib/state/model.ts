@@ -255,6 +255,10 @@ export const StepRecord = z.object({
 });
 export type StepRecord = z.infer<typeof StepRecord>;
 
+/** Why something is being taken back; what it was decides what comes next, also after a cut. */
+export const Cause = z.object({ cause: z.string(), kind: z.enum(['cancelled', 'blocked', 'failed']) });
+export type Cause = z.infer<typeof Cause>;
+
 export const Operation = z.object({
   version: z.literal(1),
   id: z.string(),
@@ -270,7 +274,7 @@ export const Operation = z.object({
   entry: z.unknown(),
   action: FailoverAction.nullable(),
   lease: Lease,
-  /** How many targets have been tried. */
+  /** How many targets have been tried; as many as there may be when no other is to be. */
   attempt: z.number().int(),
   steps: z.array(StepRecord),
   /** What steps leave for later ones. All names are set by one step each; see act/steps. */
@@ -310,7 +314,9 @@ export const Operation = z.object({
     /** The incarnation that is started or restarted in place. */
     inPlace: Incarnation.nullable(),
     /** Why it is being undone; null: it goes forward. */
-    undoing: z.object({ cause: z.string(), kind: z.enum(['cancelled', 'blocked', 'failed']) }).nullable(),
+    undoing: Cause.nullable(),
+    /** Why the present attempt has failed, while its copy is being cleared away; null: it hasn't. */
+    failed: Cause.nullable().default(null),
     detectedAt: z.number().nullable(),
     verifiedAt: z.number().nullable(),
     tried: z.array(z.string()),

@@ -4,6 +4,7 @@ import { parseLineage } from '../../lib/decide/lineage.ts';
 import { RETIRED_TAG } from '../../lib/act/retire.ts';
 import { PveError } from '../../lib/errors.ts';
 import { backupOf, MINUTE } from '../decide/parts.ts';
+import { begin, carryOut } from '../../lib/act/operate.ts';
 import { newOperation } from '../../lib/act/new-operation.ts';
 import { ActBench } from './bench.ts';
 
@@ -175,6 +176,31 @@ test('a copy that never answers is stopped and kept, and the next one takes the 
   assert.deepEqual([...bench.pve.guests.keys()], [101, 1_000_101, 2_000_101]);
   assert.equal(bench.context.state.read().containers['dns']?.current?.epoch, 2);
   assert.deepEqual(bench.pve.violations, []);
+});
+
+test('an attempt that is over is not made again after a kill: the next target is tried', async (t) => {
+  const bench = new ActBench(t);
+  await bench.look();
+  const decision = await bench.decide(PLANNED);
+  const op = await bench.run(begin(bench.context, { container: bench.container, decision }));
+  bench.pve.onTask = (type, vmid) => (type === 'vzstart' && vmid === 1_000_101 ? 'it does not start' : null);
+  // Killed in the second write after the copy of the first attempt has been stopped.
+  const { operations } = bench.context;
+  let left = 2;
+  const save: typeof operations.save = (one) => {
+    const stopped = one.steps.find(({ name }) => name === 'stop copy #1');
+    if (stopped?.status === 'done' && (left -= 1) < 0) throw new Error('killed');
+    operations.save(one);
+  };
+  const killed = { ...bench.context, operations: { ...operations, save } };
+  await assert.rejects(bench.run(carryOut(killed, op)), /killed/);
+  const outcome = await bench.run(carryOut(bench.context, bench.journal(op.id)));
+  assert.equal(outcome.status, 'done', outcome.text);
+  assert.deepEqual(
+    bench.pve.writes.filter((write) => write.startsWith('vzstart')),
+    ['vzstart pve2/1000101', 'vzstart pve3/2000101'],
+  );
+  assert.equal(parseLineage(bench.pve.guest(1_000_101).config.description)?.epoch, 1);
 });
 
 test('from a copy: it keeps its lineage line when it is retired, so that it still counts as one', async (t) => {

@@ -25,7 +25,7 @@ export async function makeBundle(folder: string): Promise<Bundle> {
       'import.meta.url': '"file:///"',
       'import.meta.dirname': '""',
     },
-    plugins: [{ name: 'undici', setup: ({ onResolve }) => onResolve({ filter: /^undici$/ }, lean) }],
+    plugins: [{ name: 'undici', setup: (build_) => build_.onResolve({ filter: /^undici$/ }, lean) }],
   });
   return made;
 }

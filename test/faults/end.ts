@@ -38,11 +38,14 @@ export async function endOf(stage: Stage): Promise<End> {
     backups: backups(stage),
     guards: await guards(stage),
     aside: labs.all.flatMap((lab) => [...lab.files('proxwarden/retired')].map(withoutIds)),
-    state: Object.entries(state.containers).map(([name, { current, error, attempt }]) => {
-      const at =
-        current === null ? 'nowhere' : `${current.cluster}/${current.node}/${current.vmid}@${current.epoch}`;
-      return `${name} at ${at}${error === null ? '' : ', hands off'}${attempt === null ? '' : ', an attempt is left'}`;
-    }),
+    state: Object.entries(state.containers).map(([name, { current, error, attempt, autoFailovers }]) =>
+      [
+        `${name} at ${current === null ? 'nowhere' : `${current.cluster}/${current.node}/${current.vmid}@${current.epoch}`}`,
+        `${autoFailovers.length} of ${state.failovers.length} failovers`,
+        ...(error === null ? [] : ['hands off']),
+        ...(attempt === null ? [] : ['an attempt is left']),
+      ].join(', '),
+    ),
     running: operations.filter((op) => op.status === 'running').map((op) => `${op.kind} of ${op.container}`),
   };
 }

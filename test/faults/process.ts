@@ -109,10 +109,13 @@ class World {
   report(): void {
     if (this.#isReporting) return;
     this.#isReporting = true;
-    void this.#quiet().then((heard) => {
-      this.#isReporting = false;
-      say({ kind: 'quiet', heard });
-    });
+    void this.#reportQuiet();
+  }
+
+  async #reportQuiet(): Promise<void> {
+    const heard = await this.#quiet();
+    this.#isReporting = false;
+    say({ kind: 'quiet', heard });
   }
 
   async #quiet(): Promise<number> {
@@ -153,6 +156,9 @@ class World {
         points.at('sent', `${name} is about to leave`);
         return after(points.reserve('done', `${name} is carried out`));
       }
+      case 'mail':
+        points.at('sent', 'a mail is about to leave');
+        return after(points.reserve('done', 'a mail is taken'));
       case 'exec': {
         const name = ask.request.file.slice(ask.request.file.lastIndexOf('/') + 1);
         points.at('hook', `${name} is about to begin`);
@@ -170,7 +176,7 @@ function runtimeOf(world: World, { env, seed }: Begin): Runtime {
     sleep: async (ms, signal) => void (await world.ask({ what: 'sleep', ms }, signal)),
   };
   // What a way takes is taken in the world.
-  const here = { now: clock.now, sleep: () => Promise.resolve() };
+  const here: Clock = { now: () => world.now, sleep: () => Promise.resolve() };
   const to = (kind: 'api' | 'http') =>
     labDispatcher(
       {
@@ -190,6 +196,8 @@ function runtimeOf(world: World, { env, seed }: Begin): Runtime {
     probe: async (spec, signal) => ProbeResult.parse(await world.ask({ what: 'probe', spec }, signal)),
     exec: async ({ signal, ...request }) =>
       Executed.parse(await world.ask({ what: 'exec', request }, signal)),
+    mail: async (request, limitMs, signal) =>
+      void (await world.ask({ what: 'mail', request, limitMs }, signal)),
     shell: async ({ signal, ...request }) =>
       ShellAnswer.parse(await world.ask({ what: 'shell', request }, signal)),
   };

@@ -5,7 +5,7 @@
 import * as z from 'zod';
 import { ProbeResult } from '../../lib/decide/model.ts';
 import type { ProbeSpec } from '../../lib/inventory/types.ts';
-import type { ExecRequest, ShellRequest } from '../../lib/runtime.ts';
+import type { ExecRequest, MailRequest, ShellRequest } from '../../lib/runtime.ts';
 
 /** File descriptors in the process. */
 export const TO_WORLD = 3;
@@ -48,6 +48,7 @@ const Ask = z.discriminatedUnion('what', [
   z.object({ what: z.literal('probe'), spec: z.custom<ProbeSpec>() }),
   z.object({ what: z.literal('exec'), request: z.custom<Omit<ExecRequest, 'signal'>>() }),
   z.object({ what: z.literal('shell'), request: z.custom<Omit<ShellRequest, 'signal'>>() }),
+  z.object({ what: z.literal('mail'), request: z.custom<MailRequest>(), limitMs: z.number() }),
   z.object({ what: z.literal('sleep'), ms: z.number() }),
 ]);
 export type Ask = z.infer<typeof Ask>;

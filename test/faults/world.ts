@@ -82,12 +82,13 @@ class RealRun {
       dieAt,
     };
     this.#toProcess.write(`${JSON.stringify(begin)}\n`);
-    const [code, signal] = await once(this.#child, 'close');
+    await once(this.#child, 'close');
     for (const abort of this.#aborts.values()) abort.abort();
     (this.#release ?? clock.hold())();
-    if (signal === 'SIGKILL') return null;
-    if (code !== 0 || this.#code === null || this.#stderr !== '')
-      throw new Error(`the process has failed (${String(code ?? signal)}): ${this.#stderr}`);
+    const { exitCode, signalCode } = this.#child;
+    if (signalCode === 'SIGKILL') return null;
+    if (exitCode !== 0 || this.#code === null || this.#stderr !== '')
+      throw new Error(`the process has failed (${String(exitCode ?? signalCode)}): ${this.#stderr}`);
     return this.#code;
   }
 
@@ -152,6 +153,9 @@ class RealRun {
         return runtime.probe(ask.spec, signal);
       case 'exec':
         return runtime.exec({ ...ask.request, signal });
+      case 'mail':
+        await runtime.mail(ask.request, ask.limitMs, signal);
+        return null;
       case 'shell':
         return runtime.shell({ ...ask.request, signal });
     }

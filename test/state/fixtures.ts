@@ -36,6 +36,7 @@ export function draftOperation(id: string, container: string, createdAt = 1_000)
       live: null,
       inPlace: null,
       undoing: null,
+      failed: null,
       detectedAt: null,
       verifiedAt: null,
       tried: [],
