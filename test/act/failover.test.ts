@@ -335,7 +335,6 @@ test('what was decided on has changed: cancelled, nothing done', async (t) => {
   await bench.fail();
   const first = await bench.decide();
   assert.equal(first.action?.volid, 'nas:backup/ct101-60min');
-  const { begin, carryOut } = await import('../../lib/act/operate.ts');
   const op = await bench.run(begin(bench.context, { container: bench.container, decision: first }));
   bench.pve.backups.push(backupOf({ minutes: 5 }));
   const outcome = await bench.run(carryOut(bench.context, op));

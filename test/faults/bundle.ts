@@ -19,6 +19,7 @@ export async function makeBundle(folder: string): Promise<Bundle> {
     target: 'node20',
     // The loader takes every character for one byte.
     charset: 'ascii',
+    minifyWhitespace: true,
     logLevel: 'warning',
     define: {
       PROXWARDEN_VERSION: '"test"',

@@ -38,6 +38,7 @@ class RealRun {
   readonly #aborts = new Map<number, AbortController>();
   readonly #toProcess: Writable;
   #sent = 0;
+  #unsaid: string[] = [];
   #release: (() => void) | null;
   #code: number | null = null;
   #stderr = '';
@@ -165,10 +166,16 @@ class RealRun {
     return this.#start.runtime.clock.now();
   }
 
+  /** What comes at the same instant comes together: a timer of now is fired after all others of now. */
   #say(message: ToProcess): void {
-    this.#sent += 1;
+    this.#unsaid.push(`${JSON.stringify(message)}\n`);
+    if (this.#unsaid.length === 1) void this.#start.clock.sleep(0).then(() => this.#send());
+  }
+
+  #send(): void {
+    this.#sent += this.#unsaid.length;
     this.#release ??= this.#start.clock.hold();
-    this.#toProcess.write(`${JSON.stringify(message)}\n`);
+    this.#toProcess.write(this.#unsaid.splice(0).join(''));
   }
 
   #kill(): void {
