@@ -389,7 +389,7 @@ async function isSuperseded(context: OperationContext, copy: Copy): Promise<bool
     const there = await readCopy(context, await quorateApi(context, copy.cluster), copy);
     return there === null || !isCurrent(context, there, copy);
   } catch (error) {
-    if (context.signal?.aborted === true || !(error instanceof ProxwardenError)) throw error;
+    if (staysInHand(error, context) || !(error instanceof ProxwardenError)) throw error;
     return false;
   }
 }

@@ -13,24 +13,26 @@ export interface Story {
 }
 
 /**
- * The same with less to read, since each story is told a thousand times: one failed check is enough, one endpoint, and no
- * second container to watch.
+ * The same with less to read, since each story is told a thousand times: one failed check is enough, one endpoint, one
+ * canary, and no second container to watch.
  */
 function lean(yaml: string): string {
   return yaml
     .replace('defaults:', 'defaults:\n  failureThreshold: 1')
     .replace(/ {4}- https:..10\.0\.0\.1[13]:8006\n/g, '')
-    .replace(/\n {2}db:\n( {4}.*\n)+/, '\n');
+    .replace(/\n {2}db:\n( {4}.*\n)+/, '\n')
+    .replace('[tcp:10.0.0.1:53, tcp:10.0.0.9:8007]', '[tcp:10.0.0.1:53]');
 }
 
 const DEAD = ['cron', 'wait 20s', 'kill pve1'];
 
-export const STORIES: readonly Story[] = [
+const stories: readonly Story[] = [
   {
     name: 'a failover of a dead node, with a fence and hooks',
     folder: 'hook-stops-it',
     before: DEAD,
     cut: 'cron',
+    inventory: (yaml) => lean(yaml).replace('[pve2, pve3]', '[pve2]'),
   },
   { name: 'a failover with the same vmid', folder: 'same-vmid', before: DEAD, cut: 'cron' },
   {
@@ -134,4 +136,6 @@ export const STORIES: readonly Story[] = [
     cut: 'run cleanup web --yes web',
     maybe: true,
   },
-].map((story) => ({ ...story, inventory: lean }));
+];
+
+export const STORIES: readonly Story[] = stories.map((story) => ({ inventory: lean, ...story }));

@@ -3,7 +3,6 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { Readable, Writable } from 'node:stream';
 import { LabUnreachable } from '../../lib/lab/types.ts';
-import { runners } from '../scenarios/harness/runner.ts';
 import type { Program, Start } from '../scenarios/harness/stage.ts';
 import { FromProcess, lines, type Ask, type Begin, type Point, type ToProcess } from './wire.ts';
 
@@ -124,7 +123,7 @@ class RealRun {
     const { signal } = abort;
     if (dies === 'during') void clock.sleep(MID_HOOK_MS).then(() => this.#kill());
     try {
-      const value = await runners.run(this.#start.runner, () => this.#do(ask, signal));
+      const value = await this.#do(ask, signal);
       if (dies === 'after') this.#kill();
       else this.#say({ kind: 'answer', id, now: this.#now, value });
     } catch (error) {

@@ -3,6 +3,7 @@ import type { Shelves } from '../../../lib/lab/shelf.ts';
 import type { LabRequest, LabResponse, LabStatus, RunningCopy } from '../../../lib/lab/types.ts';
 import type { VirtualClock } from '../../../lib/lab/virtual-clock.ts';
 import type { Network } from './prober.ts';
+import type { Runner } from './runner.ts';
 import { PLUGS, StagedLab, type Shared, type Trap } from './staged-lab.ts';
 import { worldOf, type ClusterFile, type WorldFile } from './world.ts';
 
@@ -61,13 +62,13 @@ export class Labs implements Shared {
     throw new Error(`no node of the world has the address ${host}`);
   }
 
-  /** Hands a request to the lab that its node or plug is of. */
-  handle(node: string, request: LabRequest): Promise<LabResponse> {
+  /** Hands a runner's request to the lab that its node or plug is of. */
+  serve(node: string, request: LabRequest, runner: Runner): Promise<LabResponse> {
     const plugged =
       node === PLUGS ? /^\/plug\/([^/?]+?)(?:-b)?(?:[/?]|$)/.exec(request.path)?.[1] : undefined;
     const lab =
       node === PLUGS ? (this.all.find((one) => one.hasNode(plugged ?? '')) ?? this.main) : this.of(node);
-    return lab.handle(node, request);
+    return lab.serve(node, request, runner);
   }
 
   /** The one that a container of that name is in; the first, if in several. */

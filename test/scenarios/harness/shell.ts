@@ -23,7 +23,7 @@ export async function shellOnLab(
   try {
     if (order.kind === 'pct') return await pct(lab, { clock, node, runner, args: order.args });
     await clock.sleep(CONNECT_MS);
-    return await lab.shell(node, order);
+    return await lab.shell(node, order, runner);
   } catch (error) {
     if (!(error instanceof LabUnreachable)) throw error;
     return { kind: 'not-sent', why: `ssh does not reach ${node}` };

@@ -52,11 +52,12 @@ export interface Start {
 export type Program = (start: Start) => Promise<number | null>;
 
 /** The commands, in this process: a runner that dies there goes on without ever getting an answer. */
-const here: Program = ({ argv, cwd, runner, runtime, io }) =>
-  Promise.race([
-    runners.run(runner, () => main(argv, COMMANDS, { runtime, io, signal: neverAborted(), cwd })),
-    runner.died.then(() => null),
-  ]);
+const here: Program = (start) =>
+  Promise.race([runners.run(start.runner, () => plain(start)), start.runner.died.then(() => null)]);
+
+/** The same for a runner that can't die and meets the file system as it is: it costs less. */
+export const plain: Program = ({ argv, cwd, runtime, io }) =>
+  main(argv, COMMANDS, { runtime, io, signal: neverAborted(), cwd });
 
 export class Stage {
   readonly clock = new VirtualClock();
@@ -257,7 +258,7 @@ export class Stage {
       },
       clock,
       serve: (to, origin, request) =>
-        labs.handle(to === 'api' ? labs.nodeAt(new URL(origin).hostname) : PLUGS, request, runner),
+        labs.serve(to === 'api' ? labs.nodeAt(new URL(origin).hostname) : PLUGS, request, runner),
     });
     if (runner.heldUp && !runner.dead) await runner.free();
     this.#alive.delete(runner.pid);
@@ -295,13 +296,16 @@ export class Stage {
         runner.alive(clock.sleep(Math.ceil(ms) + runner.now() - clock.now(), signal)),
     };
     const host = runner.machine?.node ?? 'runner';
-    const api = labDispatcher(labs, clock, (origin) => labs.nodeAt(new URL(origin).hostname));
+    const its = {
+      handle: (node: string, request: LabRequest) => labs.serve(node, request, runner),
+    };
+    const api = labDispatcher(its, clock, (origin) => labs.nodeAt(new URL(origin).hostname));
     return {
       clock: own,
       env: { PROXWARDEN_TOKEN: TOKEN, SUDO_USER: 'anna' },
       randomHex: this.#hex,
       dispatcher: () => Promise.resolve(api),
-      httpDispatcher: () => Promise.resolve(labDispatcher(labs, clock, () => PLUGS)),
+      httpDispatcher: () => Promise.resolve(labDispatcher(its, clock, () => PLUGS)),
       probe: (spec, signal) =>
         runner.alive(
           probeLab(spec, { labs: labs.all, network, clock, signal, from: runner.machine?.node ?? null }),

@@ -101,13 +101,17 @@ export class StagedLab extends Lab {
     return name;
   }
 
-  override async handle(node: string, request: LabRequest): Promise<LabResponse> {
-    const runner = runners.getStore();
+  override handle(node: string, request: LabRequest): Promise<LabResponse> {
+    return this.serve(node, request, runners.getStore());
+  }
+
+  /** The same for a runner that is known. */
+  async serve(node: string, request: LabRequest, runner: Runner | undefined): Promise<LabResponse> {
     if (runner?.heldUp === true) await runner.free();
     if (isDead(runner)) return new Promise(() => undefined);
     const onIt = runner?.machine?.node === node;
     if (this.#network.runnerCut || (!onIt && this.#isCut(runner))) throw new LabUnreachable(node, 'timeout');
-    if (node === PLUGS) return this.#plug(request);
+    if (node === PLUGS) return this.#plug(request, runner);
     const name = nameOf(request);
     const early = this.#spring('before', name, node);
     if (early === 'lost') throw new LabUnreachable(node, 'timeout');
@@ -128,8 +132,11 @@ export class StagedLab extends Lab {
   }
 
   /** Orders to root shells pass traps and rules as calls do: `SHELL move-config nodes/pve1/lxc/101.conf @pve2`. */
-  override async shell(node: string, order: QuickOrder): Promise<QuickResult> {
-    const runner = runners.getStore();
+  override async shell(
+    node: string,
+    order: QuickOrder,
+    runner: Runner | undefined = runners.getStore(),
+  ): Promise<QuickResult> {
     if (isDead(runner)) return new Promise(() => undefined);
     if (this.#network.runnerCut || this.#isCut(runner)) throw new LabUnreachable(node, 'timeout');
     const lost: QuickResult = { kind: 'unknown', why: `the connection to ${node} was lost` };
@@ -192,23 +199,23 @@ export class StagedLab extends Lab {
   }
 
   /** `GET /plug/pve1/relay[?turn=off]` → `{"ison":…}`, as lib/lab/plugs.ts says it. On a network of their own. */
-  #plug(request: LabRequest): LabResponse {
+  #plug(request: LabRequest, runner: Runner | undefined): LabResponse {
     if (this.plugsDead) throw new LabUnreachable('plugs', 'timeout');
     const url = new URL(request.path, 'http://plugs');
     const plug = /^\/plug\/([^/]+)\/relay$/.exec(url.pathname)?.[1];
     // Anything else is a device without power.
     if (plug === undefined) throw new LabUnreachable('plugs', 'timeout');
     const turn = url.searchParams.get('turn');
-    if (turn === 'off' || turn === 'on') this.#turn(plug, turn);
+    if (turn === 'off' || turn === 'on') this.#turn(plug, turn, runner);
     const body = JSON.stringify({ ison: this.#feeds(plug) });
     const headers = { 'content-type': 'application/json' };
     return this.#garbled({ status: 200, statusText: 'OK', headers, body }, 'plug');
   }
 
   /** `pve1-b` is the plug of the second power supply of pve1. */
-  #turn(plug: string, turn: 'on' | 'off'): void {
+  #turn(plug: string, turn: 'on' | 'off', runner: Runner | undefined): void {
     const node = plug.replace(/-b$/, '');
-    this.rules?.plug(node, turn, runners.getStore());
+    this.rules?.plug(node, turn, runner);
     if (this.plugsStuck || this.stuck.has(plug)) return;
     if (!this.#twoSupplies.has(node)) return this.setPlug(node, turn);
     if (turn === 'off') this.#unfed.add(plug);
