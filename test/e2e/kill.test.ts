@@ -1,4 +1,7 @@
-/** `kill -9` of real runs at random instants of a failover: the next runs bring it to the same end. */
+/**
+ * `kill -9` of real runs at random instants of a failover, in real time and with real sockets: the next runs bring it to the
+ * same end. Every single instant, on virtual time: test/faults/kill.test.ts.
+ */
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,8 +14,11 @@ const SPEED = 6;
 /** So long does the operation take here, on a machine that has nothing else to do. */
 const OPERATION_MS = 2_600;
 const SEED = 20_261_122;
-/** A few in every run; `npm run soak` deals more. */
-const BLOWS = process.env['SOAK'] === undefined ? 4 : 24;
+const SOAK = process.env['SOAK'] !== undefined;
+/** `npm test` deals one, in the middle. */
+const BLOWS = SOAK ? 24 : 1;
+/** A run that goes on after a blow between the journal and the request waits a real minute for the proof of absence. */
+const LIMIT_MS = 180_000;
 const RUNS_MAX = 8;
 
 /** Only web is failed over, so that there is one copy to look for. */
@@ -41,6 +47,7 @@ function told(runs: readonly Ran[]): string {
 const random = numbers(SEED);
 /** The first falls before an operation has begun, the others while it is under way; some runs get a second one. */
 const blows = Array.from({ length: BLOWS }, (_, n) => {
+  if (!SOAK) return [{ since: / started: /, ms: OPERATION_MS / 2 }];
   if (n === 0) return [{ since: /^/, ms: random() * 300 }];
   const first = { since: / started: /, ms: ((n - 1 + random()) / (BLOWS - 1)) * OPERATION_MS };
   const second = { since: / goes on after /, ms: (random() * OPERATION_MS) / 2 };
@@ -59,10 +66,11 @@ describe('kill -9 at random instants', { concurrency: 3 }, () => {
         runs.push(
           await stage.runWith(
             {
+              limitMs: LIMIT_MS,
               meanwhile: async (child) => {
                 let said = '';
                 child.stderr?.on('data', (text: string) => (said += text));
-                await until(() => since.test(said) || child.exitCode !== null);
+                await until(() => since.test(said) || child.exitCode !== null, LIMIT_MS);
                 await sleep(ms);
                 child.kill('SIGKILL');
               },
@@ -74,7 +82,7 @@ describe('kill -9 at random instants', { concurrency: 3 }, () => {
       const there = (): boolean => stage.running().join() === 'db,web,wiki';
       for (let n = 0; n < RUNS_MAX; n += 1) {
         await sleep(600);
-        const run = await stage.run('check-and-failover', '--log-level', 'debug');
+        const run = await stage.runWith({ limitMs: LIMIT_MS }, 'check-and-failover', '--log-level', 'debug');
         runs.push(run);
         // 3: dns is only watched, and down with its node.
         assert.ok(run.code === 3, told(runs));
@@ -97,5 +105,5 @@ describe('kill -9 at random instants', { concurrency: 3 }, () => {
 });
 
 test('blows fell while an operation was under way', () => {
-  assert.ok(hits >= 2, `${hits} of ${BLOWS}`);
+  assert.ok(hits >= (SOAK ? 2 : 1), `${hits} of ${BLOWS}`);
 });

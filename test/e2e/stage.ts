@@ -48,7 +48,7 @@ export interface Options {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Called with the process as soon as it runs. */
   readonly meanwhile?: ((child: ChildProcess) => Promise<void> | void) | undefined;
-  /** What the process may print although it looks like a leak; default: nothing. */
+  /** It is killed when it takes longer; default: a minute. */
   readonly limitMs?: number;
 }
 

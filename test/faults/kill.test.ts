@@ -4,7 +4,7 @@
  * given. The points are those that the undisturbed process comes to: around every write, every request and every hook.
  *
  * `npm test` takes those of the first story at which something outside of the process has changed (of writes with nothing
- * between them every other one: a run that goes on after one comes to the next), and a few of the others. KILL=all takes all; KILL_PART=2/8 the second eighth of what is taken; KILL_STORY=word only stories with that word.
+ * between them every other one: a run that goes on after one comes to the next), and a few of the others. SOAK=1 takes all; KILL_PART=2/8 the second eighth of what is taken; KILL_STORY=word only stories with that word.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -13,13 +13,14 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import * as z from 'zod';
 import { count } from '../contract/count.ts';
+import { numbers } from '../numbers.ts';
 import { inWorker, serve, Workers } from '../scenarios/harness/workers.ts';
 import { STORIES } from './stories.ts';
 import { Cut, tellCut, tellUndisturbed, Undisturbed } from './tell.ts';
 import type { Point } from './wire.ts';
 import type { Bundle } from './world.ts';
 
-const ALL = process.env['KILL'] === 'all';
+const ALL = process.env['SOAK'] !== undefined;
 const [PART = 1, PARTS = 1] = (process.env['KILL_PART'] ?? '1/1').split('/').map(Number);
 const WORD = process.env['KILL_STORY'] ?? '';
 const SEED = Number(process.env['KILL_SEED'] ?? '20261122');
@@ -44,17 +45,6 @@ async function tell({ bundle, story: index, cut }: Task): Promise<unknown> {
   if (cut === null) return tellUndisturbed(story, bundle);
   await tellCut(story, bundle, cut.undisturbed, cut.cut);
   return null;
-}
-
-/** mulberry32: the same numbers for the same seed. */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 function draw<T>(many: readonly T[], count_: number, random: () => number): T[] {

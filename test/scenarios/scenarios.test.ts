@@ -43,7 +43,7 @@ function tell(): void {
       for (const number of match?.[2]?.split(', ') ?? []) told.add(Number(number));
     }
     if (only !== undefined) return;
-    // 32, killed at each journal step, is a matrix: cut.test.ts.
+    // 32, killed at each journal step, is a matrix: test/faults/kill.test.ts.
     const missing = Array.from({ length: 50 }, (_, n) => n + 1).filter((n) => n !== 32 && !told.has(n));
     assert.deepEqual(missing, []);
     count(t, `${names.length} scenarios, with all 50 of the list`);

@@ -1,11 +1,9 @@
 /**
- * Scenarios in worker threads: two at a time, and outside of node:test's own bookkeeping of every promise, which would
+ * Scenarios in worker threads: two at a time if not said otherwise, and outside of node:test's own bookkeeping of every promise, which would
  * take more time than the scenarios do. A test file serves tasks when it is loaded as a worker.
  */
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import * as z from 'zod';
-
-const WORKERS = 2;
 
 export const inWorker = !isMainThread;
 
@@ -29,13 +27,16 @@ export function serve(work: (task: string) => Promise<string>): void {
 /** In the test: hands tasks to workers of the same file, in order of their asking. */
 export class Workers {
   readonly #file: URL;
+  readonly #most: number;
   readonly #idle: Worker[] = [];
   readonly #queue: (() => void)[] = [];
   #made = 0;
   #number = 0;
 
-  constructor(file: string) {
+  /** A worker more is a second more until it is warm. */
+  constructor(file: string, most = 2) {
     this.#file = new URL(file);
+    this.#most = most;
   }
 
   /** Rejects with the worker's error. */
@@ -68,7 +69,7 @@ export class Workers {
     for (;;) {
       const idle = this.#idle.pop();
       if (idle !== undefined) return idle;
-      if (this.#made < WORKERS) {
+      if (this.#made < this.#most) {
         this.#made += 1;
         return new Worker(this.#file);
       }
