@@ -75,7 +75,7 @@ export function openState(dir: string, { clock }: { readonly clock: Clock }): St
     async update(mutate) {
       assertFit(folder);
       return withLock(folder, { clock }, (assertHeld) => {
-        for (const place of ['.', 'operations', 'plans']) sweepTemps(join(folder, place), clock.now());
+        for (const part of ['.', 'operations', 'plans']) sweepTemps(join(folder, part), clock.now());
         const database = open(assertHeld);
         database.update(mutate);
         seen = true;
