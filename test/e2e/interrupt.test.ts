@@ -11,7 +11,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openStage, proxwarden, until, type Ran } from './stage.ts';
 import { tasksOf } from './tasks.ts';
 
-/** Ends within a second; the rest is for a busy machine. */
 /** A second, and what a loaded machine adds; none of these would end by itself for half a minute. */
 const AT_ONCE_MS = 6_000;
 
