@@ -136,6 +136,7 @@ function listenIn(invocation: Invocation, log: string[]): Invocation {
   return {
     ...invocation,
     io: {
+      ...io,
       out: (text) => {
         keep(text);
         io.out(text);
@@ -143,12 +144,6 @@ function listenIn(invocation: Invocation, log: string[]): Invocation {
       err: (text) => {
         keep(text);
         io.err(text);
-      },
-      get tty() {
-        return io.tty;
-      },
-      get columns() {
-        return io.columns;
       },
     },
   };

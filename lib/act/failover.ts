@@ -276,7 +276,7 @@ async function countForLimits(
     const recent = s.failovers.filter((at) => now - at < 3_600_000);
     others = recent.length;
     if (others >= limit) return;
-    s.failovers = [...recent, now];
+    s.failovers = [...recent, op.createdAt];
     s.containers[op.container] = { ...record, autoFailovers: [...withinDay, op.createdAt] };
   });
   if (others >= limit)

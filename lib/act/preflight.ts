@@ -2,7 +2,7 @@
 import { takenByGroup } from '../decide/apart.ts';
 import { pastSafeStep } from '../decide/brakes.ts';
 import { decide, type Request } from '../decide/decide.ts';
-import { wrongPlug } from '../decide/gates.ts';
+import { withoutOwnCount, wrongPlug } from '../decide/gates.ts';
 import { incarnationKey, incarnationsOf } from '../decide/incarnations.ts';
 import type { FailoverAction, Observation } from '../decide/model.ts';
 import { proofOf, requiredLevel } from '../decide/proof.ts';
@@ -36,7 +36,7 @@ export async function preflight(context: OperationContext, action: FailoverActio
     inventory: { ...inventory, containers: { [container.name]: container } },
     neighbours: inventory.containers,
     observation,
-    state: state.read(),
+    state: withoutOwnCount(state.read(), container.name, op.createdAt),
     now,
     busy: new Map(),
     underWay: underWay.filter((one) => one.operation !== op.id),

@@ -216,6 +216,29 @@ export function failoversWithinHour({ failovers }: Pick<State, 'failovers'>, now
   return failovers.filter((at) => now - at < HOUR_MS).length;
 }
 
+/**
+ * The state as it was before a failover of `container`, begun at `begunAt`, was counted: resumed, it must not be held up
+ * by itself.
+ */
+export function withoutOwnCount(state: State, container: string, begunAt: number): State {
+  const record = state.containers[container];
+  const own = state.failovers.indexOf(begunAt);
+  return {
+    ...state,
+    failovers: own === -1 ? state.failovers : state.failovers.toSpliced(own, 1),
+    containers:
+      record === undefined
+        ? state.containers
+        : {
+            ...state.containers,
+            [container]: {
+              ...record,
+              autoFailovers: record.autoFailovers.filter((at) => at !== begunAt),
+            },
+          },
+  };
+}
+
 function limitGate({ inventory, state, now, decidedNow }: GateInput): Gate {
   const { failoversPerRun, failoversPerHour } = inventory.limits;
   const recent = failoversWithinHour(state, now);

@@ -23,18 +23,19 @@ export interface Heartbeat {
   end(code: ExitCode, log: string): Promise<string | null>;
 }
 
-/** `url` null: nobody listens. */
+/** `listener` null: nobody listens. */
 export function createHeartbeat(
-  url: UrlRef | null,
+  listener: UrlRef | null,
   runtime: Pick<Runtime, 'clock' | 'env' | 'httpDispatcher'>,
   signal?: AbortSignal,
 ): Heartbeat {
   let begun: Promise<string | null> = Promise.resolve(null);
-  if (url === null) return { start: () => undefined, end: () => begun };
+  if (listener === null) return { start: () => undefined, end: () => begun };
+  const ref = listener;
 
   async function call(path: string, body: string): Promise<string | null> {
     try {
-      const base = url?.kind === 'url' ? url.url : readSecret(url ?? { kind: 'env', name: '' }, runtime.env);
+      const base = ref.kind === 'url' ? ref.url : readSecret(ref, runtime.env);
       const { request } = await import('../undici.ts');
       const dispatcher = await runtime.httpDispatcher();
       return await withDeadline(runtime.clock, LIMIT_MS, signal, async (inner) => {

@@ -111,7 +111,7 @@ function placedOf(b: Batch, decisions: readonly Decision[]) {
 }
 
 function check(what: string, property: (b: Batch) => void): void {
-  test(what, () => fc.assert(fc.property(batch, property), { numRuns: 150 }));
+  test(what, () => fc.assert(fc.property(batch, property), { numRuns: 60 }));
 }
 
 check('no node gets more memory than it has free, what others are to get included', (b) => {

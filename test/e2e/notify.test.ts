@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { listen } from '../observe/probe-helpers.ts';
 import { openInside } from './in-process.ts';
 import { assertRefused, told } from './stage.ts';
@@ -52,6 +53,8 @@ test('test, status, and a real outage, with a heartbeat', async (t) => {
   assert.deepEqual(heard.splice(0), ['/beat/start ', '/beat 4 of 4 containers healthy']);
 
   answer(503);
+  // A count moves at most once in half an interval.
+  await sleep(600);
   stage.lab.breakService('wiki');
   const down = await stage.run('check-and-failover');
   assert.match(down.stderr, /warning: phone \(webhook\) was not told: it answers 503\n/);

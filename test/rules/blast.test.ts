@@ -4,7 +4,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { foldObservation } from '../../lib/act/fold.ts';
+import * as operate from '../../lib/act/operate.ts';
 import { observeClosely } from '../../lib/act/start-gate.ts';
+import { StateError } from '../../lib/errors.ts';
 import { fenceable } from '../../lib/decide/fenceable.ts';
 import { ActBench } from '../act/bench.ts';
 import { Plug, PLUG_CONFIG } from '../act/plug.ts';
@@ -141,6 +143,31 @@ test('rule 5, limited blast: runs that decide at the same time share the hour', 
   const { outcome } = await bench.act();
   assert.match(outcome.text, /1 failovers within the hour, the limit is 1/);
   assert.deepEqual(bench.pve.running(), []);
+});
+
+test('rule 5, limited blast: killed right after it was counted, a failover is not counted twice, nor held up by itself', async (t) => {
+  const bench = new ActBench(t, { failover: { proof: 'offline-accepted', maxPerDay: 1 } }, (w) =>
+    Object.assign(w.limits, { failoversPerHour: 1 }),
+  );
+  await bench.look();
+  bench.pve.kill('pve1');
+  await bench.fail();
+  const { container, context } = bench;
+  const decision = await bench.decide();
+  const op = await bench.run(operate.begin(context, { container, decision }));
+  const state: typeof context.state = {
+    ...context.state,
+    async update(mutate) {
+      const after = await context.state.update(mutate);
+      if (after.failovers.length > 0) throw new StateError('killed');
+      return after;
+    },
+  };
+  await assert.rejects(bench.run(operate.carryOut({ ...context, state }, op)), /killed/);
+  const outcome = await bench.run(operate.carryOut(context, bench.journal(op.id)));
+  assert.equal(outcome.status, 'done', outcome.text);
+  const { failovers, containers } = context.state.read();
+  assert.deepEqual([failovers.length, containers['dns']?.autoFailovers.length], [1, 1]);
 });
 
 test('rule 5, limited blast: with more than half of the nodes down nothing is automatic', () => {

@@ -12,8 +12,6 @@ import { play } from './harness/play.ts';
 import { inWorker, serve, Workers } from './harness/workers.ts';
 
 const ROOT = join('test', 'scenarios');
-/** Played twice: two runners at once, a clock that jumps, a run that is killed. */
-const TWICE = ['two-states', 'clock-jumps', 'removed-mid-operation'];
 
 if (inWorker) serve((name) => play(join(ROOT, name)));
 else tell();
@@ -61,10 +59,5 @@ function tell(): void {
         assert.ok(existsSync(path), `no ${path}: record it with RECORD=1 npm test -- scenarios/scenarios`);
         assert.equal(log, readFileSync(path, 'utf8'));
       });
-    if (only === undefined)
-      for (const name of TWICE)
-        test(`${name} is the same every time`, async () => {
-          assert.equal(await workers.run(name), await workers.run(name));
-        });
   });
 }

@@ -56,6 +56,7 @@ export function createNotifier({ targets, outbox, runtime }: NotifierDeps): Noti
     if (targets.length === 0 || notices.length === 0) return;
     const clean = notices.map((notice) => ({
       ...notice,
+      key: redact(notice.key),
       title: plainText(redact(notice.title), 200),
       text: plainText(redact(notice.text), TEXT_MAX),
     }));

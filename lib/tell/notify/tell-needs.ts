@@ -3,6 +3,7 @@ import type { TickResult } from '../../act/tick.ts';
 import { LockedError, messageOf, StateError } from '../../errors.ts';
 import type { Inventory } from '../../inventory/types.ts';
 import type { Clock } from '../../clock.ts';
+import { redact } from '../../redact.ts';
 import type { Operation, State } from '../../state/model.ts';
 import type { StateStore } from '../../state/store.ts';
 import { needsOf } from './needs.ts';
@@ -29,7 +30,9 @@ export async function tellNeeds(
 ): Promise<string[]> {
   const now = runtime.clock.now();
   const { repeatMs } = inventory.notify;
-  const { ledger, notices } = foldNeeds(result.state.needs, needsOf(result), {
+  // They go into the state.
+  const needs = needsOf(result).map((need) => ({ ...need, text: redact(need.text) }));
+  const { ledger, notices } = foldNeeds(result.state.needs, needs, {
     now,
     repeatMs,
     unsettled: unsettledOf(result),

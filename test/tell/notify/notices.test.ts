@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { State } from '../../../lib/state/model.ts';
 import { composeMessage, fillTemplate, plainText } from '../../../lib/tell/notify/message.ts';
-import { foldNeeds, noticeOf, type Need, type Notice } from '../../../lib/tell/notify/notices.ts';
+import { foldNeeds, noticeOf, type Need } from '../../../lib/tell/notify/notices.ts';
 import { EVENTS } from '../events.ts';
+import { about, NOW } from './about.ts';
 
-const NOW = Date.UTC(2026, 10, 22, 12);
 const HOUR = 3_600_000;
 const REPEAT = 4 * HOUR;
 
@@ -104,19 +104,6 @@ test('a need is told at most once per schedule, whatever comes and goes, and clo
     }),
   );
 });
-
-function about(title: string, more: Partial<Notice> = {}): Notice {
-  return {
-    key: title,
-    at: NOW,
-    topic: 'down',
-    urgency: 'warning',
-    container: 'web',
-    title,
-    text: '',
-    ...more,
-  };
-}
 
 test('several notices are one message, with the most urgent on top and all of them in order', () => {
   const message = composeMessage([

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { NotifyTarget } from '../../../lib/inventory/types.ts';
 import { openOutbox } from '../../../lib/state/outbox.ts';
-import type { Notice } from '../../../lib/tell/notify/notices.ts';
+import { registerSecret } from '../../../lib/redact.ts';
 import { createNotifier } from '../../../lib/tell/notify/notifier.ts';
 import type { DeliverRuntime } from '../../../lib/tell/notify/deliver.ts';
 import { tempFolder } from '../../observe/probe-helpers.ts';
+import { tokenSecret } from '../../secrets.ts';
+import { about, NOW } from './about.ts';
 
-const NOW = Date.UTC(2026, 10, 22, 12);
 const MINUTE = 60_000;
 
 const hook = (name: string, topics: NotifyTarget['topics']): NotifyTarget => ({
@@ -19,19 +20,6 @@ const hook = (name: string, topics: NotifyTarget['topics']): NotifyTarget => ({
 });
 const PHONE = hook('phone', ['down', 'needs-person']);
 const LOG = hook('log', ['down', 'up']);
-
-function about(title: string, more: Partial<Notice> = {}): Notice {
-  return {
-    key: title,
-    at: NOW,
-    topic: 'down',
-    urgency: 'warning',
-    container: 'web',
-    title,
-    text: '',
-    ...more,
-  };
-}
 
 /** A state folder, a clock to turn, and programs whose calls are noted; `broken` ones fail. */
 function bench(t: TestContext) {
@@ -160,6 +148,18 @@ test('an outbox that is broken or full stops nothing, and is left as it is', asy
   const said = run.failures();
   assert.match(said[0] ?? '', /^nobody is told of "web is down": outbox .*outbox\.json is corrupt/);
   assert.equal(readFileSync(join(b.dir, 'outbox.json'), 'utf8'), '{"version": 1, "wai');
+});
+
+test('no secret is kept in the outbox or told, whoever has repeated it', async (t) => {
+  const b = bench(t);
+  const secret = tokenSecret(7);
+  registerSecret(secret);
+  b.broken.add('phone');
+  const run = b.notifier();
+  run.add([about(`web says ${secret}`, { text: `and ${encodeURIComponent(secret)}` })]);
+  await run.flush();
+  assert.deepEqual(b.told, ['log: web says ***']);
+  assert.ok(!readFileSync(join(b.dir, 'outbox.json'), 'utf8').includes(secret));
 });
 
 test('text from nodes is made harmless', async (t) => {
