@@ -4,7 +4,11 @@ import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { MockAgent } from 'undici';
+import { defineCommand } from '../../lib/cli/command.ts';
+import { main } from '../../lib/cli/main.ts';
+import { EXIT, FailedError } from '../../lib/errors.ts';
 import { registerSecret } from '../../lib/redact.ts';
+import { systemRuntime } from '../../lib/system-runtime.ts';
 import type { Decision } from '../../lib/decide/model.ts';
 import { explainDecision } from '../../lib/tell/format.ts';
 import { createTeller } from '../../lib/tell/teller.ts';
@@ -112,6 +116,34 @@ test('rule 10, no secret leaves: not by state, journal, events, errors or a chil
   ].join('\n');
   assert.ok(said.length > 1000);
   assert.ok(!said.includes(secret) && !said.includes(encoded));
+});
+
+test('rule 10, no secret leaves: nor with the result or the error of a command', async () => {
+  const secret = password('command');
+  registerSecret(secret);
+  const repeats = defineCommand({
+    usage: 'repeat',
+    describe: 'says what a server has said',
+    flags: (y) => y.option('fail', { type: 'boolean', default: false }),
+    run: ({ fail }, { io }) => {
+      if (fail) throw new FailedError(`the server says ${secret}`);
+      io.out(`the server says ${secret}`);
+      io.err(`the server says ${secret}`);
+      return Promise.resolve(EXIT.ok);
+    },
+  });
+  const commands = { repeat: { usage: 'repeat', describe: '', load: () => Promise.resolve(repeats) } };
+  const printed: string[] = [];
+  const print = (text: string): void => void printed.push(text);
+  const io = { out: print, err: print, tty: false, columns: 200 };
+  const { signal } = new AbortController();
+  for (const words of [['repeat'], ['repeat', '--fail']])
+    await main(words, commands, { runtime: systemRuntime({}), io, signal, cwd: '.' });
+  assert.deepEqual(printed, [
+    'the server says ***',
+    'the server says ***',
+    'proxwarden: the server says ***',
+  ]);
 });
 
 test('rule 10, no secret leaves: what is told is redacted, as text and as JSON', () => {
