@@ -201,7 +201,7 @@ const STATUSES = [
 
 fuzz(
   'bodies of API answers',
-  { runs: 150 },
+  { runs: 75 },
   answers((kind) =>
     fc
       .tuple(mutatedJson(samplesOf(kind)), fc.constantFrom(...STATUSES))
@@ -212,7 +212,7 @@ fuzz(
 
 fuzz(
   'bytes of API answers',
-  { runs: 150 },
+  { runs: 75 },
   answers((kind) => mutatedBytes(samplesOf(kind).map((body) => http(body)))),
   used,
 );

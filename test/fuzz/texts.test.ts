@@ -81,13 +81,13 @@ lxc.mount.entry: /dev/net/tun dev/net/tun none bind,create=file
 memory: 256
 `;
 
-fuzz('container configs', { runs: 200 }, mutatedLines([CONFIG, ...configs.slice(0, 20)]), (bytes) => {
+fuzz('container configs', { runs: 100 }, mutatedLines([CONFIG, ...configs.slice(0, 20)]), (bytes) => {
   const archived = archivedFrom(bytes.toString());
   BackupView.shape.archived.parse(archived);
   assert.deepEqual(JSON.parse(JSON.stringify(archived)), archived, 'not what JSON can hold');
 });
 
-fuzz('lineage lines', { runs: 200 }, mutatedLines([DESCRIPTION, formatLineage(LINE)]), (bytes) => {
+fuzz('lineage lines', { runs: 100 }, mutatedLines([DESCRIPTION, formatLineage(LINE)]), (bytes) => {
   const line = parseLineage(bytes.toString());
   if (line === null) return;
   Lineage.parse(line);
@@ -117,7 +117,7 @@ const STATUSES = [
 
 fuzz(
   'task logs',
-  { runs: 120 },
+  { runs: 60 },
   fc.tuple(mutatedLines([LOG, ...logs.slice(0, 60)]), fc.constantFrom(...STATUSES)),
   async ([bytes, said]) => {
     const { exitstatus = null } = TaskStatusReply.parse({ status: 'stopped', exitstatus: said });
@@ -159,7 +159,7 @@ const ended = fc.record({
   stderr: mutatedBytes(SAID).map(String),
 });
 
-fuzz('output of fence agents', { runs: 120 }, ended, async (said: ExecResult) => {
+fuzz('output of fence agents', { runs: 60 }, ended, async (said: ExecResult) => {
   const config = {
     driver: 'agent',
     agent: 'fence_ipmilan',
@@ -190,7 +190,7 @@ const PLUGIN = [
 
 fuzz(
   'output of check plugins',
-  { runs: 120 },
+  { runs: 60 },
   fc.record({
     exitCode: fc.constantFrom(0, 1, 2, 3, 4, 255, null),
     stdout: mutatedBytes(PLUGIN).map(String),
@@ -283,7 +283,7 @@ const RUN = JSON.stringify({
 });
 mkdirSync(join(root, '.lab'));
 
-fuzz('run.json of the lab', { runs: 150 }, mutatedJson([RUN]), async (bytes) => {
+fuzz('run.json of the lab', { runs: 75 }, mutatedJson([RUN]), async (bytes) => {
   writeFileSync(join(root, '.lab', 'run.json'), bytes);
   try {
     const run = await readRunFile(root);
