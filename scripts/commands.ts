@@ -107,6 +107,16 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: 'check online everything that a failover will need; changes nothing',
     load: async () => (await import('./doctor.ts')).doctor,
   },
+  install: {
+    usage: 'install',
+    describe: 'have check-and-failover run every minute as a user of its own, by systemd or cron',
+    load: async () => (await import('./install.ts')).install,
+  },
+  uninstall: {
+    usage: 'uninstall',
+    describe: 'remove what `install` has written; inventory, state and tokens stay',
+    load: async () => (await import('./uninstall.ts')).uninstall,
+  },
   lab: {
     usage: 'lab <action> [name]',
     describe: 'a simulated cluster to play with: up, status, kill, revive, cut, break, mend, fill, down',
