@@ -1,14 +1,18 @@
 import { chownSync, lstatSync, realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { defineCommand, type Invocation } from '../lib/cli/command.ts';
 import { commonFlags } from '../lib/cli/options.ts';
 import { show, warn } from '../lib/cli/say.ts';
-import { inventoryDir, openInventory, stateDir, type CommonArgs } from '../lib/cli/session.ts';
+import { openInventory, stateDir, type CommonArgs } from '../lib/cli/session.ts';
 import { EXIT, InputError } from '../lib/errors.ts';
 import { makeFolder } from '../lib/folder.ts';
 import { marked, standingOf, writeMarked } from '../lib/install/marked.ts';
-import { environmentSecrets } from '../lib/install/secrets.ts';
-import { systemctl, systemdRuns, TIMER, userId } from '../lib/install/systemd.ts';
+import { secretPlaces } from '../lib/install/secrets.ts';
+import { systemctl, systemdRuns, TIMER } from '../lib/install/systemd.ts';
 import { DEFAULT_DIR, ENVIRONMENT_FILE, textsOf, type Job, type Kind } from '../lib/install/texts.ts';
+import { unreadableFor, userId } from '../lib/install/users.ts';
+import type { Inventory } from '../lib/inventory/types.ts';
+import type { Runtime } from '../lib/runtime.ts';
 import { placeOf } from '../lib/state/place.ts';
 
 export const install = defineCommand({
@@ -35,29 +39,32 @@ export const install = defineCommand({
   async run(args, invocation) {
     const { io, runtime } = invocation;
     const kind = kindOf(args);
-    const job = jobOf(args.user, args, invocation);
+    const inventory = openInventory(args, invocation);
+    const job = jobOf(args.user, args, invocation, inventory);
     const dir = args.dir ?? DEFAULT_DIR[kind];
     const files = textsOf(kind, job);
     if (args.print) {
       for (const { name, text } of files) io.out(`# ${dir}/${name}\n${marked(text)}`);
       return EXIT.ok;
     }
-    const inventory = openInventory(args, invocation);
     const uid = await userId(runtime, args.user);
     if (uid === null)
       throw new InputError(`there is no user ${args.user} on this machine`, {
         hint: `useradd --system --no-create-home --shell /usr/sbin/nologin ${args.user}, or name another with --user`,
       });
     const stale = files.filter((file) => standingOf(dir, file) !== 'same');
+    const { variables, files: tokens } = secretPlaces(inventory);
+    const read = [job.node, job.program, job.inventory, ...tokens];
+    if (uid !== 0) await refuseUnreadable(runtime, job.user, read);
     const own = args.dir === undefined;
     if (own) refuseBoth(kind);
     prepareState(job, uid);
+    if (uid !== 0) await refuseUnreadable(runtime, job.user, job.writes);
     for (const file of stale) writeMarked(dir, file);
     if (kind === 'systemd' && own && stale.length > 0 && systemdRuns()) {
       await systemctl(runtime, 'daemon-reload');
       await systemctl(runtime, 'enable', '--now', TIMER);
     }
-    const variables = environmentSecrets(inventory);
     if (variables.length > 0)
       warn(io, [
         kind === 'systemd'
@@ -103,7 +110,7 @@ export function kindOf(args: { readonly systemd: boolean; readonly cron: boolean
   return args.systemd ? 'systemd' : 'cron';
 }
 
-function jobOf(user: string, args: CommonArgs, invocation: Invocation): Job {
+function jobOf(user: string, args: CommonArgs, invocation: Invocation, inventory: Inventory): Job {
   if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(user))
     throw new InputError(`${user.slice(0, 40)} is not the name of a user`);
   const program = realpathSync(process.argv[1] ?? '');
@@ -116,11 +123,22 @@ function jobOf(user: string, args: CommonArgs, invocation: Invocation): Job {
     user,
     node: process.execPath,
     program,
-    inventory: inventoryDir(args, invocation),
+    inventory: inventory.dir,
     state: place.dir,
     writes: [...new Set([place.dir, place.local])],
+    confined: !Object.values(inventory.clusters).some(({ shell }) => shell?.kind === 'local'),
     allowedHooks: invocation.runtime.env['PROXWARDEN_ALLOWED_HOOKS'] ?? '',
   };
+}
+
+/** What it can't read would be noticed a minute later, by nobody. */
+async function refuseUnreadable(runtime: Runtime, user: string, paths: readonly string[]): Promise<void> {
+  if (process.geteuid?.() !== 0) return;
+  const unreadable = await unreadableFor(runtime, user, paths);
+  if (unreadable.length > 0)
+    throw new InputError(`${user} can't read ${unreadable.join(', ')}`, {
+      hint: `chown ${user} for tokens and the state; all of it has to be in folders that ${user} may enter, so not in /root`,
+    });
 }
 
 /** Two that call it every minute do no harm, and nobody wants them. */
@@ -138,6 +156,8 @@ function prepareState(job: Job, uid: number): void {
   for (const folder of job.writes) {
     const found = lstatSync(folder, { throwIfNoEntry: false });
     if (found === undefined) {
+      // Others may pass through what is above it.
+      makeFolder(dirname(folder), 0o755);
       makeFolder(folder, 0o700);
       if (process.geteuid?.() === 0) chownSync(folder, uid, -1);
     } else if (found.uid !== uid)

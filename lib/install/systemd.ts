@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import { FailedError } from '../errors.ts';
 import type { Runtime } from '../runtime.ts';
 import { plainText } from '../text.ts';
+import { SYSTEM_ENV } from './users.ts';
 
 export const TIMER = 'proxwarden.timer';
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export function systemdRuns(): boolean {
   return existsSync('/run/systemd/system');
@@ -16,7 +16,7 @@ export async function systemctl(runtime: Pick<Runtime, 'exec'>, ...args: string[
   const result = await runtime.exec({
     file: 'systemctl',
     args,
-    env: { PATH, LC_ALL: 'C' },
+    env: SYSTEM_ENV,
     stdin: '',
     timeoutMs: 60_000,
   });
@@ -24,16 +24,4 @@ export async function systemctl(runtime: Pick<Runtime, 'exec'>, ...args: string[
     throw new FailedError(
       `systemctl ${args.join(' ')}: ${plainText(result.stderr, 200) || (result.failure ?? `exit ${result.exitCode ?? '?'}`)}`,
     );
-}
-
-/** Its number; null: there is no such user here. */
-export async function userId(runtime: Pick<Runtime, 'exec'>, user: string): Promise<number | null> {
-  const result = await runtime.exec({
-    file: 'id',
-    args: ['-u', '--', user],
-    env: { PATH, LC_ALL: 'C' },
-    stdin: '',
-    timeoutMs: 10_000,
-  });
-  return result.exitCode === 0 && /^\d+\n?$/.test(result.stdout) ? Number(result.stdout) : null;
 }

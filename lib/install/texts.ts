@@ -14,6 +14,8 @@ export interface Job {
   readonly writes: readonly string[];
   /** Value of PROXWARDEN_ALLOWED_HOOKS; empty: none. */
   readonly allowedHooks: string;
+  /** False for `shell: local`: what it starts as root on a node (pct, lvm, mount) can't be confined. */
+  readonly confined: boolean;
 }
 
 export type Kind = 'systemd' | 'cron';
@@ -75,9 +77,6 @@ WantedBy=timers.target
 function service(job: Job): string {
   const words = [job.node, job.program, 'check-and-failover', '--detach'];
   const command = [...words, '--inventory', job.inventory, '--state', job.state].map(systemdWord).join(' ');
-  const homes = [job.node, job.program, job.inventory, job.state].some((path) =>
-    /^\/(home|root|run\/user)\//.test(path),
-  );
   return `[Unit]
 Description=ProxWarden: check the containers, and fail over what is due
 Wants=network-online.target
@@ -93,12 +92,22 @@ EnvironmentFile=-${ENVIRONMENT_FILE}
 ${job.allowedHooks === '' ? '' : `Environment=${systemdWord(`PROXWARDEN_ALLOWED_HOOKS=${job.allowedHooks}`)}\n`}# An operation is handed to a process that outlives the run, so that the next minute's run can look after the others.
 # It is never killed with the service; at shutdown it gets SIGTERM, and the next run goes on from its journal.
 KillMode=process
+# Every wait in it has a limit; if it hangs all the same, the next run goes on from its journal.
+TimeoutStartSec=15min
 TimeoutStopSec=30s
 UMask=0077
 LimitCORE=0
 MemoryMax=1G
 TasksMax=256
+${job.confined ? confinement(job) : ''}`;
+}
 
+/** What keeps a run, and whatever gets hold of it, from the rest of the machine. */
+function confinement(job: Job): string {
+  const homes = [job.node, job.program, job.inventory, job.state].some((path) =>
+    /^\/(home|root|run\/user)\//.test(path),
+  );
+  return `
 # Only what it needs: the network, its state folder, and CAP_NET_RAW for ping.
 CapabilityBoundingSet=CAP_NET_RAW
 AmbientCapabilities=CAP_NET_RAW
@@ -106,7 +115,8 @@ NoNewPrivileges=true
 ProtectSystem=strict
 ${job.writes.map((path) => `ReadWritePaths=${systemdWord(path)}`).join('\n')}
 ProtectHome=${homes ? 'read-only' : 'true'}
-PrivateTmp=true
+# Not PrivateTmp: that would be deleted when the run ends, under an operation that goes on.
+TemporaryFileSystem=/tmp:mode=1777,size=64M /var/tmp:mode=1777,size=64M
 PrivateDevices=true
 DevicePolicy=closed
 ProtectProc=invisible

@@ -1,13 +1,21 @@
 /** `install` and `uninstall`: what they write and remove, and that systemd understands it and calls it hardened. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { marked } from '../../lib/install/marked.ts';
 import { textsOf, type Job } from '../../lib/install/texts.ts';
 import { inProcess } from '../e2e/in-process.ts';
-import { told } from '../e2e/stage.ts';
+import { told, until } from '../e2e/stage.ts';
 import { tempFolder } from '../observe/probe-helpers.ts';
 
 const JOB: Job = {
@@ -18,8 +26,16 @@ const JOB: Job = {
   state: '/var/lib/proxwarden/$HOME',
   writes: ['/var/lib/proxwarden/$HOME'],
   allowedHooks: '/usr/bin/a:/usr/bin/b',
+  confined: true,
 };
-const ANALYZE = spawnSync('systemd-analyze', ['--version']).status === 0 ? {} : { skip: 'there is no systemd-analyze' };
+const ANALYZE =
+  spawnSync('systemd-analyze', ['--version']).status === 0 ? {} : { skip: 'there is no systemd-analyze' };
+/** The last of them moves the clock of cron alone, which would else be waited for. */
+const CRON =
+  process.getuid?.() === 0 &&
+  ['cron', 'unshare', 'faketime'].every((name) => spawnSync('which', [name]).status === 0)
+    ? {}
+    : { skip: 'needs root, cron, unshare and faketime' };
 
 test('the units are ones that systemd takes without a word, and calls well hardened', ANALYZE, (t) => {
   const dir = tempFolder(t);
@@ -27,25 +43,111 @@ test('the units are ones that systemd takes without a word, and calls well harde
   const units = ['proxwarden.service', 'proxwarden.timer'].map((name) => join(dir, name));
   const verified = spawnSync('systemd-analyze', ['verify', ...units], { encoding: 'utf8' });
   assert.deepEqual([verified.status, verified.stdout + verified.stderr], [0, '']);
-  const rated = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=25', '--no-pager', units[0] ?? ''], { encoding: 'utf8' });
+  const rated = spawnSync(
+    'systemd-analyze',
+    ['security', '--offline=true', '--threshold=25', '--no-pager', units[0] ?? ''],
+    { encoding: 'utf8' },
+  );
   assert.equal(rated.status, 0, rated.stdout.slice(-300));
 });
 
+test('an operation that outlives its run is neither killed with it nor left without a /tmp', () => {
+  const [service] = textsOf('systemd', JOB);
+  for (const line of [
+    'KillMode=process',
+    'TemporaryFileSystem=/tmp:mode=1777,size=64M /var/tmp:mode=1777,size=64M',
+  ])
+    assert.ok(service?.text.includes(`\n${line}\n`), line);
+  assert.doesNotMatch(service?.text ?? '', /^PrivateTmp/m);
+  // pct and lvm, as root on a node.
+  assert.doesNotMatch(
+    textsOf('systemd', { ...JOB, confined: false })[0]?.text ?? '',
+    /Protect|Private|Capabilit|SystemCall/,
+  );
+});
+
+test(
+  'a genuine cron runs it, as that user, with these words, and nothing that others can read',
+  CRON,
+  async (t) => {
+    const folder = tempFolder(t);
+    chmodSync(folder, 0o755);
+    const inventory = join(folder, 'in 100% $HOME');
+    const [dir, program] = [join(folder, 'cron.d'), join(folder, 'say.sh')];
+    mkdirSync(dir);
+    writeFileSync(
+      program,
+      'printf "%s|" "$(id -un)" "$(umask)" "$(ulimit -c)" "$@" > "$5/tmp" && mv "$5/tmp" "$5/ran"\n',
+    );
+    // In a second of its own: one that has not to be waited for.
+    const jobs = Array.from({ length: 200 }, (_, n) => ({
+      ...JOB,
+      user: 'nobody',
+      node: '/bin/sh',
+      program,
+      inventory,
+      state: join(folder, `state${n}`),
+    }));
+    const found = jobs.find((job) => textsOf('cron', job)[0]?.text.includes(' sleep 0;'));
+    assert.ok(found !== undefined);
+    mkdirSync(found.state);
+    chmodSync(found.state, 0o777);
+    for (const { name, text } of textsOf('cron', found)) writeFileSync(join(dir, name), marked(text));
+    // It waits for the end of a minute by its clock, which is put to two seconds before one.
+    const ahead = (118 - new Date().getSeconds()) % 60;
+    const hidden =
+      'mount --bind "$1" /etc/cron.d; mount --bind /dev/null /etc/crontab; mount -t tmpfs none /var/spool/cron; mkdir -m 1730 /var/spool/cron/crontabs; mount -t tmpfs none /run';
+    const cron = spawn(
+      'unshare',
+      ['-m', 'sh', '-ec', `${hidden}; exec faketime -f "+$2" cron -f`, 'sh', dir, `${ahead}s`],
+      { stdio: ['ignore', 'inherit', 'inherit'], detached: true },
+    );
+    // faketime waits for its child: all of them are ended.
+    t.after(() => process.kill(-(cron.pid ?? Number.NaN), 'SIGKILL'));
+    await until(() => existsSync(join(found.state, 'ran')));
+    assert.equal(
+      readFileSync(join(found.state, 'ran'), 'utf8'),
+      [
+        'nobody',
+        '0077',
+        '0',
+        'check-and-failover',
+        '--inventory',
+        inventory,
+        '--state',
+        found.state,
+        '',
+      ].join('|'),
+    );
+  },
+);
+
 test('blanks, % and $ in paths reach the command as they are; other characters are refused', () => {
   const [service] = textsOf('systemd', JOB);
-  assert.match(service?.text ?? '', /^ExecStart=\/bin\/true "\/opt\/prox warden\/dist\/proxwarden\.js" check-and-failover --detach --inventory \/etc\/proxwarden\/100%% --state \/var\/lib\/proxwarden\/\$\$HOME$/m);
+  assert.match(
+    service?.text ?? '',
+    /^ExecStart=\/bin\/true "\/opt\/prox warden\/dist\/proxwarden\.js" check-and-failover --detach --inventory \/etc\/proxwarden\/100%% --state \/var\/lib\/proxwarden\/\$\$HOME$/m,
+  );
   const [cron] = textsOf('cron', JOB);
   const line = cron?.text.split('\n').find((each) => each.startsWith('* * * * * proxwarden ')) ?? '';
   assert.match(line, /'\/etc\/proxwarden\/100\\%'/);
   // As cron hands it to the shell; the command only prints what it gets.
-  const shell = line.slice('* * * * * proxwarden '.length).replaceAll('\\%', '%').replace(/sleep \d+; /, '').replace("exec '/bin/true'", "printf '%s|'").replace(/ 2>&1 \| logger.*$/, '');
+  const shell = line
+    .slice('* * * * * proxwarden '.length)
+    .replaceAll('\\%', '%')
+    .replace(/sleep \d+; /, '')
+    .replace("exec '/bin/true'", "printf '%s|'")
+    .replace(/ 2>&1 \| logger.*$/, '');
   assert.equal(
     spawnSync('/bin/sh', ['-c', shell], { encoding: 'utf8', env: {} }).stdout,
     '/opt/prox warden/dist/proxwarden.js|check-and-failover|--inventory|/etc/proxwarden/100%|--state|/var/lib/proxwarden/$HOME|',
   );
   for (const inventory of ['/a\nb', '/a"b', "/a'b", '/a\\b'])
     assert.throws(() => textsOf('cron', { ...JOB, inventory }), /holds characters that neither/);
-  assert.throws(() => textsOf('systemd', { ...JOB, state: '/tmp/s', writes: ['/tmp/s'] }), /a \/tmp of its own/);
+  assert.throws(
+    () => textsOf('systemd', { ...JOB, state: '/tmp/s', writes: ['/tmp/s'] }),
+    /a \/tmp of its own/,
+  );
 });
 
 function place(t: TestContext) {
