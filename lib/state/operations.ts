@@ -8,7 +8,7 @@ import type { Clock } from '../clock.ts';
 import { BlockedError, FailedError, InputError, LockedError, messageOf, StateError } from '../errors.ts';
 import { plainText } from '../text.ts';
 import { isOnClusterFs } from './cluster-fs.ts';
-import { DurableJson, fileFailure, readText } from './durable.ts';
+import { DurableJson, errnoOf, fileFailure, readText } from './durable.ts';
 import { withLockSync } from './lock.ts';
 import { isOffline } from './members.ts';
 import { Operation } from './model.ts';
@@ -24,8 +24,8 @@ import {
 } from './owner.ts';
 import { makeSubfolder } from '../folder.ts';
 
-/** Ended operations that are kept as the audit trail. */
-const KEPT_ENDED = 200;
+/** Journals that are kept as the audit trail, when they have ended. */
+const KEPT = 200;
 const OPERATION_ID = /^op-\d{8}T\d{6}-[0-9a-f]{6}$/;
 
 /** An operation before it has an owner. */
@@ -155,7 +155,8 @@ export function openOperations(given: string, deps: OperationDeps): OperationSto
     });
   }
 
-  function refuseSecond(draft: OperationDraft): void {
+  /** Returns the operations that run; reading all journals is what the lock is held longest for, so it is done once. */
+  function refuseSecond(draft: OperationDraft): readonly Operation[] {
     const { operations, problems } = list();
     const problem = problems.find((p) => p.container === null || p.container === draft.container);
     if (problem !== undefined)
@@ -174,16 +175,22 @@ export function openOperations(given: string, deps: OperationDeps): OperationSto
       );
     if (operations.some((o) => o.id === draft.id))
       throw new FailedError(`there is an operation ${draft.id} already`);
+    return operations.filter((o) => o.status === 'running');
   }
 
-  function pruneEnded(): void {
-    if (journalNames(folder).length <= KEPT_ENDED) return;
-    const ended = list().operations.filter((o) => o.status !== 'running');
-    const oldestFirst = ended.toSorted((a, b) => (a.endedAt ?? a.createdAt) - (b.endedAt ?? b.createdAt));
+  /** The first that were begun go first. What runs or can't be read stays, however old, and so does `own`, just ended. */
+  function pruneEnded(own: string): void {
+    const names = journalNames(folder);
+    let surplus = names.length - KEPT;
     try {
-      for (const { id } of oldestFirst.slice(0, Math.max(0, ended.length - KEPT_ENDED)))
-        rmSync(join(folder, `${id}.json`), { force: true });
+      for (const name of names) {
+        if (surplus <= 0) return;
+        if (name === `${own}.json` || !isEnded(join(folder, name))) continue;
+        rmSync(join(folder, name), { force: true });
+        surplus -= 1;
+      }
     } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
       throw fileFailure(`delete old journals in ${folder}`, error, 'the operation itself is recorded');
     }
   }
@@ -194,11 +201,10 @@ export function openOperations(given: string, deps: OperationDeps): OperationSto
       if (!OPERATION_ID.test(draft.id)) throw new Error(`bug: ${draft.id} is not an operation id`);
       return withLockSync(dir, { clock }, (assertHeld) => {
         openFolder(folder);
-        refuseSecond(draft);
-        admit?.(list().operations.filter((o) => o.status === 'running'));
+        const running = refuseSecond(draft);
+        admit?.(running);
         const operation: Operation = { ...draft, lease: ownLease() };
         journal(join(folder, `${draft.id}.json`)).write(operation, assertHeld);
-        pruneEnded();
         return operation;
       });
     },
@@ -210,7 +216,7 @@ export function openOperations(given: string, deps: OperationDeps): OperationSto
         const lease = ownLease();
         journal(join(folder, `${op.id}.json`)).write({ ...op, lease }, assertHeld);
         op.lease = lease;
-        if (op.status !== 'running') pruneEnded();
+        if (op.status !== 'running') pruneEnded(op.id);
       });
     },
     renew,
@@ -263,6 +269,15 @@ function readJournal(path: string): Operation | null {
       `operation journal ${path} is that of another operation, ${plainText(found.id, 80)} — it was left as it is; move the copy away`,
     );
   return found;
+}
+
+function isEnded(path: string): boolean {
+  try {
+    return (readJournal(path)?.status ?? 'running') !== 'running';
+  } catch (error) {
+    if (!(error instanceof StateError)) throw error;
+    return false;
+  }
 }
 
 function journalNames(folder: string): string[] {

@@ -113,7 +113,7 @@ describe('create', () => {
     assert.match(store.list().problems[0]?.message ?? '', /is that of another operation/);
   });
 
-  test('keeps 200 ended operations and every running one', () => {
+  test('keeps the last 200 operations, every one that runs, and the one that has just ended', () => {
     const dir = newDir();
     const store = openOperations(dir, system);
     const running = store.create(draftOperation('op-20260101T000000-ffffff', 'oldest', 0));
@@ -123,15 +123,20 @@ describe('create', () => {
       const ended = text
         .replaceAll(running.id, id)
         .replace('"running"', '"done"')
-        .replace('"endedAt": null', `"endedAt": ${1000 - i}`);
+        .replace('"endedAt": null', '"endedAt": 1000');
       writeFileSync(join(dir, 'operations', `${id}.json`), ended);
     }
-    store.create(draftOperation(ID2, 'web'));
+    const op = store.create(draftOperation(ID2, 'web'));
+    writeFileSync(join(dir, 'operations', 'op-20260101T000000-fffffe.json'), '{');
+    store.save({ ...op, status: 'done', endedAt: 5 });
     const names = readdirSync(join(dir, 'operations'));
-    assert.equal(names.length, 202);
-    assert.ok(names.includes(`${running.id}.json`));
-    assert.ok(names.includes('op-20260102T000000-000000.json'), 'the one that ended last');
-    assert.ok(!names.includes('op-20260102T000000-0000cc.json'), 'the one that ended first');
+    assert.equal(names.length, 200);
+    assert.deepEqual(names.slice(0, 4), [
+      `${ID2}.json`,
+      'op-20260101T000000-fffffe.json',
+      `${running.id}.json`,
+      'op-20260102T000000-000008.json',
+    ]);
   });
 });
 
