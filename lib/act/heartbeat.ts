@@ -3,6 +3,9 @@ import { LockedError, StateError } from '../errors.ts';
 import type { Operation } from '../state/model.ts';
 import type { ActContext } from './context.ts';
 
+/** Two of them, with time to spare: whoever lives has shown it by then. */
+const WATCH_MS = 75_000;
+
 /** Well within what an owner that can't be seen is given (state/owner.ts). */
 const HEARTBEAT_MS = 30_000;
 
@@ -37,6 +40,14 @@ export async function keepingLease<T>(
     ended.abort(DONE);
     await beating;
   }
+}
+
+/**
+ * Before an operation is taken over from an owner that can't be seen and seems to have fallen silent: lets so much time
+ * pass that a living one would have had a heartbeat, whatever its clock says and ours. `claim` then looks for it.
+ */
+export async function watchOwner({ operations, runtime, signal }: ActContext, op: Operation): Promise<void> {
+  if (operations.isUnheard(op)) await runtime.clock.sleep(WATCH_MS, signal);
 }
 
 /** One for all: abort() without a reason makes an exception each time. */

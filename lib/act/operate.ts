@@ -7,6 +7,7 @@ import type { Container } from '../inventory/types.ts';
 import { emptyContainerState, type Operation } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
 import type { ActContext } from './context.ts';
+import { watchOwner } from './heartbeat.ts';
 import { finishCut, goingOn } from './by-hand.ts';
 import { actionOf, runFailover, stepNames } from './failover.ts';
 import { inPlaceSteps, runInPlace } from './in-place.ts';
@@ -63,7 +64,8 @@ export async function begin(context: ActContext, { container, decision }: Begin)
 }
 
 /** Takes over an operation whose owner is dead, or goes on with our own. Throws LockedError when its owner lives. */
-export function takeOver(context: ActContext, op: Operation): void {
+export async function takeOver(context: ActContext, op: Operation): Promise<void> {
+  await watchOwner(context, op);
   if (!context.operations.claim(op))
     throw new LockedError(
       `${op.id} (${op.container}) is being worked on by pid ${op.lease.pid} on ${op.lease.host}`,

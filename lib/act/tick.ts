@@ -173,7 +173,7 @@ function resumeCut(
 ): Promise<void>[] {
   return cut.map(async (op) => {
     try {
-      takeOver(context, op);
+      await takeOver(context, op);
     } catch (error) {
       if (error instanceof LockedError) return;
       throw error;

@@ -16,7 +16,7 @@ export async function takeOverWhenFree(context: ActContext, op: Operation): Prom
   const waitMs = runtime.env[HANDOVER_VARIABLE] === undefined ? 0 : WAIT_MS;
   for (let waited = 0; ; waited += POLL_MS) {
     try {
-      takeOver(context, op);
+      await takeOver(context, op);
       return;
     } catch (error) {
       if (!(error instanceof LockedError) || waited >= waitMs) throw error;

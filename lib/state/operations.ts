@@ -59,8 +59,14 @@ export interface OperationStore {
   /** All, oldest first, and the files that can't be read. */
   list(): { readonly operations: readonly Operation[]; readonly problems: readonly OperationProblem[] };
   /**
+   * Whether an operation could be taken over only because nothing has been heard of its owner for long, who can't be seen
+   * from here. Clocks may be wrong: its heartbeat has to be watched between reading `op` and claiming it.
+   */
+  isUnheard(op: Operation): boolean;
+  /**
    * Takes over a running operation whose owner is dead. True: it is ours, and `op` now holds what the journal says (the
-   * owner may have gone on since `op` was read). False: it has ended, or its owner lives.
+   * owner may have gone on since `op` was read). False: it has ended, its owner lives, or one that can't be seen has had
+   * a heartbeat since `op` was read.
    */
   claim(op: Operation): boolean;
   /**
@@ -232,12 +238,18 @@ export function openOperations(given: string, deps: OperationDeps): OperationSto
         );
       return found;
     },
+    isUnheard: ({ lease }) =>
+      liveness(lease) === 'unknown' && !sameOwner(lease, self) && !leaseIsGood(lease, clock.now(), liveness),
     claim(op) {
       return withLockSync(dir, { clock }, (assertHeld) => {
         const path = join(folder, `${op.id}.json`);
         const found = readJournal(path);
         if (found === null || found.status !== 'running') return false;
-        if (!sameOwner(found.lease, self) && leaseIsGood(found.lease, clock.now(), liveness)) return false;
+        if (!sameOwner(found.lease, self)) {
+          if (leaseIsGood(found.lease, clock.now(), liveness)) return false;
+          if (liveness(found.lease) === 'unknown' && found.lease.heartbeatAt !== op.lease.heartbeatAt)
+            return false;
+        }
         const claimed: Operation = { ...found, lease: ownLease() };
         journal(path).write(claimed, assertHeld);
         Object.assign(op, claimed);

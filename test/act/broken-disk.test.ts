@@ -84,7 +84,7 @@ async function goOn(bench: ActBench, story: Story): Promise<void> {
   assert.deepEqual(problems, []);
   const cut = operations.find((op) => op.status === 'running');
   if (cut !== undefined) {
-    takeOver(bench.context, cut);
+    await bench.run(takeOver(bench.context, cut));
     await bench.run(carryOut(bench.context, cut));
   } else if (operations.length === 0) await story.act(bench);
 }

@@ -36,7 +36,7 @@ const backUp = (bench: ActBench) => (context: ActBench['context']) => backUpNow(
 
 /** The next run goes on with it. */
 async function resumed(bench: ActBench, op: Operation): Promise<Operation> {
-  takeOver(bench.context, op);
+  await bench.run(takeOver(bench.context, op));
   await bench.run(carryOut(bench.context, op));
   return bench.journal(op.id);
 }

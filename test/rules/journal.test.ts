@@ -91,7 +91,7 @@ for (const call of calls)
       const bench = await killedAt(t, call, when);
       const [op] = bench.context.operations.list().operations;
       assert.ok(op !== undefined);
-      takeOver(bench.context, op);
+      await bench.run(takeOver(bench.context, op));
       const outcome = await bench.run(carryOut(bench.context, op));
       assert.equal(outcome.status, 'done', outcome.text);
       assert.deepEqual(bench.pve.running(), ['pve2/1000101']);
