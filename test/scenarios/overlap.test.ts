@@ -35,9 +35,15 @@ api:
   endpoints: [https://10.0.0.11:8006, https://10.0.0.12:8006, https://10.0.0.13:8006]
   token: env:PROXWARDEN_TOKEN
 canaries: [tcp:10.0.0.1:53, tcp:10.0.0.9:8007]
+nodes:
+  pve1:
+    fence:
+      - http:
+          off: { url: 'http://10.0.0.8/plug/pve1/relay?turn=off' }
+          status: { url: 'http://10.0.0.8/plug/pve1/relay', field: ison, off: false }
 defaults:
   backup: { storage: nas }
-  failover: { auto: true, restoreStorage: local, proof: offline-accepted }
+  failover: { auto: true, restoreStorage: local }
 containers:
   web: { vmid: 101, nodes: [pve2, pve3], checks: [http: 'http://10.0.0.101/'] }
   db: { vmid: 102, nodes: [pve3], checks: [tcp: '10.0.0.102:5432'] }
