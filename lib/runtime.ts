@@ -20,6 +20,11 @@ export interface Runtime {
   exec(request: ExecRequest): Promise<ExecResult>;
   /** Hands a mail to its server; rejects when it was not taken within `limitMs`. */
   mail(request: MailRequest, limitMs: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * Starts this very program with these words in a process that outlives the present one, and with these variables beside
+   * the present ones. Rejects when it could not be started.
+   */
+  detach(words: readonly string[], variables: Readonly<Record<string, string>>): Promise<void>;
   /** Gives an order to a root shell on a node; never rejects except when `signal` aborts. */
   shell(request: ShellRequest): Promise<ShellResult>;
   /** Whose leases of operations are ours. Default: this process; scenarios run several runners in one. */

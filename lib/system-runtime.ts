@@ -1,4 +1,5 @@
 /** The Runtime of a real machine: its clock, its environment, its network and its processes. */
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { systemClock } from './clock.ts';
 import { execFile } from './exec.ts';
@@ -37,11 +38,32 @@ export function systemRuntime(env: Runtime['env'] = process.env): Runtime {
       const { sendMail } = await import('./tell/notify/mail.ts');
       return sendMail(request, limitMs, signal);
     },
+    detach: (words, variables) => detachProcess(words, { ...env, ...variables }),
     shell: async (request) => {
       const { rootShell } = await import('./act/root-shell.ts');
       return rootShell(request, deps);
     },
   };
+}
+
+/**
+ * In a session of its own, so that what ends the group of the present process (a terminal, `timeout`, cron's and CI's
+ * clearing up) doesn't end it. systemd goes by the control group: the unit has to say KillMode=process.
+ */
+function detachProcess(words: readonly string[], env: Runtime['env']): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...words], {
+      detached: true,
+      stdio: 'ignore',
+      // By this a GitHub runner finds what it ends after a job (actions/runner#598).
+      env: { ...env, RUNNER_TRACKING_ID: '' },
+    });
+    child.once('error', reject);
+    child.once('spawn', () => {
+      child.unref();
+      resolve();
+    });
+  });
 }
 
 /** An exec check of the inventory. */

@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process';
 import { copyProofs } from '../lib/decide/copies.ts';
 import { handsOff, tick, tickExitCode } from '../lib/act/tick.ts';
 import { defineCommand, type Invocation } from '../lib/cli/command.ts';
 import { commonFlags, dryRunFlag, narrowFlags } from '../lib/cli/options.ts';
 import { show, warn } from '../lib/cli/say.ts';
-import { inventoryDir, narrow, openSession, stateDir, type CommonArgs } from '../lib/cli/session.ts';
-import { HANDOVER_VARIABLE } from '../lib/cli/handover.ts';
+import { narrow, openSession } from '../lib/cli/session.ts';
+import { handOver } from '../lib/cli/handover.ts';
 import { EXIT, messageOf, ProxwardenError, type ExitCode } from '../lib/errors.ts';
 import type { Operation } from '../lib/state/model.ts';
 import { pauseLines } from '../lib/tell/brakes.ts';
@@ -25,7 +24,8 @@ export const checkAndFailover = defineCommand({
       .option('detach', {
         type: 'boolean',
         default: false,
-        describe: 'hand operations to a process that outlives this one (for systemd and CI)',
+        describe:
+          'hand operations to processes that outlive this one (CI; in a systemd unit with KillMode=process)',
       })
       .option('explain', {
         type: 'boolean',
@@ -48,14 +48,13 @@ export const checkAndFailover = defineCommand({
       heartbeat.start();
       const only = narrow(session.inventory, args.names, args.cluster);
       const handed: Operation[] = [];
-      const handOver = args.detach ? (op: Operation): void => void handed.push(op) : undefined;
+      const take = args.detach ? (op: Operation): void => void handed.push(op) : undefined;
       if (!args.dryRun) tellOperations(session, session.operations.list().operations);
-      const ticked = await tick(session, { dryRun: args.dryRun, only, handOver });
+      const ticked = await tick(session, { dryRun: args.dryRun, only, handOver: take });
       // A look at some containers knows nothing of the others' needs.
       const untold = args.dryRun || only !== undefined ? [] : await tellNeeds(session, ticked);
-      const result = { ...ticked, problems: [...ticked.problems, ...untold] };
-      // Last of all: whoever takes them over waits for the end of this process, which holds their leases.
-      for (const op of handed) resumeDetached(op, args, invocation);
+      const left = await handOver(handed, args, invocation);
+      const result = { ...ticked, problems: [...ticked.problems, ...untold, ...left] };
       const now = session.runtime.clock.now();
       const rows = statusRows(session.inventory, result.state, result.observation, [], now).filter(
         (r) => only?.has(r.container) ?? true,
@@ -147,14 +146,4 @@ function listenIn(invocation: Invocation, log: string[]): Invocation {
       },
     },
   };
-}
-
-/** Starts a process of its own for an operation. What it says is in the journal and in the events. */
-function resumeDetached(op: Operation, args: CommonArgs, invocation: Invocation): void {
-  const places = ['--inventory', inventoryDir(args, invocation), '--state', stateDir(args, invocation)];
-  spawn(process.execPath, [process.argv[1] ?? '', 'failover', op.container, '--resume', op.id, ...places], {
-    detached: true,
-    stdio: 'ignore',
-    env: { ...process.env, [HANDOVER_VARIABLE]: '1' },
-  }).unref();
 }

@@ -11,6 +11,7 @@ import { busyContainers } from './busy.ts';
 import type { ActContext } from './context.ts';
 import { checkCoverage } from './coverage.ts';
 import { foldObservation } from './fold.ts';
+import { noteHandOver } from './hand-over.ts';
 import { carryOut, takeOver } from './operate.ts';
 import type { Outcome } from './outcome.ts';
 import { findings, reconcile, type Finding } from './reconcile.ts';
@@ -190,7 +191,7 @@ function carry(
   record: (op: Operation, outcome: Outcome) => void,
   failures: string[],
 ): Promise<void> | undefined {
-  if (options.handOver !== undefined) {
+  if (options.handOver !== undefined && noteHandOver(context, op)) {
     options.handOver(op);
     return undefined;
   }

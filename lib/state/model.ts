@@ -274,6 +274,8 @@ export const Operation = z.object({
   entry: z.unknown(),
   action: FailoverAction.nullable(),
   lease: Lease,
+  /** How often it was given to a process of its own since its last progress, and how many steps were done then. */
+  handedOver: z.object({ times: z.number().int(), done: z.number().int() }).optional(),
   /** How many targets have been tried; as many as there may be when no other is to be. */
   attempt: z.number().int(),
   steps: z.array(StepRecord),

@@ -65,6 +65,7 @@ export class ActBench {
       randomHex: (bytes) => (hex += 1).toString(16).padStart(bytes * 2, '0'),
       dispatcher: () => Promise.reject(new Error('no network in this test')),
       mail: () => Promise.reject(new Error('no mail is sent here')),
+      detach: () => Promise.reject(new Error('no process is started here')),
       httpDispatcher: () =>
         this.plugs === null
           ? Promise.reject(new Error('no network in this test'))

@@ -31,7 +31,7 @@ test('while a step goes on, whatever it waits for, the lease is renewed every ha
       },
     }),
   );
-  assert.ok(Math.max(...seen) <= MINUTE / 2, `${seen.join(' ')}`);
+  assert.ok(Math.max(...seen) <= MINUTE / 2, seen.join(' '));
   const last = bench.journal(own.op.id).lease.heartbeatAt;
   await bench.clock.advance(10 * MINUTE);
   assert.equal(bench.journal(own.op.id).lease.heartbeatAt, last, 'and not after its end');

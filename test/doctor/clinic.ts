@@ -203,6 +203,7 @@ export async function visit(
         return Promise.resolve(labDispatcher(there, clock, () => there.nodeAt(hostname)));
       },
       mail: () => Promise.reject(new Error('no mail is sent here')),
+      detach: () => Promise.reject(new Error('no process is started here')),
       httpDispatcher: () => Promise.resolve(labDispatcher(lab, clock, () => PLUGS)),
       probe: (spec, signal) => probeLab(spec, { labs, network, clock, signal }),
       exec: execFile,

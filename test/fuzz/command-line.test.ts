@@ -72,6 +72,7 @@ function nowhere(): Runtime {
     exec: no,
     shell: no,
     mail: no,
+    detach: no,
   };
 }
 

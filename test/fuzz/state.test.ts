@@ -66,8 +66,9 @@ function offline(): Runtime {
     httpDispatcher: no,
     probe: no,
     exec: no,
-    shell: no,
     mail: no,
+    detach: no,
+    shell: no,
   };
 }
 

@@ -161,6 +161,7 @@ class Fleet {
               );
             },
             mail: () => Promise.reject(new Error('no mail is sent here')),
+            detach: () => Promise.reject(new Error('no process is started here')),
             httpDispatcher: () => Promise.reject(new Error('there are no plugs')),
             shell: () => Promise.resolve({ kind: 'not-sent', why: 'there is no shell' }),
             probe: (spec, signal) => {

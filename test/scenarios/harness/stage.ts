@@ -90,6 +90,7 @@ export class Stage {
   program: Program = here;
   #lastCron = -1;
   readonly #background: Promise<void>[] = [];
+  readonly #detached: Runner[] = [];
   readonly #hex = countingHex(7);
   #pids = 100;
   readonly #sprung: Promise<void>[] = [];
@@ -231,14 +232,26 @@ export class Stage {
     await this.run(Promise.all(this.#background.splice(0)));
   }
 
-  async #launch(argv: readonly string[], how: string): Promise<void> {
+  /** What is left of earlier runs is ended, as systemd ends what is left in the control group of a unit. */
+  endDetached(): void {
+    for (const runner of this.#detached.splice(0)) runner.die();
+  }
+
+  /** `variables`: of one that an earlier run has detached; nobody hears what it says. */
+  async #launch(
+    argv: readonly string[],
+    how: string,
+    variables: Readonly<Record<string, string>> | null = null,
+  ): Promise<void> {
     const name = this.who;
     const runner = this.#runner(name, { command: argv.join(' '), ...this.doom });
     this.doom = {};
     this.lastRunner = runner;
     this.#alive.set(runner.pid, runner);
     const prefix = name === 'a' ? '' : `${name}:`;
+    if (variables !== null) this.#detached.push(runner);
     const say = (who: string, text: string): void => {
+      if (variables !== null && who !== '$') return;
       if (!runner.dead) this.note(`${prefix}${who}`, text, runner.now());
     };
     say('$', `proxwarden ${argv.join(' ')}${how === '' ? '' : ` ${how}`}`);
@@ -249,7 +262,7 @@ export class Stage {
       argv: [...argv, ...places],
       cwd: this.folder,
       runner,
-      runtime: this.#runtime(runner, say),
+      runtime: this.#runtime(runner, say, variables ?? {}),
       io: {
         out: (text) => say('out', text),
         err: (text) => say('err', text),
@@ -286,7 +299,11 @@ export class Stage {
       : runners.run(this.#runner(who, { command: '' }), () => work(ON_CLUSTER));
   }
 
-  #runtime(runner: Runner, say: (who: string, text: string) => void): Runtime {
+  #runtime(
+    runner: Runner,
+    say: (who: string, text: string) => void,
+    variables: Readonly<Record<string, string>>,
+  ): Runtime {
     const { clock, labs, network } = this;
     const own = {
       // Whole milliseconds, as a machine has them.
@@ -302,7 +319,7 @@ export class Stage {
     const api = labDispatcher(its, clock, (origin) => labs.nodeAt(new URL(origin).hostname));
     return {
       clock: own,
-      env: { PROXWARDEN_TOKEN: TOKEN, SUDO_USER: 'anna' },
+      env: { PROXWARDEN_TOKEN: TOKEN, SUDO_USER: 'anna', ...variables },
       randomHex: this.#hex,
       dispatcher: () => Promise.resolve(api),
       httpDispatcher: () => Promise.resolve(labDispatcher(its, clock, () => PLUGS)),
@@ -325,6 +342,10 @@ export class Stage {
       mail: async ({ subject, to }) => {
         say('mail', `${to.join(', ')}: ${subject}`);
         await runner.alive(clock.sleep(100));
+      },
+      detach: (words, more) => {
+        this.#background.push(this.#launch(words.slice(0, words.indexOf('--inventory')), '&', more));
+        return Promise.resolve();
       },
       shell: ({ node, order }) => runner.alive(shellOnLab(labs.of(node), { clock, node, order, runner })),
       ...(this.#realOwners

@@ -24,6 +24,7 @@ const sentences: readonly Sentence[] = [
   { pattern: /^run (.+)$/, act: (s, words) => s.command(split(s, words)) },
   { pattern: /^join$/, act: (s) => s.join() },
   { pattern: /^wait (\w+)$/, act: (s, time) => s.clock.advance(parseDuration(time)) },
+  { pattern: /^systemd ends what is left$/, act: (s) => s.endDetached(), shown: true },
   { pattern: /^as (\w+)$/, act: (s, who) => void (s.who = who) },
   // The world.
   { pattern: /^kill (\S+)$/, act: (s, node) => s.labs.of(node).kill(node) },
