@@ -198,6 +198,7 @@ function runtimeOf(world: World, { env, seed }: Begin): Runtime {
       Executed.parse(await world.ask({ what: 'exec', request }, signal)),
     mail: async (request, limitMs, signal) =>
       void (await world.ask({ what: 'mail', request, limitMs }, signal)),
+    detach: () => Promise.reject(new Error('no story detaches')),
     shell: async ({ signal, ...request }) =>
       ShellAnswer.parse(await world.ask({ what: 'shell', request }, signal)),
   };
