@@ -9,7 +9,7 @@ import { clusterLock } from './cluster-lock.ts';
 import { ticketLock } from './ticket-lock.ts';
 
 export interface Lock {
-  /** How often it is tried, and how long at most unless the caller says otherwise. */
+  /** How soon it is tried again for the first time, and how long at most unless the caller says otherwise. */
   readonly pollMs: number;
   readonly timeoutMs: number;
   /** Tries once. Throws StateError when the folder can't be written, StandbyError without quorum. */
@@ -38,6 +38,8 @@ export interface LockOptions {
   readonly timeoutMs?: number;
 }
 
+const MOST_BETWEEN_TRIES_MS = 100;
+
 /** Folders whose lock this process holds right now. */
 const holding = new Set<string>();
 
@@ -54,12 +56,13 @@ export async function withLock<T>(
 ): Promise<T> {
   const lock = lockOf(dir, options.clock);
   const timeoutMs = options.timeoutMs ?? lock.timeoutMs;
-  // The waits are added up: the machine's clock may be set while we wait.
-  for (let waitedMs = 0; ; waitedMs += lock.pollMs) {
+  const waits = waitsOf(lock, timeoutMs);
+  for (;;) {
     const taken = lock.tryTake();
     if (taken.mine) return runHolding(dir, taken, work);
-    if (waitedMs >= timeoutMs) throw taken.refusal(timeoutMs);
-    await options.clock.sleep(lock.pollMs);
+    const { value: ms } = waits.next();
+    if (ms === undefined) throw taken.refusal(timeoutMs);
+    await options.clock.sleep(ms);
   }
 }
 
@@ -71,12 +74,29 @@ export function withLockSync<T>(dir: string, options: LockOptions, work: (assert
   const lock = lockOf(dir, options.clock);
   const timeoutMs = options.timeoutMs ?? lock.timeoutMs;
   const pause = new Int32Array(new SharedArrayBuffer(4));
-  for (let waitedMs = 0; ; waitedMs += lock.pollMs) {
+  const waits = waitsOf(lock, timeoutMs);
+  for (;;) {
     const taken = lock.tryTake();
     if (taken.mine) return runHolding(dir, taken, work);
-    if (waitedMs >= timeoutMs) throw taken.refusal(timeoutMs);
-    Atomics.wait(pause, 0, 0, lock.pollMs);
+    const { value: ms } = waits.next();
+    if (ms === undefined) throw taken.refusal(timeoutMs);
+    Atomics.wait(pause, 0, 0, ms);
   }
+}
+
+/**
+ * How long to wait between tries, in ms, until the timeout is used up. Longer and longer: a hundred that ask fifty times
+ * a second take the processor from the one that holds it. They are added up: the machine's clock may be set meanwhile.
+ */
+function* waitsOf({ pollMs }: Lock, timeoutMs: number): Generator<number, undefined> {
+  let next = pollMs;
+  for (let left = timeoutMs; left > 0;) {
+    const wait = Math.min(next, left);
+    yield wait;
+    left -= wait;
+    next = Math.max(pollMs, Math.min(next * 2, MOST_BETWEEN_TRIES_MS));
+  }
+  return undefined;
 }
 
 function lockOf(dir: string, clock: Clock): Lock {

@@ -112,7 +112,7 @@ test('a run every minute while a restore takes half an hour', async (t) => {
   const restores = stage.lab.calls.filter((call) => /^POST .*lxc vmid=1000101/.test(call));
   assert.equal(restores.length, 1);
   const most = Math.max(...held);
-  assert.ok(held.length > 50 && most < 1_000, `held for ${most} ms`);
+  assert.ok(held.length > 50 && most < 10_000, `held for ${most} ms`);
   count(
     t,
     `${RUNS} runs during one restore of half an hour: the others were counted in each, the lock was held ${held.length} times, ${most.toFixed(1)} ms at most`,

@@ -1,24 +1,26 @@
 /** What the tests run in real child processes: `node worker.mjs MODE DIR …`. Bundled by children.ts. */
+import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../lib/clock.ts';
-import { messageOf, ProxwardenError } from '../../lib/errors.ts';
+import { BlockedError, LockedError, messageOf, ProxwardenError } from '../../lib/errors.ts';
 import { lockAt } from '../../lib/state/cluster-lock.ts';
 import { writeDurable } from '../../lib/state/durable.ts';
 import { withLock } from '../../lib/state/lock.ts';
-import { openOperations } from '../../lib/state/operations.ts';
+import { newOperationId, openOperations } from '../../lib/state/operations.ts';
 import { thisProcess } from '../../lib/state/owner.ts';
 import { openState } from '../../lib/state/store.ts';
 import { attemptAll } from './attempts.ts';
 import { draftOperation } from './fixtures.ts';
 
 const [mode = '', dir = '', third = ''] = process.argv.slice(2);
+const randomHex = (bytes: number): string => randomBytes(bytes).toString('hex');
 const options = { clock: systemClock, timeoutMs: 60_000 };
 
 /** For all of them, so that they really meet. */
 function waitForTheOthers(go: string): void {
   writeFileSync(1, 'ready\n');
-  while (!existsSync(go)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+  while (!existsSync(go)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
 }
 
 function pauseForever(): void {
@@ -61,6 +63,16 @@ async function fill(name: string): Promise<void> {
   }
 }
 
+/** Writes once and dies with the lock in its hand. */
+function fillAndDie(name: string): Promise<void> {
+  const path = join(dir, 'names');
+  return withLock(dir, options, () => {
+    writeDurable(path, `${readFileSync(path, 'utf8')}${name}\n`);
+    process.kill(process.pid, 'SIGKILL');
+    pauseForever();
+  });
+}
+
 async function update(times: number): Promise<void> {
   const store = openState(dir, options);
   for (let i = 0; i < times; i += 1)
@@ -70,10 +82,32 @@ async function update(times: number): Promise<void> {
     });
 }
 
+/** Until the others have had their try: a lease ends with its process. */
+function stayWhile(go: string): void {
+  while (existsSync(go)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+}
+
+/** Asks for what only one process may get, says whether it was this one, and holds it until all have asked. */
+function contend(get: () => boolean): void {
+  let mine = false;
+  try {
+    mine = get();
+  } catch (error) {
+    if (!(error instanceof LockedError || error instanceof BlockedError)) throw error;
+  }
+  writeFileSync(1, mine ? 'won\n' : 'refused\n');
+  if (mine) stayWhile(process.env['PROXWARDEN_TEST_GO'] ?? '');
+}
+
 async function work(): Promise<void> {
-  if (mode === 'count') await count(Number(third));
+  const operations = openOperations(dir, options);
+  if (mode === 'create')
+    contend(() => operations.create(draftOperation(newOperationId(0, randomHex), third)).container === third);
+  else if (mode === 'claim') contend(() => operations.claim(operations.load(third)));
+  else if (mode === 'count') await count(Number(third));
   else if (mode === 'mkdir') countByMkdir(Number(third));
   else if (mode === 'fill') await fill(third);
+  else if (mode === 'die') await fillAndDie(third);
   else if (mode === 'update') await update(Number(third));
   else if (mode === 'hold')
     await withLock(dir, options, () => {
@@ -81,7 +115,7 @@ async function work(): Promise<void> {
       pauseForever();
     });
   else if (mode === 'operate') {
-    const op = openOperations(dir, options).create(draftOperation(third, 'dns'));
+    const op = operations.create(draftOperation(third, 'dns'));
     writeFileSync(1, `${op.id}\n`);
     pauseForever();
   } else if (mode === 'attempts') writeFileSync(1, JSON.stringify(await attemptAll(dir)));
