@@ -31,6 +31,8 @@ export class Runner {
   /** Dies when so many more writing API calls have been carried out, before it gets their answer. */
   callsLeft: number | null = null;
   calls = 0;
+  /** What befalls it then, instead of death. */
+  readonly #fate: (() => void) | null;
   /** A system call holds it up until then. */
   #blockedUntil = 0;
   readonly #clock: Clock;
@@ -46,6 +48,7 @@ export class Runner {
     mounts?: string;
     writesLeft?: number | undefined;
     callsLeft?: number | undefined;
+    fate?: (() => void) | undefined;
     disk?: Disk;
   }) {
     this.name = options.name;
@@ -56,6 +59,7 @@ export class Runner {
     this.#clock = options.clock;
     this.writesLeft = options.writesLeft ?? null;
     this.callsLeft = options.callsLeft ?? null;
+    this.#fate = options.fate ?? null;
     this.#disk = options.disk ?? { full: null };
     this.died = new Promise((resolve) => {
       this.#bury = resolve;
@@ -112,13 +116,18 @@ export class Runner {
   /** One more durable file is on the disk. */
   wrote(): void {
     this.writes += 1;
-    if (this.writesLeft !== null && this.writes === this.writesLeft) this.die();
+    if (this.writesLeft !== null && this.writes === this.writesLeft) this.#meetFate();
   }
 
   /** One more writing call has been carried out. */
   called(): void {
     this.calls += 1;
-    if (this.callsLeft !== null && this.calls === this.callsLeft) this.die();
+    if (this.callsLeft !== null && this.calls === this.callsLeft) this.#meetFate();
+  }
+
+  #meetFate(): void {
+    if (this.#fate === null) this.die();
+    else this.#fate();
   }
 }
 

@@ -82,7 +82,7 @@ export class Stage {
   lastRunner: Runner | null = null;
   /** The next command's runner dies after so many writes or calls. */
   readonly disk: Disk = { full: null };
-  doom: { writesLeft?: number | undefined; callsLeft?: number | undefined } = {};
+  doom: Pick<ConstructorParameters<typeof Runner>[0], 'writesLeft' | 'callsLeft' | 'fate'> = {};
   readonly hookCodes = new Map<string, number>();
   /** `before of op-…: hook.sh`, in the order of their beginning. */
   readonly hooksRun: string[] = [];

@@ -127,6 +127,7 @@ export class StagedLab extends Lab {
     }
     if (isDead(runner)) return new Promise(() => undefined);
     const late = this.#spring('after', name, node);
+    if (runner?.heldUp === true) await runner.free();
     if (late === 'lost') throw new LabUnreachable(node, 'timeout');
     return this.#garbled(typeof late === 'object' ? late : response, 'api');
   }
@@ -137,6 +138,7 @@ export class StagedLab extends Lab {
     order: QuickOrder,
     runner: Runner | undefined = runners.getStore(),
   ): Promise<QuickResult> {
+    if (runner?.heldUp === true) await runner.free();
     if (isDead(runner)) return new Promise(() => undefined);
     if (this.#network.runnerCut || this.#isCut(runner)) throw new LabUnreachable(node, 'timeout');
     const lost: QuickResult = { kind: 'unknown', why: `the connection to ${node} was lost` };
