@@ -45,6 +45,10 @@ function tell(): void {
     const missing = Array.from({ length: 50 }, (_, n) => n + 1).filter((n) => n !== 32 && !told.has(n));
     assert.deepEqual(missing, []);
     count(t, `${names.length} scenarios, with all 50 of the list`);
+    const steps = names.map((name) => readFileSync(join(ROOT, name, 'steps.yaml'), 'utf8'));
+    const several = steps.filter((text) => /^- (as \w+|cron on .*|'?run .* &'?)$/m.test(text));
+    const onNodes = steps.filter((text) => text.includes('- cron on '));
+    count(t, `${several.length} of them with several runners, ${onNodes.length} of those on the nodes`);
   });
 
   describe('scenarios', { concurrency: true }, () => {
