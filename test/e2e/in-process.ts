@@ -10,17 +10,33 @@ import { systemRuntime } from '../../lib/system-runtime.ts';
 import { COMMANDS } from '../../scripts/commands.ts';
 import { assertClean, openStage, type Ends, type Options, type Ran, type StageOptions } from './stage.ts';
 
+/** Told of what has been printed so far after each line, and given what SIGTERM does. */
+type Watch = (said: string, stop: () => void) => void;
+
 /** Runs a command line to its end, as `proxwarden` of stage.ts does with a process of its own. */
-export async function inProcess(words: readonly string[], options: Options = {}): Promise<Ran> {
-  const { signal } = new AbortController();
+export async function inProcess(
+  words: readonly string[],
+  options: Options & { readonly watch?: Watch } = {},
+): Promise<Ran> {
+  const controller = new AbortController();
+  const { signal } = controller;
   setMaxListeners(0, signal);
   const begun = performance.now();
   let [stdout, stderr] = ['', ''];
+  const look = (): void =>
+    options.watch?.(stdout + stderr, () => controller.abort(new Error('stopped by SIGTERM')));
+  look();
   const code = await main(words, COMMANDS, {
     runtime: systemRuntime({ PATH: process.env['PATH'], HOME: process.env['HOME'], ...options.env }),
     io: {
-      out: (text) => void (stdout += `${text}\n`),
-      err: (text) => void (stderr += `${text}\n`),
+      out: (text) => {
+        stdout += `${text}\n`;
+        look();
+      },
+      err: (text) => {
+        stderr += `${text}\n`;
+        look();
+      },
       tty: false,
       columns: 1000,
     },

@@ -8,11 +8,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openStage, proxwarden, until, type Ran } from './stage.ts';
+import { inProcess, openInside } from './in-process.ts';
+import { proxwarden, until, type Ran, type Stage } from './stage.ts';
 import { tasksOf } from './tasks.ts';
 
 /** A second, and what a loaded machine adds; none of these would end by itself for half a minute. */
 const AT_ONCE_MS = 6_000;
+
+function places({ dir, state }: Stage): string[] {
+  return ['--inventory', dir, '--state', state];
+}
 
 interface Stopped extends Ran {
   /** From the signal to the end. */
@@ -41,74 +46,61 @@ async function stopAt(
   return { ...ran, tookMs: performance.now() - sent.at };
 }
 
+const INTERRUPTED =
+  /proxwarden: (op-\S+) \((\w+)\) was interrupted after [a-z ]+; its progress is in the journal(?:, the \w+ of CT \d+ on pve\d goes on meanwhile)?\n {2}→ the next `proxwarden check-and-failover` goes on with it, or `proxwarden failover \2 --resume \1`\n$/;
+
+/** What comes before and after needs no process of its own. Each step of every kind of operation: waits/steps.test.ts. */
 describe('an interrupted process', { concurrency: 3 }, () => {
-  test('interrupted after any of its steps, a planned failover is resumed to the same end', async (t) => {
-    const stage = await openStage(t, { speed: 15 });
+  test('SIGTERM in the restore of a planned failover: a second is refused, and it is resumed to the same end', async (t) => {
+    const stage = await openInside(t, { speed: 15 });
     const before = await stage.run('check-and-failover');
     assert.equal(before.code, 0, before.stderr);
-    const steps = ['stop source', 'restore', 'start'];
-    for (const [n, step] of steps.entries()) {
-      const signal = n % 2 === 0 ? 'SIGINT' : 'SIGTERM';
-      const seen = stage.lab.events.length;
-      const stopped = await stopAt(
-        (meanwhile) => stage.runWith({ meanwhile }, 'failover', 'web', '--planned'),
-        new RegExp(`web: ${step}: `),
-        signal,
-      );
-      const told = `${step}, ${signal}:\n${stopped.stdout}${stopped.stderr}`;
-      assert.equal(stopped.code, 1, told);
-      assert.ok(stopped.tookMs < AT_ONCE_MS, `${Math.round(stopped.tookMs)} ms after ${told}`);
-      assert.match(
-        stopped.stderr,
-        /proxwarden: (op-\S+) \(web\) was interrupted after [a-z ]+; its progress is in the journal(?:, the \w+ of CT \d+ on pve\d goes on meanwhile)?\n {2}→ the next `proxwarden check-and-failover` goes on with it, or `proxwarden failover web --resume \1`\n$/,
-        told,
-      );
-      const status = await stage.run('status', 'web');
-      assert.match(status.stdout, /failover in hand: /, told);
-      const id = /op-\S+(?= \(web\) was)/.exec(stopped.stderr)?.[0] ?? '';
-      // A second operation is not begun before the first has ended.
-      const second = await stage.run('failover', 'web', '--planned');
-      assert.equal(second.code, 75, second.stderr);
-      const resumed =
-        n % 2 === 0
-          ? await stage.run('check-and-failover')
-          : await stage.run('failover', 'web', '--resume', id);
-      const all = `${told}--- resumed:\n${resumed.stdout}${resumed.stderr}`;
-      assert.match(resumed.stderr, new RegExp(`web: ${id} goes on after `), all);
-      assert.match(resumed.stderr, new RegExp(`web: ${id} done: web runs on `), all);
-      assert.deepEqual(stage.running(), ['db', 'dns', 'web', 'wiki'], all);
-      assert.deepEqual(stage.lab.violations, [], all);
-      const done = stage.lab.events.slice(seen).filter((e) => / (restored|started) /.test(e.text));
-      assert.equal(done.length, 2, `restored once and started once: ${all}`);
-    }
-    const repeated = (await tasksOf(stage)).filter(
-      (task, n, tasks) => task.startsWith('vzrestore') && task === tasks[n - 1],
+    const seen = stage.lab.events.length;
+    const stopped = await stopAt(
+      (meanwhile) => proxwarden(['failover', 'web', '--planned', ...places(stage)], { meanwhile }),
+      /web: restore: /,
+      'SIGTERM',
     );
-    assert.deepEqual(repeated, []);
+    const told = `${stopped.stdout}${stopped.stderr}`;
+    assert.equal(stopped.code, 1, told);
+    assert.ok(stopped.tookMs < AT_ONCE_MS, `${Math.round(stopped.tookMs)} ms after ${told}`);
+    const [, id = ''] = INTERRUPTED.exec(stopped.stderr) ?? assert.fail(told);
+    const status = await stage.run('status', 'web');
+    assert.match(status.stdout, /failover in hand: /, told);
+    // A second operation is not begun before the first has ended.
+    const second = await stage.run('failover', 'web', '--planned');
+    assert.equal(second.code, 75, second.stderr);
+    const resumed = await stage.run('failover', 'web', '--resume', id);
+    const all = `${told}--- resumed:\n${resumed.stdout}${resumed.stderr}`;
+    assert.match(resumed.stderr, new RegExp(`web: ${id} goes on after `), all);
+    assert.match(resumed.stderr, new RegExp(`web: ${id} done: web runs on `), all);
+    assert.deepEqual(stage.running(), ['db', 'dns', 'web', 'wiki'], all);
+    assert.deepEqual(stage.lab.violations, [], all);
+    const done = stage.lab.events.slice(seen).filter((e) => / (restored|started) /.test(e.text));
+    assert.equal(done.length, 2, `restored once and started once: ${all}`);
+    assert.equal((await tasksOf(stage)).filter((task) => task.startsWith('vzrestore')).length, 1);
   });
 
   test('interrupted in an automatic failover that it resumes, it says so again', async (t) => {
-    const stage = await openStage(t, { speed: 10 });
+    const stage = await openInside(t, { speed: 10 });
     await stage.run('check-and-failover');
     await stage.nodeDies('pve1');
     const first = await stopAt(
-      (meanwhile) => stage.runWith({ meanwhile }, 'check-and-failover'),
+      (meanwhile) => proxwarden(['check-and-failover', ...places(stage)], { meanwhile }),
       /dns: fence home\/pve1: /,
-      'SIGTERM',
+      'SIGINT',
     );
     assert.equal(first.code, 1, first.stderr);
     assert.match(first.stderr, /\(dns\) was interrupted after /);
-    const second = await stopAt(
-      (meanwhile) => stage.runWith({ meanwhile }, 'check-and-failover'),
-      /dns: op-\S+ goes on after /,
-      'SIGINT',
-    );
+    assert.ok(first.tookMs < AT_ONCE_MS, `${first.tookMs}`);
+    const second = await inProcess(['check-and-failover', ...places(stage)], {
+      watch: (said, stop) => /dns: op-\S+ goes on after /.test(said) && stop(),
+    });
     assert.equal(second.code, 1, second.stderr);
     assert.match(
       second.stderr,
       /\(dns\) was interrupted after .*; its progress is in the journal(?:, the .* goes on meanwhile)?\n/,
     );
-    assert.ok(second.tookMs < AT_ONCE_MS, `${second.tookMs}`);
     for (let n = 0; n < 6 && stage.running().join() !== 'db,dns,web,wiki'; n += 1)
       await stage.run('check-and-failover');
     assert.deepEqual(stage.running(), ['db', 'dns', 'web', 'wiki']);
@@ -116,19 +108,21 @@ describe('an interrupted process', { concurrency: 3 }, () => {
   });
 
   test('a backup by hand that is interrupted is stopped in PVE, and the journal says so', async (t) => {
-    const stage = await openStage(t, { speed: 1 });
+    const stage = await openInside(t, { speed: 1 });
     await stage.run('check-and-failover');
-    const stopped = await stage.runWith(
-      {
-        meanwhile: async (child) => {
-          while (child.exitCode === null && !(await tasksOf(stage)).some((task) => task.startsWith('vzdump')))
-            await sleep(20);
-          child.kill('SIGINT');
-        },
+    const under = new AbortController();
+    const stopped = await inProcess(['backup', 'web', ...places(stage)], {
+      watch: (said, stop) => {
+        if (said !== '') return;
+        const look = async (): Promise<void> => {
+          while (!(await tasksOf(stage)).some((task) => task.startsWith('vzdump')))
+            await sleep(20, undefined, { signal: under.signal });
+          stop();
+        };
+        look().catch(() => undefined);
       },
-      'backup',
-      'web',
-    );
+    });
+    under.abort();
     assert.equal(stopped.code, 1, stopped.stderr);
     assert.match(stopped.stderr, /web: interrupted: the vzdump of CT \d+ on pve\d is being stopped/);
     assert.match(
@@ -140,8 +134,16 @@ describe('an interrupted process', { concurrency: 3 }, () => {
     assert.equal(after.code, 0, after.stderr);
   });
 
+  test('a lab that is told to stop while it comes up ends by itself', async (t) => {
+    const stage = await openInside(t);
+    const dir = stage.inventory('own', (yaml) => yaml);
+    const ran = await inProcess(['lab', 'up', '--inventory', dir], { watch: (_, stop) => stop() });
+    // Its ports may be those of another lab on this machine; what counts is that it ends.
+    assert.ok(ran.code === 0 || ran.code === 1, ran.stderr);
+  });
+
   test('interrupted before anything has begun, it says that, too', async (t) => {
-    const stage = await openStage(t);
+    const stage = await openInside(t);
     // An API that accepts the connection and then says nothing.
     const mute = createServer((socket) => socket.on('error', () => socket.destroy()));
     mute.listen(0, '127.0.0.1');
