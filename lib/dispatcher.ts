@@ -4,13 +4,15 @@
  * Imported lazily: undici is a third of the start-up time.
  */
 import { X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { TLSSocket } from 'node:tls';
 import { Agent, buildConnector, Pool, type Dispatcher } from 'undici';
 import { InputError, messageOf, PveError } from './errors.ts';
+import { readRegularFile } from './file.ts';
 import type { Tls } from './inventory/types.ts';
 
 const CONNECT_TIMEOUT_MS = 3000;
+/** Bundles of all roots there are have a quarter of that. */
+const CA_BYTES_MAX = 1024 ** 2;
 /** A pool has at most eight connections, each with one request at a time; idle ones are kept for the next. */
 const POOL = { connections: 8, pipelining: 1 } as const;
 
@@ -36,7 +38,7 @@ async function endpointConnector(url: URL, tls: Tls): Promise<buildConnector.con
   const timeout = CONNECT_TIMEOUT_MS;
   switch (tls.kind) {
     case 'ca':
-      return buildConnector({ timeout, rejectUnauthorized: true, ca: await readCa(tls.path) });
+      return buildConnector({ timeout, rejectUnauthorized: true, ca: readCa(tls.path) });
     case 'fingerprint':
       return pinned(url, tls.sha256);
     case 'insecure':
@@ -85,10 +87,10 @@ function fingerprintOf(socket: unknown): string | undefined {
   return certificate.fingerprint256;
 }
 
-async function readCa(path: string): Promise<string> {
+function readCa(path: string): string {
   let pem: string;
   try {
-    pem = await readFile(path, 'utf8');
+    pem = readRegularFile(path, { most: CA_BYTES_MAX }).bytes.toString('utf8');
   } catch (error) {
     throw new InputError(`The CA file ${path} cannot be read: ${messageOf(error)}.`, { cause: error });
   }

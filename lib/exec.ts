@@ -18,6 +18,14 @@ const REAP_GRACE_MS = 500;
 /** After the exit: output that is still in the pipes is read; a grandchild that keeps them open is not waited for. */
 const DRAIN_GRACE_MS = 100;
 
+/**
+ * Whoever stops us (systemd) often stops our children in the same breath, and theirs may end first: one that was told to
+ * stop has not failed if we are told so within this time.
+ */
+const STOPPED_TOGETHER_MS = 200;
+/** As a shell says it of a program that SIGINT or SIGTERM has ended. */
+const STOPPED_CODES: readonly (number | null)[] = [130, 143];
+
 /** Process groups that were started and may still live. */
 const groups = new Set<number>();
 let watchesExit = false;
@@ -84,6 +92,8 @@ function ended(child: ChildProcess, request: ExecRequest): Promise<End> {
     let why: 'timeout' | 'abort' | undefined;
     let killTimer: NodeJS.Timeout | undefined;
     let reapTimer: NodeJS.Timeout | undefined;
+    /** It has ended, and it is waited whether we are to stop, too. */
+    let endNow: (() => void) | undefined;
     const finish = (exited: boolean, exitCode: number | null, failure: string | undefined): void => {
       clearTimeout(deadline);
       clearTimeout(reapTimer);
@@ -112,6 +122,7 @@ function ended(child: ChildProcess, request: ExecRequest): Promise<End> {
       }, KILL_GRACE_MS);
       // If our process ends earlier, its exit listener sends SIGKILL; there is no need to stay for that.
       killTimer.unref();
+      endNow?.();
     };
     const onAbort = (): void => stop('abort');
     const deadline = setTimeout(() => stop('timeout'), request.timeoutMs);
@@ -120,9 +131,31 @@ function ended(child: ChildProcess, request: ExecRequest): Promise<End> {
       if (child.pid === undefined) finish(false, null, startFailure(error));
     });
     // Not `close`: that waits for the pipes, which a grandchild may hold for ever.
-    child.once('exit', (code, signal) =>
-      finish(true, code, code === null ? `killed by ${signal ?? 'a signal'}` : undefined),
-    );
+    child.once('exit', (code, signal) => {
+      const end = (): void =>
+        finish(true, code, code === null ? `killed by ${signal ?? 'a signal'}` : undefined);
+      const stopped = signal === 'SIGTERM' || signal === 'SIGINT' || STOPPED_CODES.includes(code);
+      if (why !== undefined || !stopped || request.signal === undefined) return end();
+      const timer = setTimeout(end, STOPPED_TOGETHER_MS);
+      endNow = () => {
+        clearTimeout(timer);
+        end();
+      };
+    });
+  });
+}
+
+/**
+ * For a child of zx, which waits for its pipes: a program that outlives it and keeps them open (a connection that ssh
+ * shares) is not waited for. A second, since what it wrote may be long.
+ */
+export function releasePipes(child: ChildProcess | undefined): void {
+  child?.once('exit', () => {
+    const timer = setTimeout(() => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    }, 1_000);
+    child.once('close', () => clearTimeout(timer));
   });
 }
 

@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process';
 import { openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Io } from '../lib/cli/command.ts';
-import { defineCommand } from '../lib/cli/command.ts';
+import { defineCommand, type Invocation } from '../lib/cli/command.ts';
 import { commonFlags } from '../lib/cli/options.ts';
 import { inventoryDir } from '../lib/cli/session.ts';
-import { EXIT, FailedError, InputError, messageOf } from '../lib/errors.ts';
+import { EXIT, FailedError, InputError, messageOf, ProxwardenError } from '../lib/errors.ts';
 import { connectLab } from '../lib/lab/client.ts';
 import { LAB_VERBS, type LabReport } from '../lib/lab/control-protocol.ts';
 import { labFolder, readRunFile, refuseSecondLab } from '../lib/lab/runfile.ts';
@@ -61,7 +60,7 @@ export const lab = defineCommand({
     const dir = inventoryDir(args, invocation);
     if (args.action === 'up') {
       assertLabInventory(dir);
-      if (args.background) return upInBackground(dir, args, io);
+      if (args.background) return upInBackground(dir, args, invocation);
       const { labUp } = await import('../lib/lab/control.ts');
       const running = await labUp({ dir, speed: args.speed, portBase: 18_000 });
       io.out(
@@ -75,14 +74,11 @@ export const lab = defineCommand({
         shown = running.lab.events.length;
       };
       running.lab.onChange(show);
-      await Promise.race([
-        running.closed,
-        new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true })),
-      ]);
+      await Promise.race([running.closed, aborted(signal)]);
       await running.close();
       return EXIT.ok;
     }
-    const client = await connectLab(dir);
+    const client = await connectLab(dir, { signal });
     if (args.action === 'down') {
       io.out(await client.down());
       return EXIT.ok;
@@ -122,7 +118,7 @@ function assertLabInventory(dir: string): void {
 async function upInBackground(
   dir: string,
   { speed, inventory }: { speed: number; inventory: string },
-  io: Io,
+  { io, runtime, signal }: Invocation,
 ): Promise<typeof EXIT.ok> {
   await refuseSecondLab(dir);
   const script = process.argv[1];
@@ -136,18 +132,23 @@ async function upInBackground(
     stdio: ['ignore', 'ignore', log],
   });
   const until = Date.now() + START_WITHIN_MS;
-  while (Date.now() < until && child.exitCode === null && child.signalCode === null) {
-    const run = await readRunFile(dir);
-    if (run !== null && run.pid === child.pid && (await answers(dir))) {
-      child.unref();
-      io.out(
-        `the lab is up (pid ${run.pid}): use it with --inventory ${inventory}; \`proxwarden lab down\` ends it`,
-      );
-      return EXIT.ok;
+  let isUp = false;
+  try {
+    while (!isUp && Date.now() < until && child.exitCode === null && child.signalCode === null) {
+      const run = await readRunFile(dir);
+      isUp = run !== null && run.pid === child.pid && (await answers(dir, signal));
+      if (!isUp) await runtime.clock.sleep(50, signal);
     }
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  } finally {
+    if (!isUp) child.kill('SIGTERM');
   }
-  if (child.exitCode === null) child.kill('SIGTERM');
+  if (isUp) {
+    child.unref();
+    io.out(
+      `the lab is up (pid ${child.pid ?? 0}): use it with --inventory ${inventory}; \`proxwarden lab down\` ends it`,
+    );
+    return EXIT.ok;
+  }
   throw new FailedError(
     `the lab did not come up: ${
       readFileSync(logFile, 'utf8')
@@ -157,12 +158,20 @@ async function upInBackground(
   );
 }
 
-async function answers(dir: string): Promise<boolean> {
+/** It may have been aborted while the lab was coming up. */
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+async function answers(dir: string, signal: AbortSignal): Promise<boolean> {
   try {
-    await (await connectLab(dir)).status();
+    await (await connectLab(dir, { signal })).status();
     return true;
   } catch (error) {
-    if (messageOf(error) === '') throw error;
+    if (signal.aborted || !(error instanceof ProxwardenError)) throw error;
     return false;
   }
 }

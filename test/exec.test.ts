@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { execFile } from '../lib/exec.ts';
@@ -135,4 +135,26 @@ test('an abort kills the group and rejects with the reason', async (t) => {
   const again = request(late.file, { env: { PATH, DIR: late.dir }, signal: controller.signal });
   await assert.rejects(execFile(again), { message: 'stop it' });
   assert.equal(existsSync(join(late.dir, 'ran')), false);
+});
+
+test('a child that is stopped together with us has not failed', async (t) => {
+  for (const body of [
+    'echo $$ >"$DIR/pid"; exec sleep 60',
+    'trap "exit 143" TERM; echo $$ >"$DIR/pid"; sleep 60 & wait',
+  ]) {
+    const { dir, file } = script(t, 'hook', body);
+    const controller = new AbortController();
+    const started = execFile(request(file, { env: { PATH, DIR: dir }, signal: controller.signal }));
+    // As systemd does it: everybody at once, and the child is the first to hear of it.
+    const pid = await pidIn(join(dir, 'pid'));
+    process.kill(pid, 'SIGTERM');
+    await eventually('it is gone', () => !lives(pid));
+    controller.abort(new Error('stopped by SIGTERM'));
+    await assert.rejects(started, { message: 'stopped by SIGTERM' });
+    // Somebody else's kill is its failure, all the same.
+    rmSync(join(dir, 'pid'));
+    const alone = execFile(request(file, { env: { PATH, DIR: dir }, signal: new AbortController().signal }));
+    process.kill(await pidIn(join(dir, 'pid')), 'SIGTERM');
+    assert.notEqual((await alone).exitCode, 0);
+  }
 });

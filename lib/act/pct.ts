@@ -57,7 +57,7 @@ export async function restoreByPct(
   const result = await runtime.shell({
     shell,
     node,
-    host: await addressOf(api, node),
+    host: await addressOf(api, node, signal),
     order: { kind: 'pct', args: pctArguments(request), paths },
     signal,
   });

@@ -2,12 +2,13 @@
  * A root shell on a node: the runner's own, or ssh, through zx. Never asks for anything, never trusts an unknown host
  * key. What it runs are the scripts of shell-scripts.ts.
  */
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { killGroup } from '../exec.ts';
+import { killGroup, releasePipes } from '../exec.ts';
+import { readRegularFile } from '../file.ts';
 import type { ShellConfig } from '../inventory/types.ts';
 import type { ShellRequest, ShellResult } from '../runtime.ts';
 import { plainText } from '../text.ts';
+import { formatDuration } from '../units.ts';
 import { scriptOf } from './shell-scripts.ts';
 
 const CONNECT_SECONDS = 10;
@@ -18,12 +19,14 @@ interface Places {
   readonly path: string;
   /** Where the cluster's file system is on the nodes. */
   readonly pmxcfs?: string;
+  /** How long an order may take. Default: a minute. */
+  readonly timeoutMs?: number;
 }
 
 /** Has an order carried out on the node. Rejects only when the signal aborts. */
 export async function rootShell(
   request: ShellRequest,
-  { path, pmxcfs = '/etc/pve' }: Places,
+  { path, pmxcfs = '/etc/pve', timeoutMs = TIMEOUT_MS }: Places,
 ): Promise<ShellResult> {
   const { node, order, signal } = request;
   const inner = ['-c', ...scriptOf(order, node, pmxcfs)];
@@ -41,17 +44,18 @@ export async function rootShell(
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })`${command}`;
+  releasePipes(run.child);
   let stopped = false;
   const stop = (): void => {
     stopped = true;
     if (run.pid !== undefined) killGroup(run.pid, 'SIGKILL');
   };
-  const timer = setTimeout(stop, TIMEOUT_MS);
+  const timer = setTimeout(stop, timeoutMs);
   signal?.addEventListener('abort', stop, { once: true });
   try {
     const { exitCode, stdout, stderr } = await run;
     signal?.throwIfAborted();
-    return outcome({ exitCode, stdout, stderr, stopped }, request);
+    return outcome({ exitCode, stdout, stderr, stopped: stopped ? timeoutMs : null }, request);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', stop);
@@ -106,7 +110,7 @@ function keyProblem({ key, knownHosts }: Extract<ShellConfig, { kind: 'ssh' }>):
   for (const file of [key, knownHosts]) {
     if (file === null) continue;
     try {
-      readFileSync(file);
+      readRegularFile(file, { most: 0 });
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? String(error.code) : '';
       return `${file}, which the inventory names for ssh, can't be read (${code})`;
@@ -124,8 +128,8 @@ interface Ran {
   readonly exitCode: number | null;
   readonly stdout: string;
   readonly stderr: string;
-  /** By us: it took too long. */
-  readonly stopped: boolean;
+  /** By us, after so many milliseconds: it took too long. */
+  readonly stopped: number | null;
 }
 
 /** What ssh says when it has not got as far as to ask for anything, with what a person does about it. */
@@ -164,7 +168,7 @@ function outcome({ exitCode, stdout, stderr, stopped }: Ran, request: ShellReque
     return { kind: 'not-sent', why: plainText(said, 300) || 'it could not be begun' };
   if (exitCode === 127 && request.shell.kind === 'ssh')
     return { kind: 'not-sent', why: 'there is no ssh on the runner', hint: 'install openssh-client' };
-  const unreached = stopped ? undefined : UNREACHED.find(([pattern]) => pattern.test(stderr));
+  const unreached = stopped !== null ? undefined : UNREACHED.find(([pattern]) => pattern.test(stderr));
   const detail = plainText(stderr.trim().split('\n').at(-1) ?? '', 300);
   if (unreached !== undefined && exitCode === 255) {
     const { why, hint } = unreached[1](request);
@@ -172,8 +176,9 @@ function outcome({ exitCode, stdout, stderr, stopped }: Ran, request: ShellReque
   }
   return {
     kind: 'unknown',
-    why: stopped
-      ? `no answer within ${TIMEOUT_MS / 1000} s`
-      : `the connection to ${request.host} was lost (${detail || `exit ${exitCode ?? 'by a signal'}`})`,
+    why:
+      stopped !== null
+        ? `no answer within ${formatDuration(stopped)}`
+        : `the connection to ${request.host} was lost (${detail || `exit ${exitCode ?? 'by a signal'}`})`,
   };
 }

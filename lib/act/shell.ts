@@ -39,7 +39,7 @@ export async function orderShell(
   for (const node of nodes) {
     let host: string;
     try {
-      host = await addressOf(api, node);
+      host = await addressOf(api, node, signal);
     } catch (error) {
       if (signal?.aborted === true || !(error instanceof PveError)) throw error;
       reasons.push(messageOf(error));
@@ -67,9 +67,9 @@ export async function orderShell(
 }
 
 /** Its address in the cluster; of a stand-alone node, that of its endpoint. Throws PveError. */
-export async function addressOf(api: PveApi, node: string): Promise<string> {
+export async function addressOf(api: PveApi, node: string, signal?: AbortSignal): Promise<string> {
   for (const endpoint of api.endpoints) {
-    const view = await api.endpointView(endpoint);
+    const view = await api.endpointView(endpoint, { signal });
     const ip = view.nodes.find(({ name }) => name === node)?.ip ?? null;
     if (ip !== null) return ip;
     if (view.node === node) return new URL(endpoint).hostname.replace(/^\[|\]$/g, '');

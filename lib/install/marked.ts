@@ -3,9 +3,10 @@
  * rest. What somebody has edited is neither written over nor removed.
  */
 import { createHash } from 'node:crypto';
-import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BlockedError, InputError } from '../errors.ts';
+import { readRegularFile } from '../file.ts';
 import { errnoOf } from '../state/durable.ts';
 import type { InstalledFile } from './texts.ts';
 
@@ -26,7 +27,7 @@ export function standingOf(dir: string, file: InstalledFile): Standing {
   const path = join(dir, file.name);
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readRegularFile(path).bytes.toString('utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return 'missing';
     throw cannot('read', path, error);

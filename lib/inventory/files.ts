@@ -1,15 +1,7 @@
 /** Finds and reads the inventory's files: nothing but ordinary files directly in the folder, and only small ones. */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readSync,
-  realpathSync,
-  statSync,
-} from 'node:fs';
+import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { NotAFile, readRegularFile } from '../file.ts';
 import { printable } from '../text.ts';
 import type { Problem } from './problems.ts';
 
@@ -97,24 +89,16 @@ function isInventoryFile(name: string): boolean {
 
 /** Text of a regular file, or what is wrong with it. Doesn't follow links and doesn't wait for pipes. */
 function readSmallFile(path: string): string | { message: string; fix: string } {
-  let handle: number | undefined;
   try {
-    handle = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    const status = fstatSync(handle);
-    if (!status.isFile())
-      return { message: 'is not a regular file', fix: 'remove it or give it another ending' };
-    const tooLarge = { message: 'is larger than 1 MiB', fix: 'split it into several files' };
-    if (status.size > MOST_BYTES) return tooLarge;
-    const buffer = Buffer.alloc(MOST_BYTES + 1);
-    let length = 0;
-    for (let got = -1; got !== 0 && length < buffer.length; length += got) {
-      got = readSync(handle, buffer, length, buffer.length - length, null);
-    }
-    if (length > MOST_BYTES) return tooLarge;
+    const { bytes } = readRegularFile(path, { most: MOST_BYTES, follow: false });
+    if (bytes.length > MOST_BYTES)
+      return { message: 'is larger than 1 MiB', fix: 'split it into several files' };
     // `fatal`: a wrong encoding must not become replacement characters in names. A leading BOM is dropped.
-    return new TextDecoder('utf-8', { fatal: true }).decode(buffer.subarray(0, length));
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
     if (error instanceof TypeError) return { message: 'is not UTF-8 text', fix: 'save it as UTF-8' };
+    if (error instanceof NotAFile)
+      return { message: 'is not a regular file', fix: 'remove it or give it another ending' };
     if (errorCode(error) === 'ELOOP') {
       return { message: 'is a symbolic link', fix: 'put the file itself into the inventory folder' };
     }
@@ -122,8 +106,6 @@ function readSmallFile(path: string): string | { message: string; fix: string } 
       message: `can't be read (${errorCode(error)})`,
       fix: 'check that it exists and its permissions',
     };
-  } finally {
-    if (handle !== undefined) closeSync(handle);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Reads secrets at the moment they are needed. Their values appear in no message. */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { InputError } from '../errors.ts';
+import { NotAFile, readRegularFile } from '../file.ts';
 import { registerSecret } from '../redact.ts';
 import { printable } from '../text.ts';
 import { errorCode } from './files.ts';
@@ -46,11 +46,12 @@ function fromFile(path: string): string {
   const shown = printable(path);
   const fail = (why: string, hint: string): InputError =>
     new InputError(`the secret file ${shown} ${why}`, { hint });
-  let handle: number;
+  let file: ReturnType<typeof readRegularFile>;
   try {
-    // Non-blocking: a pipe must not make the run wait for a writer.
-    handle = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    file = readRegularFile(path, { most: MOST_BYTES });
   } catch (error) {
+    if (error instanceof NotAFile)
+      throw fail('is not a regular file', 'point the inventory to an ordinary file');
     const missing = errorCode(error) === 'ENOENT';
     throw missing
       ? fail('does not exist', 'create it with the secret on one line, chmod 600')
@@ -59,17 +60,10 @@ function fromFile(path: string): string {
           'it must belong to the user that runs proxwarden, chmod 600',
         );
   }
-  try {
-    const status = fstatSync(handle);
-    if (!status.isFile()) throw fail('is not a regular file', 'point the inventory to an ordinary file');
-    if ((status.mode & 0o077) !== 0) throw fail('can be read by others than its owner', `chmod 600 ${shown}`);
-    const buffer = Buffer.alloc(MOST_BYTES + 1);
-    const length = readSync(handle, buffer, 0, buffer.length, 0);
-    if (length > MOST_BYTES) throw fail('is larger than 4 KiB', 'it should hold nothing but the secret');
-    const value = withoutLineEnds(buffer.toString('utf8', 0, length));
-    if (value === '') throw fail('is empty', 'write the secret into it, on one line');
-    return value;
-  } finally {
-    closeSync(handle);
-  }
+  const { bytes, mode } = file;
+  if ((mode & 0o077) !== 0) throw fail('can be read by others than its owner', `chmod 600 ${shown}`);
+  if (bytes.length > MOST_BYTES) throw fail('is larger than 4 KiB', 'it should hold nothing but the secret');
+  const value = withoutLineEnds(bytes.toString('utf8'));
+  if (value === '') throw fail('is empty', 'write the secret into it, on one line');
+  return value;
 }

@@ -1,6 +1,7 @@
 /** Talks to a running lab, found by the run file in its inventory folder. */
 import { resolve } from 'node:path';
 import type * as z from 'zod';
+import { systemClock, withDeadline, type Clock } from '../clock.ts';
 import { FailedError, InputError, messageOf } from '../errors.ts';
 import { LabDone, LabRefusal, LabReport, type LabVerb } from './control-protocol.ts';
 import { readRunFile } from './runfile.ts';
@@ -19,7 +20,10 @@ export interface LabClient {
  * A client for the lab that runs for the inventory folder `dir`. Throws InputError when none is running. Its calls
  * throw InputError for a name that the lab doesn't have, FailedError when the lab doesn't answer as it should.
  */
-export async function connectLab(dir: string): Promise<LabClient> {
+export async function connectLab(
+  dir: string,
+  { clock = systemClock, signal }: { clock?: Clock; signal?: AbortSignal | undefined } = {},
+): Promise<LabClient> {
   const run = await readRunFile(resolve(dir));
   if (run === null) {
     throw new InputError(`no lab is running for ${dir}`, { hint: 'Start one with `proxwarden lab up`.' });
@@ -30,15 +34,13 @@ export async function connectLab(dir: string): Promise<LabClient> {
     let status: number;
     let body: unknown;
     try {
-      const response = await request(`${control}/${path}`, {
-        method,
-        headers: { authorization: `Bearer ${token}` },
-        headersTimeout: TIMEOUT_MS,
-        bodyTimeout: TIMEOUT_MS,
+      [status, body] = await withDeadline(clock, TIMEOUT_MS, signal, async (inner) => {
+        const headers = { authorization: `Bearer ${token}` };
+        const response = await request(`${control}/${path}`, { method, headers, signal: inner });
+        return [response.statusCode, await response.body.json()];
       });
-      status = response.statusCode;
-      body = await response.body.json();
     } catch (error) {
+      if (signal?.aborted === true) throw error;
       throw new FailedError(`the lab (process ${run?.pid}) doesn't answer: ${messageOf(error)}`, {
         cause: error,
       });

@@ -1,16 +1,17 @@
 /** The lab's folder `<inventory>/.lab`: the run file that says where a running lab is, its token, its certificate. */
 import { randomUUID } from 'node:crypto';
-import { chmod, link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { InputError, LockedError } from '../errors.ts';
+import { InputError, LockedError, messageOf } from '../errors.ts';
+import { readRegularFile } from '../file.ts';
 
 export const RunFile = z.object({
   pid: z.number().int().positive(),
   /** Base URL of the control endpoint. */
-  control: z.url(),
+  control: z.string().regex(/^http:\/\/127\.0\.0\.1:\d{1,5}$/),
   /** Bearer token of the control endpoint. */
   token: z.string(),
   /** Ports by what listens there: `pve1`, `plugs`, … */
@@ -60,10 +61,12 @@ async function parseRunFile(dir: string): Promise<RunFile | null> {
   const path = runFilePath(dir);
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = readRegularFile(path).bytes.toString('utf8');
   } catch (error) {
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return null;
-    throw error;
+    throw new InputError(`${path}, which says where the lab is, can't be read: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   let value: unknown;
   try {
@@ -126,7 +129,7 @@ export async function releaseRunFile(dir: string, token: string): Promise<void> 
 export async function labToken(folder: string, id: string): Promise<string> {
   const path = join(folder, 'token');
   try {
-    const [name, secret] = (await readFile(path, 'utf8')).trim().split('=');
+    const [name, secret] = readRegularFile(path).bytes.toString('utf8').trim().split('=');
     if (name === id && z.uuid().safeParse(secret).success && secret !== undefined) return secret;
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error;
@@ -153,18 +156,21 @@ function alive(pid: number): boolean {
   }
 }
 
+const LISTENS_MS = 3_000;
+
 /** Whether anybody accepts connections at `url`. A suspended process still does. */
 async function listens(url: string): Promise<boolean> {
   const { hostname, port } = new URL(url);
-  const socket = connect({ host: hostname, port: Number(port) });
+  let socket: Socket | undefined;
   try {
-    await once(socket, 'connect');
+    socket = connect({ host: hostname, port: Number(port) });
+    await once(socket, 'connect', { signal: AbortSignal.timeout(LISTENS_MS) });
     return true;
   } catch {
-    // Refused: nobody is there.
+    // Refused, or a port that there can't be: nobody is there.
     return false;
   } finally {
-    socket.destroy();
+    socket?.destroy();
   }
 }
 

@@ -57,6 +57,7 @@ function handshake(endpoint: string, ca: string | undefined, signal: AbortSignal
       socket.destroy();
       reject(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
     };
+    if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
     const done = (): void => {
       signal.removeEventListener('abort', onAbort);

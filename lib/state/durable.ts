@@ -9,7 +9,6 @@ import {
   lstatSync,
   openSync,
   readdirSync,
-  readFileSync,
   readSync,
   renameSync,
   rmSync,
@@ -20,6 +19,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import type { SyncAdapter } from 'lowdb';
 import * as z from 'zod';
 import { StandbyError, StateError } from '../errors.ts';
+import { readRegularFile } from '../file.ts';
 import { syncFolder } from '../folder.ts';
 import { plainText } from '../text.ts';
 import { CLUSTER_FS, isOnClusterFs } from './cluster-fs.ts';
@@ -35,6 +35,7 @@ const REASONS: Readonly<Record<string, readonly [reason: string, advice: string]
   EPERM: ['operation not permitted', 'run as the user that owns the folder or name another one with --state'],
   EIO: ['input/output error', 'check the disk before anything else'],
   ENOENT: ['there is no such folder', 'see what became of it, or name another one with --state'],
+  ENOTAFILE: ['it is not a regular file', 'see what it is, and move it away'],
   ENOTDIR: ['a part of the path is not a folder', 'name another folder with --state'],
 };
 
@@ -140,7 +141,7 @@ export function readText(path: string): string | null {
 
 function readBytes(path: string): Buffer | null {
   try {
-    return isOnClusterFs(path) ? readFromCluster(path) : readFileSync(path);
+    return isOnClusterFs(path) ? readFromCluster(path) : readRegularFile(path).bytes;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return null;
     throw fileFailure(`read ${path}`, error);
@@ -282,16 +283,11 @@ export class DurableJson<T> implements SyncAdapter<T> {
 
 /** The first bytes of a file; empty when there is none. Throws StateError. */
 function readHead(path: string): string {
-  let file: number | null = null;
   try {
-    file = openSync(path, 'r');
-    const head = Buffer.alloc(HEAD_BYTES);
-    return head.toString('utf8', 0, readSync(file, head, 0, HEAD_BYTES, 0));
+    return readRegularFile(path, { most: HEAD_BYTES }).bytes.toString('utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return '';
     throw fileFailure(`read ${path}`, error);
-  } finally {
-    if (file !== null) closeSync(file);
   }
 }
 

@@ -145,7 +145,7 @@ const PATH = '/usr/local/bin:/usr/bin:/bin';
 /** Runs a probe with the real clock and real processes; one attempt of 400 ms unless `common` says otherwise. */
 export function probe(
   spec: DistributiveOmit<ProbeSpec, 'label' | 'timeoutMs' | 'attempts'>,
-  common: { timeoutMs?: number; attempts?: number; path?: string; signal?: AbortSignal } = {},
+  common: { timeoutMs?: number; attempts?: number; path?: string; signal?: AbortSignal | undefined } = {},
 ): Promise<ProbeResult> {
   const { timeoutMs = 400, attempts = 1, path = PATH, signal } = common;
   const deps = { clock: systemClock, exec: execFile, path };

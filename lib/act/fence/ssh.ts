@@ -18,7 +18,7 @@ interface Way {
 export function createSshFence({ api, shell, node }: Way, runtime: Pick<Runtime, 'shell'>): PowerSwitch {
   async function ask(order: ShellOrder, signal: AbortSignal | undefined): Promise<ShellResult> {
     try {
-      const host = await addressOf(api, node);
+      const host = await addressOf(api, node, signal);
       return await runtime.shell({ shell, node, host, order, signal });
     } catch (error) {
       if (!(error instanceof PveError) || signal?.aborted === true) throw error;

@@ -1,8 +1,8 @@
 /** Whom `init` believes to be the cluster: decided before a byte of a request is sent, and never by silence. */
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { FailedError, InputError, messageOf } from '../../errors.ts';
+import { readRegularFile } from '../../file.ts';
 import { parseFingerprint } from '../../inventory/addresses.ts';
 import type { Tls } from '../../inventory/types.ts';
 import { readCertificate, type ShownCertificate } from '../../observe/certificate.ts';
@@ -81,7 +81,7 @@ async function byCa(endpoint: string, given: string, context: InitContext): Prom
 
 function readCa(path: string): string {
   try {
-    const pem = readFileSync(path, 'utf8');
+    const pem = readRegularFile(path, { most: 1024 ** 2 }).bytes.toString('utf8');
     void new X509Certificate(pem);
     return pem;
   } catch (error) {

@@ -1,6 +1,6 @@
 /** The ping probe: the system's own ping (which may open the raw sockets that we may not), through zx. */
 import type { ProbeSpec } from '../../inventory/types.ts';
-import { killGroup } from '../../exec.ts';
+import { killGroup, releasePipes } from '../../exec.ts';
 import { plainText } from '../../text.ts';
 import { formatDuration } from '../../units.ts';
 import { ProbeError, type Attempt, type Outcome } from './attempt.ts';
@@ -14,8 +14,8 @@ export async function pingAttempt(
   // Loaded here: most runs have no ping probe, and zx is 30 ms of start-up.
   const { $ } = await import('zx/core');
   const { deps, signal, timeoutMs } = attempt;
-  if (signal.aborted) throw new ProbeError(`no answer within ${formatDuration(timeoutMs)}`, false);
   const address = await addressOf(spec.host, attempt);
+  if (signal.aborted) throw new ProbeError(`no answer within ${formatDuration(timeoutMs)}`, false);
   // Whole seconds, because busybox knows no others; the deadline ends it earlier. `--`: a host is never an option.
   const args = ['-n', '-c', '1', '-W', String(Math.max(1, Math.ceil(timeoutMs / 1000))), '--', address];
   const run = $({
@@ -26,6 +26,7 @@ export async function pingAttempt(
     // Not zx's pipe: with a socket as its input bash takes itself for a remote login and runs ~/.bashrc first.
     stdio: ['ignore', 'pipe', 'pipe'],
   })`ping ${args}`;
+  releasePipes(run.child);
   // zx's own kill looks for the children with `ps`, which small images lack; a process group needs no looking.
   const abort = (): void => {
     if (run.pid !== undefined) killGroup(run.pid, 'SIGKILL');

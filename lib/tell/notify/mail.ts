@@ -26,6 +26,7 @@ export function mailOf(via: Email, message: Message, password: string | null): M
  */
 export async function sendMail(request: MailRequest, limitMs: number, signal?: AbortSignal): Promise<void> {
   const { createTransport } = await import('nodemailer');
+  signal?.throwIfAborted();
   const { server, login, urgent, ...mail } = request;
   // Its own close() leaves a connection in use open.
   const socket = new Socket();
