@@ -24,6 +24,7 @@ const WAITING: readonly RegExp[] = [
 
 const PEERS = 'waits/peers.test.ts';
 const FILES = 'waits/files.test.ts';
+const STEPS = 'waits/steps.test.ts';
 
 interface Listed {
   readonly limit: string;
@@ -44,7 +45,7 @@ const kernel: Listed = {
 const poll = (limit: string, ...tests: readonly string[]): Listed => ({
   limit,
   stop: 'the sleep rejects',
-  tests,
+  tests: [STEPS, ...tests],
 });
 const deadline = (limit: string, ...tests: readonly string[]): Listed => ({
   limit,
@@ -66,7 +67,7 @@ const WAITS: Readonly<Record<string, Listed>> = {
   'lib/act/heartbeat.ts': {
     limit: 'as long as the work beside it',
     stop: 'ends with that work',
-    tests: ['e2e/interrupt.test.ts'],
+    tests: [STEPS],
   },
   'lib/act/look.ts': poll('a minute of silence, or a minute after the request', 'act/run-task.test.ts'),
   'lib/act/pct.ts': poll('until the task is listed, some seconds', 'act/pct.test.ts'),

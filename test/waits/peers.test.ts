@@ -18,6 +18,7 @@ import { createRedfishFence } from '../../lib/act/fence/redfish.ts';
 import { runHooks } from '../../lib/act/hooks.ts';
 import { rootShell } from '../../lib/act/root-shell.ts';
 import { systemClock, type Clock } from '../../lib/clock.ts';
+import { endpointDispatcher } from '../../lib/dispatcher.ts';
 import { execFile } from '../../lib/exec.ts';
 import type { HttpCall } from '../../lib/inventory/types.ts';
 import { connectLab } from '../../lib/lab/client.ts';
@@ -121,7 +122,10 @@ const WAITS: readonly Wait[] = [
     head: TLS_HEAD,
     says: /no connection within 400 ms/,
     ask: ({ port, limitMs, signal }, t) => {
-      const api = client([`https://127.0.0.1:${port}`], { timeoutMs: limitMs });
+      const api = client([`https://127.0.0.1:${port}`], {
+        timeoutMs: limitMs,
+        dispatcher: endpointDispatcher,
+      });
       t.after(() => api.close());
       return api.start('pve1', 101, { signal });
     },
@@ -165,7 +169,7 @@ const WAITS: readonly Wait[] = [
   },
   {
     name: 'an exec probe',
-    says: /no answer within 400 ms/,
+    says: /no answer within 400 ms|timed out after 800 ms/,
     ask: ({ program, limitMs: timeoutMs, signal }) =>
       probe({ kind: 'exec', path: program, args: [] }, { timeoutMs, signal }),
   },

@@ -85,6 +85,11 @@ function watchReads(): void {
   });
 }
 
+function isForReading(flags: unknown): boolean {
+  const { O_WRONLY, O_RDWR } = fs.constants;
+  return typeof flags === 'number' ? (flags & (O_WRONLY | O_RDWR)) === 0 : flags === 'r';
+}
+
 function watchWrites(): void {
   const { closeSync, existsSync, mkdirSync, openSync, renameSync, rmdirSync, rmSync } = fs;
   const { symlinkSync, utimesSync, writeFileSync, writeSync } = fs;
@@ -96,7 +101,7 @@ function watchWrites(): void {
   };
   Object.assign(fs, {
     openSync: (path: unknown, flags: unknown, mode: unknown) => {
-      if (flags !== 'r') admit(path, 'open');
+      if (!isForReading(flags)) admit(path, 'open');
       if (typeof flags === 'string' && flags !== 'r') runners.getStore()?.allot(String(path));
       const file: unknown = call(openSync, fs, [real(path), flags, mode]);
       if (typeof file === 'number' && onCluster(path) !== null) open.set(file, String(path));

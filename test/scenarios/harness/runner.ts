@@ -28,6 +28,8 @@ export class Runner {
   /** Dies right after so many more durable writes of state or journal; null: it doesn't. */
   writesLeft: number | null;
   writes = 0;
+  /** Called after each of them. */
+  onWrite: () => void = () => undefined;
   /** Dies when so many more writing API calls have been carried out, before it gets their answer. */
   callsLeft: number | null = null;
   calls = 0;
@@ -116,6 +118,7 @@ export class Runner {
   /** One more durable file is on the disk. */
   wrote(): void {
     this.writes += 1;
+    this.onWrite();
     if (this.writesLeft !== null && this.writes === this.writesLeft) this.#meetFate();
   }
 

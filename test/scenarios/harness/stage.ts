@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { main } from '../../../lib/cli/main.ts';
 import type { Io } from '../../../lib/cli/command.ts';
+import { withDeadline } from '../../../lib/clock.ts';
 import { labDispatcher } from '../../../lib/lab/dispatcher.ts';
 import type { LabRequest, LabResponse } from '../../../lib/lab/types.ts';
 import { VirtualClock } from '../../../lib/lab/virtual-clock.ts';
@@ -327,7 +328,7 @@ export class Stage {
         runner.alive(
           probeLab(spec, { labs: labs.all, network, clock, signal, from: runner.machine?.node ?? null }),
         ),
-      exec: async ({ file, env }) => {
+      exec: async ({ file, env, signal }) => {
         const hook = file.slice(file.lastIndexOf('/') + 1);
         const code = this.hookCodes.get(hook) ?? 0;
         const { PROXWARDEN_HOOK: when = '', PROXWARDEN_OPERATION: operation = '' } = env;
@@ -336,18 +337,23 @@ export class Stage {
           'hook',
           `${hook} ${when}: ${env['PROXWARDEN_FROM_NODE'] ?? ''}/${env['PROXWARDEN_FROM_VMID'] ?? ''} → ${env['PROXWARDEN_TO_NODE'] ?? ''}/${env['PROXWARDEN_TO_VMID'] ?? ''}, exits ${code}`,
         );
-        await runner.alive(clock.sleep(100));
+        await runner.alive(clock.sleep(100, signal));
         return { exitCode: code, stdout: '', stderr: code === 0 ? '' : 'no' };
       },
-      mail: async ({ subject, to }) => {
+      mail: async ({ subject, to }, _limitMs, signal) => {
         say('mail', `${to.join(', ')}: ${subject}`);
-        await runner.alive(clock.sleep(100));
+        await runner.alive(clock.sleep(100, signal));
       },
       detach: (words, more) => {
         this.#background.push(this.#launch(words.slice(0, words.indexOf('--inventory')), '&', more));
         return Promise.resolve();
       },
-      shell: ({ node, order }) => runner.alive(shellOnLab(labs.of(node), { clock, node, order, runner })),
+      shell: ({ node, order, signal }) =>
+        runner.alive(
+          withDeadline(clock, MINUTE_MS, signal, () =>
+            shellOnLab(labs.of(node), { clock, node, order, runner }),
+          ),
+        ),
       ...(this.#realOwners
         ? {}
         : {
