@@ -1,5 +1,6 @@
 import { chownSync, lstatSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { paceOf } from '../lib/cli/again.ts';
 import { defineCommand, type Invocation } from '../lib/cli/command.ts';
 import { commonFlags } from '../lib/cli/options.ts';
 import { show, warn } from '../lib/cli/say.ts';
@@ -9,7 +10,7 @@ import { makeFolder } from '../lib/folder.ts';
 import { marked, standingOf, writeMarked } from '../lib/install/marked.ts';
 import { secretPlaces } from '../lib/install/secrets.ts';
 import { systemctl, systemdRuns, TIMER } from '../lib/install/systemd.ts';
-import { DEFAULT_DIR, ENVIRONMENT_FILE, textsOf, type Job, type Kind } from '../lib/install/texts.ts';
+import { DEFAULT_DIR, ENVIRONMENT_FILE, FOR, textsOf, type Job, type Kind } from '../lib/install/texts.ts';
 import { unreadableFor, userId } from '../lib/install/users.ts';
 import type { Inventory } from '../lib/inventory/types.ts';
 import type { Runtime } from '../lib/runtime.ts';
@@ -26,6 +27,11 @@ export const install = defineCommand({
         default: 'proxwarden',
         describe: 'who runs it; has to exist',
       })
+      .option('every', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'look so often within the minute, for example 10s',
+      })
       .option('print', {
         type: 'boolean',
         default: false,
@@ -40,7 +46,8 @@ export const install = defineCommand({
     const { io, runtime } = invocation;
     const kind = kindOf(args);
     const inventory = openInventory(args, invocation);
-    const job = jobOf(args.user, args, invocation, inventory);
+    if (args.every !== undefined) paceOf({ for: FOR, every: args.every });
+    const job = { ...jobOf(args.user, args, invocation, inventory), every: args.every ?? null };
     const dir = args.dir ?? DEFAULT_DIR[kind];
     const files = textsOf(kind, job);
     if (args.print) {
@@ -110,7 +117,12 @@ export function kindOf(args: { readonly systemd: boolean; readonly cron: boolean
   return args.systemd ? 'systemd' : 'cron';
 }
 
-function jobOf(user: string, args: CommonArgs, invocation: Invocation, inventory: Inventory): Job {
+function jobOf(
+  user: string,
+  args: CommonArgs,
+  invocation: Invocation,
+  inventory: Inventory,
+): Omit<Job, 'every'> {
   if (!/^[a-z_][a-z0-9_-]{0,31}$/.test(user))
     throw new InputError(`${user.slice(0, 40)} is not the name of a user`);
   const program = realpathSync(process.argv[1] ?? '');

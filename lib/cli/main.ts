@@ -1,12 +1,11 @@
 /** The command line: finds the command, loads only that one, turns errors into one line and an exit code. */
 import yargs from 'yargs';
 import { EXIT, messageOf, ProxwardenError, PveError, type ExitCode } from '../errors.ts';
-import { InventoryError } from '../inventory/problems.ts';
 import { redact } from '../redact.ts';
 import { oneLine, printable } from '../text.ts';
 import type { Invocation, Io, Registered } from './command.ts';
 import { formatHelp } from './help.ts';
-import { say } from './say.ts';
+import { say, sayFailure } from './say.ts';
 import { rephrase, UsageError } from './usage.ts';
 import { plainText } from '../text.ts';
 
@@ -123,8 +122,7 @@ function report(
   // A request that was given up says nothing; an operation says itself how far it came.
   const interrupted = signal.aborted && (error instanceof PveError || !(error instanceof ProxwardenError));
   if (error instanceof ProxwardenError && !interrupted) {
-    say(io, `proxwarden: ${error instanceof InventoryError ? error.message : oneLine(error.message)}`);
-    if (error.hint !== undefined) say(io, `  → ${oneLine(error.hint)}`);
+    sayFailure(io, error);
     if (debug && error.cause !== undefined)
       say(
         io,

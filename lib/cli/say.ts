@@ -1,4 +1,6 @@
 import { redact } from '../redact.ts';
+import type { ProxwardenError } from '../errors.ts';
+import { InventoryError } from '../inventory/problems.ts';
 import { wrapLines } from '../tell/wrap.ts';
 import { oneLine } from '../text.ts';
 import type { Io } from './command.ts';
@@ -17,4 +19,10 @@ export function show(io: Io, text: string): void {
 /** Warnings that are about the run as a whole. */
 export function warn(io: Io, texts: readonly string[]): void {
   for (const text of texts) say(io, `warning: ${oneLine(text)}`);
+}
+
+/** Why a command has failed, and what to do next. */
+export function sayFailure(io: Io, error: ProxwardenError): void {
+  say(io, `proxwarden: ${error instanceof InventoryError ? error.message : oneLine(error.message)}`);
+  if (error.hint !== undefined) say(io, `  → ${oneLine(error.hint)}`);
 }

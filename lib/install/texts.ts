@@ -14,6 +14,8 @@ export interface Job {
   readonly writes: readonly string[];
   /** Value of PROXWARDEN_ALLOWED_HOOKS; empty: none. */
   readonly allowedHooks: string;
+  /** How often it looks within each minute, `10s`; null: once. */
+  readonly every: string | null;
   /** False for `shell: local`: what it starts as root on a node (pct, lvm, mount) can't be confined. */
   readonly confined: boolean;
 }
@@ -74,9 +76,17 @@ Persistent=true
 WantedBy=timers.target
 `;
 
+/** Of the minute between two calls, as the last run of one must not meet the first of the next. */
+export const FOR = '55s';
+
+function wordsOf(job: Job, ...more: string[]): string[] {
+  const pace = job.every === null ? [] : ['--for', FOR, '--every', job.every];
+  const places = ['--inventory', job.inventory, '--state', job.state];
+  return [job.node, job.program, 'check-and-failover', ...more, ...pace, ...places];
+}
+
 function service(job: Job): string {
-  const words = [job.node, job.program, 'check-and-failover', '--detach'];
-  const command = [...words, '--inventory', job.inventory, '--state', job.state].map(systemdWord).join(' ');
+  const command = wordsOf(job, '--detach').map(systemdWord).join(' ');
   return `[Unit]
 Description=ProxWarden: check the containers, and fail over what is due
 Wants=network-online.target
@@ -140,15 +150,7 @@ SystemCallErrorNumber=EPERM
 }
 
 function cron(job: Job): string {
-  const words = [
-    job.node,
-    job.program,
-    'check-and-failover',
-    '--inventory',
-    job.inventory,
-    '--state',
-    job.state,
-  ];
+  const words = wordsOf(job);
   const second = createHash('sha256').update(JSON.stringify(job)).digest().readUInt8(0) % SPREAD_S;
   const hooks = job.allowedHooks === '' ? '' : `PROXWARDEN_ALLOWED_HOOKS='${job.allowedHooks}' `;
   const command = `${hooks}exec ${words.map((word) => `'${word}'`).join(' ')}`;

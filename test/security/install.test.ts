@@ -26,6 +26,7 @@ const JOB: Job = {
   state: '/var/lib/proxwarden/$HOME',
   writes: ['/var/lib/proxwarden/$HOME'],
   allowedHooks: '/usr/bin/a:/usr/bin/b',
+  every: null,
   confined: true,
 };
 const ANALYZE =
@@ -142,6 +143,10 @@ test('blanks, % and $ in paths reach the command as they are; other characters a
     spawnSync('/bin/sh', ['-c', shell], { encoding: 'utf8', env: {} }).stdout,
     '/opt/prox warden/dist/proxwarden.js|check-and-failover|--inventory|/etc/proxwarden/100%|--state|/var/lib/proxwarden/$HOME|',
   );
+  assert.match(
+    textsOf('cron', { ...JOB, every: '10s' })[0]?.text ?? '',
+    / 'check-and-failover' '--for' '55s' '--every' '10s' '--inventory' /,
+  );
   for (const inventory of ['/a\nb', '/a"b', "/a'b", '/a\\b'])
     assert.throws(() => textsOf('cron', { ...JOB, inventory }), /holds characters that neither/);
   assert.throws(
@@ -206,6 +211,7 @@ test('what is wrong is said before anything is written; --print writes nothing',
     [['--user', 'nosuch-user'], /there is no user nosuch-user/],
     [['--user', '-x'], /is not the name of a user|needs a value/],
     [['--inventory', '/nowhere'], /does not exist/],
+    [['--every', '2m'], /--every 2m is longer than --for 55s/],
     [['--dir', '/nowhere/at/all'], /cannot write .*ENOENT/],
   ] as const) {
     const ran = await install(...words);
