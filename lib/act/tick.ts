@@ -12,6 +12,7 @@ import type { ActContext } from './context.ts';
 import { checkCoverage } from './coverage.ts';
 import { foldObservation } from './fold.ts';
 import { noteHandOver } from './hand-over.ts';
+import { noteDay } from './note-day.ts';
 import { carryOut, takeOver } from './operate.ts';
 import type { Outcome } from './outcome.ts';
 import { findings, reconcile, type Finding } from './reconcile.ts';
@@ -70,7 +71,11 @@ export async function tick(context: ActContext, options: TickOptions): Promise<T
     : seen.value;
   const { clusters } = last.observation;
   const inSight = Object.values(clusters).flatMap((view) => (view.via === null ? [] : [view.cluster]));
-  if (!options.dryRun) await checkCoverage(context, new Set(inSight));
+  if (!options.dryRun) {
+    await checkCoverage(context, new Set(inSight));
+    // Of its first look: the second one, if there was one, came when things had been done.
+    noteDay(context, seen.value.observation, seen.value.decisions);
+  }
   const found = [...problems, ...failures, ...viewProblems(last.observation)];
   return { ...last, state: context.state.read(), outcomes, problems: found };
 }
