@@ -57,6 +57,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: 'what has been done, step by step, from the journals',
     load: async () => (await import('./history.ts')).history,
   },
+  report: {
+    usage: 'report [names..]',
+    describe: 'the state of everything as Markdown, as one HTML page, or as metrics',
+    load: async () => (await import('./report.ts')).report,
+  },
   fence: {
     usage: 'fence <action> [node]',
     describe: 'read the power of nodes, test their fences, switch by hand, or confirm that one is off',

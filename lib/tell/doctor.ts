@@ -16,7 +16,7 @@ const INDENT = ' '.repeat(6);
 /** `columns`: Infinity where nothing is to be broken. `now`: epoch ms. */
 export function doctorReport(diagnosis: Diagnosis, columns: number, now: number): string {
   const blocks: string[] = [];
-  for (const group of grouped(diagnosis.findings)) blocks.push(findingBlock(group, columns));
+  for (const group of groupedFindings(diagnosis.findings)) blocks.push(findingBlock(group, columns));
   const clusters = [...new Set(diagnosis.lines.map((line) => line.cluster))];
   for (const cluster of clusters)
     blocks.push(
@@ -49,7 +49,7 @@ function verdict({ findings, blind }: Diagnosis): string {
 }
 
 /** Findings of one kind about several things are shown together. */
-function grouped(findings: readonly Finding[]): Finding[][] {
+export function groupedFindings(findings: readonly Finding[]): Finding[][] {
   const groups = new Map<string, Finding[]>();
   for (const one of findings) {
     const key = `${one.level} ${one.id} ${one.cluster ?? ''} ${one.kind}`;
