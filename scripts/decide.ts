@@ -1,6 +1,7 @@
 import { busyContainers } from '../lib/act/busy.ts';
 import { viewProblems } from '../lib/act/tick.ts';
 import { defineCommand } from '../lib/cli/command.ts';
+import { planLine } from '../lib/cli/move.ts';
 import { commonFlags, narrowFlags } from '../lib/cli/options.ts';
 import { show, warn } from '../lib/cli/say.ts';
 import { narrow, openInventory, stateDir } from '../lib/cli/session.ts';
@@ -69,7 +70,7 @@ export const decideCommand = defineCommand({
           : lines.slice(0, 1))
           show(io, line);
       }
-      if (acts) show(io, `plan ${plan.id}, holds for 30 min: \`proxwarden failover NAME --plan ${plan.id}\``);
+      if (acts) show(io, planLine(plan, 'NAME'));
     }
     const unseen = viewProblems(observation);
     warn(io, [...pauseLines(state.read(), now), ...unseen]);

@@ -5,14 +5,14 @@ import { commonFlags, dryRunFlag } from '../lib/cli/options.ts';
 import { finish, move, refuseBusy } from '../lib/cli/move.ts';
 import { takeOverWhenFree } from '../lib/cli/handover.ts';
 import { containerNamed, openSession, type Session } from '../lib/cli/session.ts';
-import { decide, type Request } from '../lib/decide/decide.ts';
-import type { Decision } from '../lib/decide/model.ts';
+import { decide } from '../lib/decide/decide.ts';
+import type { Decision, Plan, Request } from '../lib/decide/model.ts';
 import { targetNamed } from '../lib/decide/reach.ts';
-import { sameAction } from '../lib/decide/plan.ts';
+import { makePlan, planActs, sameAction } from '../lib/decide/plan.ts';
 import { observe } from '../lib/observe/observe.ts';
 import { BlockedError, InputError } from '../lib/errors.ts';
 import type { Container } from '../lib/inventory/types.ts';
-import { loadPlan } from '../lib/state/plans.ts';
+import { loadPlan, savePlan } from '../lib/state/plans.ts';
 import { parseDuration } from '../lib/units.ts';
 
 export const failover = defineCommand({
@@ -35,7 +35,7 @@ export const failover = defineCommand({
       .option('plan', {
         type: 'string',
         requiresArg: true,
-        describe: 'execute exactly this plan of `decide`, or refuse',
+        describe: 'execute exactly this plan (of `decide`, or of a --dry-run), or refuse',
       })
       .option('resume', {
         type: 'string',
@@ -55,7 +55,7 @@ export const failover = defineCommand({
       })
       .conflicts('plan', ['to', 'planned', 'resume', 'backup'])
       .conflicts('resume', ['to', 'planned', 'backup'])
-      .example('$0 failover dns --dry-run', 'show every gate, do nothing')
+      .example('$0 failover dns --dry-run', 'show every gate, do nothing; prints the id of a plan')
       .example('$0 failover dns --planned --to pve2', 'move it while its node is alive; nothing is lost')
       .example(
         '$0 failover dns --backup nas:backup/vzdump-lxc-101-….tar.zst --accept-data-loss 26h',
@@ -74,11 +74,14 @@ export const failover = defineCommand({
         return await finish(session, op, args.json);
       }
       refuseBusy(session, container);
-      const decision =
-        args.plan === undefined
-          ? await decideRequest(session, container, requestOf(args, container))
-          : await fromPlan(session, args.plan, container.name);
-      return await move(session, { container, decision }, args);
+      if (args.plan !== undefined) {
+        const decision = await fromPlan(session, args.plan, container);
+        return await move(session, { container, decision }, args);
+      }
+      const request = requestOf(args, container);
+      const decision = await decideRequest(session, container, request);
+      const plan = args.dryRun ? planOf(session, decision, request) : null;
+      return await move(session, { container, decision, plan }, args);
     } finally {
       await session.close();
     }
@@ -121,26 +124,53 @@ function ageOf(text: string): number {
   }
 }
 
+/** Writes down what a dry run has found, for `--plan ID`; null: it would do nothing. */
+function planOf({ inventory, state, runtime }: Session, decision: Decision, request: Request): Plan | null {
+  const now = runtime.clock.now();
+  const plan = makePlan(inventory, [decision], now, request);
+  if (!planActs(plan)) return null;
+  savePlan(state.local, plan, now);
+  return plan;
+}
+
 /** The plan's decision on this container, if a fresh look leads to the very same; else BlockedError. */
-async function fromPlan(session: Session, id: string, name: string): Promise<Decision> {
-  const { inventory, state, apis, runtime, signal } = session;
+async function fromPlan(session: Session, id: string, container: Container): Promise<Decision> {
+  const { inventory, state, runtime } = session;
+  const { name } = container;
   const plan = loadPlan(state.local, id, runtime.clock.now());
+  const again = { hint: planAgain(plan) };
   if (plan.inventory !== inventory.digest)
-    throw new BlockedError(`plan ${id} was made from another inventory; run \`check\` and \`decide\` again`);
+    throw new BlockedError(`plan ${id} was made from another inventory`, again);
   const planned = plan.decisions.find((d) => d.container === name);
   if (planned === undefined) throw new InputError(`plan ${id} does not speak of ${name}`);
   if (planned.kind !== 'failover' && planned.kind !== 'start' && planned.kind !== 'restart')
     throw new BlockedError(`plan ${id} does nothing with ${name}: ${planned.why}`);
-  const observation = await observe({ inventory, state: state.read(), apis, runtime, signal });
-  const { busy, underWay } = busyContainers(session);
-  const now = runtime.clock.now();
-  const fresh = decide({ inventory, observation, state: state.read(), now, busy, underWay }).find(
-    (d) => d.container === name,
-  );
+  const fresh =
+    plan.request === undefined
+      ? await dueNow(session, name)
+      : await decideRequest(session, container, plan.request);
   if (fresh === undefined || !sameAction(fresh, planned))
     throw new BlockedError(
       `plan ${id} is stale: the world has changed (${name}: ${fresh === undefined ? 'gone' : `${fresh.kind}: ${fresh.why}`})`,
-      { hint: 'run `check` and `decide` again' },
+      again,
     );
   return fresh;
+}
+
+/** How such a plan is made anew. */
+function planAgain({ request }: Plan): string {
+  return request === undefined
+    ? 'run `check` and `decide` again'
+    : `run \`failover ${request.container} --dry-run\` again, with the same flags`;
+}
+
+/** What is due by itself, by a fresh look. */
+async function dueNow(session: Session, name: string): Promise<Decision | undefined> {
+  const { inventory, state, apis, runtime, signal } = session;
+  const observation = await observe({ inventory, state: state.read(), apis, runtime, signal });
+  const { busy, underWay } = busyContainers(session);
+  const now = runtime.clock.now();
+  return decide({ inventory, observation, state: state.read(), now, busy, underWay }).find(
+    (d) => d.container === name,
+  );
 }

@@ -1,8 +1,8 @@
 /** What a person's wish leads to, from a fresh look. */
-import { assess, decide, type Request } from '../decide/decide.ts';
+import { assess, decide } from '../decide/decide.ts';
 import { homeOf, wantedGate } from '../decide/home.ts';
 import { incarnationKey } from '../decide/incarnations.ts';
-import type { Decision, Observation } from '../decide/model.ts';
+import type { Decision, Observation, Request } from '../decide/model.ts';
 import { BlockedError, InputError } from '../errors.ts';
 import type { Container, Target } from '../inventory/types.ts';
 import type { State } from '../state/model.ts';

@@ -1,10 +1,10 @@
 /** Looking once more, right before anything is done: is it still wanted, and is it still true? */
 import { takenByGroup } from '../decide/apart.ts';
 import { pastSafeStep } from '../decide/brakes.ts';
-import { decide, type Request } from '../decide/decide.ts';
+import { decide } from '../decide/decide.ts';
 import { withoutOwnCount, wrongPlug } from '../decide/gates.ts';
 import { incarnationKey, incarnationsOf } from '../decide/incarnations.ts';
-import type { FailoverAction, Observation } from '../decide/model.ts';
+import type { FailoverAction, Observation, Request } from '../decide/model.ts';
 import { proofOf, requiredLevel } from '../decide/proof.ts';
 import { place } from '../decide/placement.ts';
 import { placeOf, samePlace, volidIn } from '../decide/reach.ts';

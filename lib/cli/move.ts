@@ -3,7 +3,7 @@ import { checkCoverage } from '../act/coverage.ts';
 import { assertDone, begin, carryOut } from '../act/operate.ts';
 import type { Outcome } from '../act/outcome.ts';
 import { busyContainers } from '../act/busy.ts';
-import type { Decision } from '../decide/model.ts';
+import type { Decision, Plan } from '../decide/model.ts';
 import { BlockedError, EXIT, LockedError, type ExitCode } from '../errors.ts';
 import type { Container } from '../inventory/types.ts';
 import type { Operation } from '../state/model.ts';
@@ -27,14 +27,26 @@ export async function move(
     container,
     decision,
     notes = [],
-  }: { container: Container; decision: Decision; notes?: readonly string[] },
+    plan = null,
+  }: {
+    container: Container;
+    decision: Decision;
+    notes?: readonly string[];
+    /** What a dry run has written down, to be executed by its id. */
+    plan?: Plan | null;
+  },
   { dryRun, json }: { readonly dryRun: boolean; readonly json: boolean },
 ): Promise<ExitCode> {
   const { invocation, teller } = session;
   const text = [...explainDecision(decision), ...notes.map((note) => `  ${note}`)].join('\n');
   if (dryRun || decision.kind === 'blocked') {
-    if (json) invocation.io.out(JSON.stringify(decision, null, 2));
-    else show(invocation.io, text);
+    if (json) {
+      const planned = plan === null ? {} : { plan: plan.id, expiresAt: plan.expiresAt };
+      invocation.io.out(JSON.stringify({ ...decision, ...planned }, null, 2));
+    } else {
+      show(invocation.io, text);
+      if (plan !== null) show(invocation.io, planLine(plan, container.name));
+    }
   }
   if (decision.kind === 'blocked')
     throw new BlockedError(`${container.name} is not failed over: ${decision.why}`, {
@@ -57,4 +69,9 @@ export async function finish(session: Session, op: Operation, json: boolean): Pr
 
 function resultText(op: Operation, outcome: Outcome, json: boolean): string {
   return json ? JSON.stringify({ operation: op.id, ...outcome }, null, 2) : outcome.text;
+}
+
+/** How a plan is executed. */
+export function planLine({ id }: Plan, name: string): string {
+  return `plan ${id}, holds for 30 min: \`proxwarden failover ${name} --plan ${id}\``;
 }

@@ -9,21 +9,11 @@ import { fenceGate, maintenanceGate, pauseGate, type BrakeInput } from './brakes
 import { decideFailover } from './failover.ts';
 import { automaticGates, fail, pass, safetyGates, type GateInput } from './gates.ts';
 import { incarnationsOf, type Incarnations } from './incarnations.ts';
-import type { Decision, Gate, Incarnation, Observation, Verdict } from './model.ts';
+import type { Decision, Gate, Incarnation, Observation, Request, Verdict } from './model.ts';
 import { promised, type Reservations } from './reservations.ts';
 import { turnOf, type UnderWay } from './under-way.ts';
 import { unseenGate } from './unseen.ts';
 import { knownOffline, runHealth, verdictOf } from './verdict.ts';
-
-/** What a person asked for; it stands in for the verdict, the counts and the automatic gates, never for the others. */
-export interface Request {
-  readonly container: string;
-  readonly mode: 'by-hand' | 'planned';
-  readonly to?: Target | undefined;
-  readonly backup?: { readonly volid: string; readonly acceptAgeMs: number } | undefined;
-  /** Whoever asks knows that somebody has paused everything. */
-  readonly despitePause?: boolean | undefined;
-}
 
 export interface DecideInput {
   readonly inventory: Inventory;

@@ -3,7 +3,6 @@ import type { Container, Inventory, Target } from '../inventory/types.ts';
 import type { ContainerState, State } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
 import { chooseBackup, type BackupChoice } from './backups.ts';
-import type { Request } from './decide.ts';
 import { fail, pass } from './gates.ts';
 import { fenceable, fenceBackoff } from './fenceable.ts';
 import { incarnationKey, nextVmid, vmidElsewhere, type Incarnations } from './incarnations.ts';
@@ -14,6 +13,7 @@ import type {
   Gate,
   Incarnation,
   Observation,
+  Request,
   Verdict,
 } from './model.ts';
 import type { ArchivedConfig } from './guest-config.ts';

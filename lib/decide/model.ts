@@ -424,6 +424,17 @@ export const Decision = z.object({
 });
 export type Decision = z.infer<typeof Decision>;
 
+/** What a person asked for; it stands in for the verdict, the counts and the automatic gates, never for the others. */
+export const Request = z.object({
+  container: z.string(),
+  mode: z.enum(['by-hand', 'planned']),
+  to: z.object({ cluster: z.string(), node: z.string() }).optional(),
+  backup: z.object({ volid: z.string(), acceptAgeMs: z.number() }).optional(),
+  /** Whoever asks knows that somebody has paused everything. */
+  despitePause: z.boolean().optional(),
+});
+export type Request = z.infer<typeof Request>;
+
 export const Plan = z.object({
   version: z.literal(1),
   /** Hash of what would be done and to what, without times. */
@@ -432,5 +443,7 @@ export const Plan = z.object({
   expiresAt: z.number(),
   inventory: z.string(),
   decisions: z.array(Decision),
+  /** What it was made for; undefined: what is due by itself. An older version takes it for that, and so for stale. */
+  request: Request.optional(),
 });
 export type Plan = z.infer<typeof Plan>;

@@ -1,7 +1,7 @@
 /** Plans: the decisions of one run with an id that stays the same as long as the same would be done. Pure. */
 import { createHash } from 'node:crypto';
 import type { Inventory } from '../inventory/types.ts';
-import type { Decision, Plan } from './model.ts';
+import type { Decision, Plan, Request } from './model.ts';
 
 const LIFETIME_MS = 30 * 60_000;
 
@@ -12,11 +12,19 @@ function essence(decision: Decision): unknown {
   return { container, kind, current, action: action === null ? null : { ...action, backupAt: null } };
 }
 
-/** The plan of these decisions. Its id is a hash of what would be done, so a second run finds the same plan. */
-export function makePlan(inventory: Inventory, decisions: readonly Decision[], now: number): Plan {
+/**
+ * The plan of these decisions; `request`: what they were asked for by. Its id is a hash of what would be done, so a second
+ * run finds the same plan.
+ */
+export function makePlan(
+  inventory: Inventory,
+  decisions: readonly Decision[],
+  now: number,
+  request?: Request,
+): Plan {
   const acts = decisions.map(essence).filter((e) => e !== null);
   const id = createHash('sha256')
-    .update(JSON.stringify({ inventory: inventory.digest, acts }))
+    .update(JSON.stringify({ inventory: inventory.digest, acts, request }))
     .digest('hex')
     .slice(0, 12);
   return {
@@ -26,6 +34,7 @@ export function makePlan(inventory: Inventory, decisions: readonly Decision[], n
     expiresAt: now + LIFETIME_MS,
     inventory: inventory.digest,
     decisions: [...decisions],
+    ...(request === undefined ? {} : { request }),
   };
 }
 

@@ -1,8 +1,7 @@
 /** The first gate of a failover: what is the state of the source? Pure. */
 import type { Container } from '../inventory/types.ts';
-import type { Request } from './decide.ts';
 import { fail, pass } from './gates.ts';
-import type { ClusterView, FailoverAction, Gate, Incarnation, Verdict } from './model.ts';
+import type { ClusterView, FailoverAction, Gate, Incarnation, Request, Verdict } from './model.ts';
 
 export interface SourceInput {
   readonly container: Container;

@@ -92,3 +92,14 @@ test('a node fenced meanwhile needs no fence; anything else is another action', 
   for (const [what, decision] of changes)
     if (what !== 'what it fences') assert.equal(sameAction(decision, due), false, what);
 });
+
+test('the id changes with what was asked for, since only that is looked at again', () => {
+  const request = { container: due.container, mode: 'planned' as const };
+  const ids = [
+    makePlan(inventory, [due], NOW).id,
+    makePlan(inventory, [due], NOW, request).id,
+    makePlan(inventory, [due], NOW, { ...request, despitePause: true }).id,
+  ];
+  assert.equal(new Set(ids).size, 3);
+  assert.deepEqual(makePlan(inventory, [due], NOW, request).request, request);
+});

@@ -1,5 +1,5 @@
 /** Worlds for the tests of decisions: a healthy cluster of three nodes, and short words for what goes wrong in it. */
-import { decide, type Request } from '../../lib/decide/decide.ts';
+import { decide } from '../../lib/decide/decide.ts';
 import { TAG } from '../../lib/decide/lineage.ts';
 import type {
   ClusterView,
@@ -9,6 +9,7 @@ import type {
   Lineage,
   NodeView,
   Observation,
+  Request,
 } from '../../lib/decide/model.ts';
 import type { UnderWay } from '../../lib/decide/under-way.ts';
 import type { Container, FenceConfig, Inventory, Limits } from '../../lib/inventory/types.ts';

@@ -5,7 +5,16 @@ import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
 import { inProcess } from './in-process.ts';
-import { openStage, proxwarden, until, told, type Options, type Ran, type Stage } from './stage.ts';
+import {
+  assertRefused,
+  openStage,
+  proxwarden,
+  until,
+  told,
+  type Options,
+  type Ran,
+  type Stage,
+} from './stage.ts';
 
 /** Half an interval and a little: the next run may count. */
 const NEXT_RUN_MS = 600;
@@ -109,19 +118,35 @@ describe('commands as a person uses them, one after the other', () => {
     assert.deepEqual([copy?.node, copy?.state, copy?.onboot], ['pve3', 'stopped', false]);
   });
 
-  test('a living container is moved without loss; --dry-run says so before', async () => {
+  test('a living container is moved without loss; --dry-run says so before, and its plan is executed just once', async () => {
     const dry = await stage.run('failover', 'db', '--planned', '--to', 'pve3', '--dry-run');
     assert.equal(dry.code, 3, told(dry));
     assert.match(
       dry.stdout,
       /^db: failover: stop and back up CT 103 on pve2, restore it on pve3 as CT 1000103/,
     );
-    const moved = await stage.run('failover', 'db', '--planned', '--to', 'pve3', '--json');
+    const id = /^plan ([0-9a-f]{12}), holds for 30 min: `proxwarden failover db --plan \1`$/m.exec(
+      dry.stdout,
+    )?.[1];
+    assert.ok(id !== undefined, told(dry));
+    const again = json(await stage.run('failover', 'db', '--planned', '--to', 'pve3', '--dry-run', '--json'));
+    assert.equal(z.looseObject({ plan: z.string() }).parse(again).plan, id, 'the same again has the same id');
+    assertRefused(
+      await stage.run('failover', 'dns', '--plan', id),
+      2,
+      /plan [0-9a-f]+ does not speak of dns/,
+    );
+    const moved = await stage.run('failover', 'db', '--plan', id, '--json');
     assert.equal(moved.code, 0, told(moved));
     assert.equal(z.looseObject({ status: z.string() }).parse(json(moved)).status, 'done');
     assert.deepEqual(stage.running(), ['db', 'dns', 'web', 'wiki']);
     const old = stage.lab.status().containers.find((c) => c.vmid === 103);
     assert.deepEqual([old?.state, old?.onboot], ['stopped', false]);
+    assertRefused(
+      await stage.run('failover', 'db', '--plan', id),
+      4,
+      /plan [0-9a-f]+ is stale: the world has changed \(db: .*\n {2}→ run `failover db --dry-run` again, with the same flags/,
+    );
   });
 
   test('a node dies: counted, planned, and exactly that plan is executed', async () => {

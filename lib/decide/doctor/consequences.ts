@@ -4,8 +4,8 @@
  * observation, until it goes on or nothing that a person can type helps. Pure.
  */
 import type { Container, Inventory } from '../../inventory/types.ts';
-import { decide, type DecideInput, type Request } from '../decide.ts';
-import type { Decision, FailoverAction, Gate } from '../model.ts';
+import { decide, type DecideInput } from '../decide.ts';
+import type { Decision, FailoverAction, Gate, Request } from '../model.ts';
 import type { Facts } from './facts.ts';
 import { nodeCutOff, nodeDead, runnerCutOff, serviceDead, whereabouts, type Supposed } from './suppose.ts';
 
