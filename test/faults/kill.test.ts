@@ -3,8 +3,9 @@
  * next runs bring the world to the end that an undisturbed story has, or to that of one in which the command was never
  * given. The points are those that the undisturbed process comes to: around every write, every request and every hook.
  *
- * `npm test` takes those of the first story at which something outside of the process has changed (of writes with nothing
- * between them every other one: a run that goes on after one comes to the next), and a few of the others. SOAK=1 takes all; KILL_PART=2/8 the second eighth of what is taken; KILL_STORY=word only stories with that word.
+ * `npm test` takes those of the first story at which something outside of the process has changed, and a few of the
+ * others. SOAK=1 takes all, and those once more with something else that happens before the next run; KILL_PART=2/8 the
+ * second eighth of what is taken; KILL_STORY=word only stories with that word.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -15,9 +16,10 @@ import * as z from 'zod';
 import { count } from '../contract/count.ts';
 import { numbers } from '../numbers.ts';
 import { inWorker, serve, Workers } from '../scenarios/harness/workers.ts';
+import { draw, hasChanged } from './draw.ts';
 import { STORIES } from './stories.ts';
-import { Cut, tellCut, tellUndisturbed, Undisturbed } from './tell.ts';
-import type { Point } from './wire.ts';
+import { Cut, tellCut, tellMeanwhile, tellUndisturbed, Undisturbed } from './tell.ts';
+import { Point } from './wire.ts';
 import type { Bundle } from './world.ts';
 
 const ALL = process.env['SOAK'] !== undefined;
@@ -35,7 +37,12 @@ const Task = z.object({
   bundle: z.custom<Bundle>(),
   story: z.number(),
   /** null: nobody is killed. */
-  cut: z.object({ undisturbed: Undisturbed, cut: Cut }).nullable(),
+  cut: z
+    .union([
+      z.object({ undisturbed: Undisturbed, cut: Cut }),
+      z.object({ point: Point, meanwhile: z.array(z.string()) }),
+    ])
+    .nullable(),
 });
 type Task = z.infer<typeof Task>;
 
@@ -43,53 +50,29 @@ async function tell({ bundle, story: index, cut }: Task): Promise<unknown> {
   const story = STORIES[index];
   assert.ok(story !== undefined);
   if (cut === null) return tellUndisturbed(story, bundle);
-  await tellCut(story, bundle, cut.undisturbed, cut.cut);
+  if ('cut' in cut) await tellCut(story, bundle, cut.undisturbed, cut.cut);
+  else await tellMeanwhile(story, bundle, cut.point, cut.meanwhile);
   return null;
-}
-
-function draw<T>(many: readonly T[], count_: number, random: () => number): T[] {
-  return many
-    .map((one) => ({ one, at: random() }))
-    .toSorted((a, b) => a.at - b.at)
-    .slice(0, count_)
-    .map(({ one }) => one);
-}
-
-/** Something that later runs go by has just changed; they read neither events nor the last observation. */
-function hasChanged({ kind, label }: Point): boolean {
-  return (
-    kind === 'done' || kind === 'hook' || (kind === 'write' && /^(state|operations\/.*)\.json$/.test(label))
-  );
-}
-
-/** Without every other of those writes that follow each other at once; the last of them stays, and so do all requests. */
-function thinned(points: readonly Point[]): Point[] {
-  const changed = points.filter(hasChanged);
-  let kept = 0;
-  return changed.filter((point, n) => {
-    const next = changed[n + 1];
-    const between = points.slice(point.number, (next?.number ?? 0) - 1).some(({ kind }) => kind === 'sent');
-    const middle = point.kind === 'write' && next?.kind === 'write' && !between;
-    kept = middle ? kept + 1 : 0;
-    return !middle || kept % 2 === 1;
-  });
 }
 
 /** The stories that are told, and how many of their points are taken. */
 function chosen(): { index: number; name: string; choose: (points: readonly Point[]) => readonly Point[] }[] {
   const random = numbers(SEED);
   const named = STORIES.map(({ name }, index) => ({ index, name }));
+  const meant = named.filter(({ name }) => name.includes(WORD));
+  assert.ok(meant.length > 0, `no story has "${WORD}" in its name`);
   if (ALL || WORD !== '')
-    return named
-      .filter(({ name }) => name.includes(WORD))
-      .map((one) => ({ ...one, choose: (points) => (ALL ? points : draw(points, POINTS_DRAWN, random)) }));
+    return meant.map((one) => ({
+      ...one,
+      choose: (points) => (ALL ? points : draw(points, POINTS_DRAWN, random)),
+    }));
   const [first, ...others] = named;
   assert.ok(first !== undefined);
   return [
     {
       ...first,
       choose: (points) => [
-        ...thinned(points),
+        ...points.filter(hasChanged),
         ...draw(
           points.filter((point) => !hasChanged(point)),
           FIRST_DRAWN,
@@ -104,6 +87,13 @@ function chosen(): { index: number; name: string; choose: (points: readonly Poin
   ];
 }
 
+function nameOf(cut: Task['cut'] | undefined): string {
+  if (cut == null) return 'no point';
+  return 'cut' in cut
+    ? JSON.stringify(cut.cut)
+    : `${JSON.stringify(cut.point)}, then ${cut.meanwhile.join(', ')}`;
+}
+
 if (inWorker) serve(async (text) => JSON.stringify(await tell(Task.parse(JSON.parse(text)))));
 else killAll();
 
@@ -112,6 +102,7 @@ function killAll(): void {
   let folder = '';
   let bundle: Bundle;
   let tried = 0;
+  let moved = 0;
   const told = async (task: Omit<Task, 'bundle'>): Promise<unknown> =>
     JSON.parse(await workers.run(JSON.stringify({ bundle, ...task })));
 
@@ -132,24 +123,35 @@ function killAll(): void {
         const points = choose(undisturbed.points).filter((_, n) => n % PARTS === PART - 1);
         const brief = { ...undisturbed, points: [] };
         const again = numbers(SEED + index);
-        const results = await Promise.allSettled(
-          points.map((point) => {
-            // Some of the next runs are killed, too.
-            const number = ALL && again() < 0.125 ? Math.ceil(again() * undisturbed.points.length) : null;
-            return told({ story: index, cut: { undisturbed: brief, cut: { point, again: number } } });
-          }),
-        );
+        const cuts = points.map((point) => {
+          // Some of the next runs are killed, too.
+          const number = ALL && again() < 0.125 ? Math.ceil(again() * undisturbed.points.length) : null;
+          return { undisturbed: brief, cut: { point, again: number } };
+        });
+        const others = ALL
+          ? points
+              .filter(hasChanged)
+              .flatMap((point) =>
+                (STORIES[index]?.meanwhile ?? []).map((steps) => ({ point, meanwhile: [...steps] })),
+              )
+          : [];
+        const all = [...cuts, ...others];
+        const results = await Promise.allSettled(all.map((cut) => told({ story: index, cut })));
         const failures = results.flatMap((r, n) =>
-          r.status === 'rejected' ? [`killed at ${JSON.stringify(points[n])}: ${String(r.reason)}`] : [],
+          r.status === 'rejected' ? [`killed at ${nameOf(all[n])}: ${String(r.reason)}`] : [],
         );
         tried += points.length;
+        moved += others.length;
         t.diagnostic(`${points.length} of ${undisturbed.points.length} cut points`);
         assert.equal(
           failures.length,
           0,
-          `${failures.length} of ${points.length} went wrong:\n${failures.map((f) => f.split('\n')[0]).join('\n')}\n${failures[0] ?? ''}`,
+          `${failures.length} of ${all.length} went wrong:\n${failures.map((f) => f.split('\n')[0]).join('\n')}\n${failures.join('\n\n').slice(0, 60_000)}`,
         );
       });
-    test('all of it', (t) => count(t, `${tried} cut points at which a process was killed`));
+    test('all of it', (t) => {
+      count(t, `${tried} cut points at which a process was killed`);
+      if (ALL) count(t, `${moved} of them once more with something else that happened meanwhile`);
+    });
   });
 }

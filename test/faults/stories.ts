@@ -10,6 +10,8 @@ export interface Story {
   /** A cut command is not gone on with: it may have ended as if it had not been given. */
   readonly maybe?: boolean;
   readonly inventory?: (yaml: string) => string;
+  /** What may happen between the kill and the next run, each by itself. */
+  readonly meanwhile?: readonly (readonly string[])[];
 }
 
 /**
@@ -33,6 +35,13 @@ const stories: readonly Story[] = [
     before: DEAD,
     cut: 'cron',
     inventory: (yaml) => lean(yaml).replace('[pve2, pve3]', '[pve2]'),
+    meanwhile: [
+      ['revive pve1', 'wait 40s'],
+      ['kill pve2', 'wait 40s'],
+      ['wait 3h'],
+      ['wipe state'],
+      ['wipe state', 'revive pve1', 'wait 40s'],
+    ],
   },
   { name: 'a failover with the same vmid', folder: 'same-vmid', before: DEAD, cut: 'cron' },
   {
@@ -58,6 +67,13 @@ const stories: readonly Story[] = [
     folder: 'hook-stops-it',
     before: ['cron'],
     cut: 'run failover web --planned --to pve3',
+    meanwhile: [
+      ['start of web by hand'],
+      ['kill pve1', 'wait 40s'],
+      ['kill pve3', 'wait 40s'],
+      ['wait 3h'],
+      ['wipe state'],
+    ],
   },
   {
     name: 'a planned move with the same vmid',

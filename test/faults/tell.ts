@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { utimesSync } from 'node:fs';
 import * as z from 'zod';
 import { plain, type Stage } from '../scenarios/harness/stage.ts';
-import { temps } from './end.ts';
+import { endOf, temps } from './end.ts';
 import { assertSameEnd, hooksUnderWay, onStage, tellWhole, Told } from './staged.ts';
 import type { Story } from './stories.ts';
 import { Point } from './wire.ts';
@@ -65,4 +65,33 @@ async function assertNoTemps(stage: Stage, step: (text: string) => Promise<void>
   for (const path of left) utimesSync(path, old, old);
   await step('cron');
   assert.deepEqual(temps(stage), [], 'temp files are left');
+}
+
+/**
+ * The same with something else that happens before the next run: there is no one end then, but nothing is ever broken, and
+ * once all nodes are back the service answers, or a person is told.
+ */
+export async function tellMeanwhile(
+  story: Story,
+  bundle: Bundle,
+  point: Point,
+  meanwhile: readonly string[],
+): Promise<void> {
+  await onStage(story, async (stage, step) => {
+    for (const text of story.before) await step(text);
+    stage.program = inProcess(bundle, point.number, { points: [] });
+    await step(story.cut);
+    assert.equal(stage.exit, null, 'it was to be killed');
+    stage.program = plain;
+    for (const text of meanwhile) await step(text);
+    await step('cron 4');
+    for (const { name, power } of stage.labs.nodes()) if (power === 'off') await step(`revive ${name}`);
+    await step('wait 60s');
+    await step('cron 6');
+    const { exit, running } = await endOf(stage);
+    assert.deepEqual(running, [], 'an operation is left');
+    const up = stage.labs.running().filter((copy) => copy.hostname === 'web');
+    const answers = up.length === 1 && up.every((copy) => copy.services.every((service) => service.up));
+    assert.ok(answers ? exit === 0 || exit === 4 : exit === 4, `${up.length} run, exit ${exit ?? 'none'}`);
+  });
 }
