@@ -62,9 +62,18 @@ const http = z.union([
   httpUrl.transform(httpProbe),
   strict({
     url: httpUrl.describe('http or https; no credentials in it.'),
-    method: z.enum(['GET', 'HEAD']).optional().describe('Default GET.'),
-    status: status.optional().describe('Acceptable status codes: 200, 200-399 or a list. Default 200-399.'),
-    body: z.string().min(1).max(4096).optional().describe('Plain text that the answer must contain.'),
+    method: z.enum(['GET', 'HEAD']).optional().describe('HTTP method. Default GET.'),
+    status: status
+      .optional()
+      .describe('Status codes that are fine: one, a range or a list of them. Default 200-399.')
+      .meta({ written: ['200-399', [200, '301-302']] }),
+    body: z
+      .string()
+      .min(1)
+      .max(4096)
+      .optional()
+      .describe('Plain text that the answer must contain (within its first MiB). Default: anything will do.')
+      .meta({ written: ['Pi-hole'] }),
     insecure: z.boolean().optional().describe('true: the certificate is not checked. Default false.'),
   }).transform((given, context): Probe => {
     if (given.body !== undefined && given.method === 'HEAD') {
@@ -85,9 +94,19 @@ const http = z.union([
 const DNS_NAME = /^(\.|([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.?)$/i;
 
 const dns = strict({
-  server: z.string().describe('The server to ask, host or host:port. Default port 53.'),
-  name: z.string().max(253).describe('The name to ask for.'),
-  type: z.enum(['A', 'AAAA', 'TXT', 'MX', 'NS', 'SOA', 'CNAME', 'PTR']).optional().describe('Default A.'),
+  server: z
+    .string()
+    .describe('The server to ask, host or host:port (else port 53). Required.')
+    .meta({ written: ['10.0.0.53'] }),
+  name: z
+    .string()
+    .max(253)
+    .describe('The name to ask for. Required.')
+    .meta({ written: ['example.org'] }),
+  type: z
+    .enum(['A', 'AAAA', 'TXT', 'MX', 'NS', 'SOA', 'CNAME', 'PTR'])
+    .optional()
+    .describe('Type of the record that is asked for. Default A.'),
 }).transform((given, context): Probe => {
   const server = parseHostPort(given.server, 53);
   const nameOk = DNS_NAME.test(given.name);
@@ -110,7 +129,8 @@ const programArgs = z
   .array(z.string().max(4096))
   .max(50)
   .optional()
-  .describe('Arguments; there is no shell.');
+  .describe('Arguments; there is no shell.')
+  .meta({ written: [['--verbose']] });
 const ABOUT_PATH = 'An executable file inside the inventory folder, relative to it.';
 
 function execProbe(path: string, args: readonly string[]): Probe {
@@ -125,14 +145,26 @@ const exec = z.union([
 ]);
 
 const mappingShape = {
-  tcp: tcp.optional().describe('host:port that accepts a connection; IPv6 in brackets.'),
+  tcp: tcp
+    .optional()
+    .describe('host:port that accepts a connection; IPv6 in brackets.')
+    .meta({ written: ['10.0.0.53:53'] }),
   http: http
     .optional()
-    .describe('A URL that answers, or a mapping with url, method, status, body, insecure.'),
+    .describe('A URL that answers, or a mapping with url, method, status, body, insecure.')
+    .meta({ written: ['http://10.0.0.80/'] }),
   dns: dns.optional().describe('A DNS server that answers a question.'),
-  ping: ping.optional().describe('A host that answers a ping.'),
-  exec: exec.optional().describe(`${ABOUT_PATH} Exit 0/1/2/3 as monitoring plugins do.`),
-  timeout: duration({ maxMs: 60_000 }).optional().describe('Of one attempt. Default 3s, at most 60s.'),
+  ping: ping
+    .optional()
+    .describe('A host that answers a ping.')
+    .meta({ written: ['10.0.0.53'] }),
+  exec: exec
+    .optional()
+    .describe(`${ABOUT_PATH} Exit 0/1/2/3 as monitoring plugins do.`)
+    .meta({ written: ['hooks/check_dns'] }),
+  timeout: duration({ maxMs: 60_000 })
+    .optional()
+    .describe('How long one attempt may take, at most 60s. Default 3s.'),
   attempts: count(1, 10).optional().describe('Tries within one run before it counts as failed. Default 2.'),
 };
 
@@ -188,6 +220,8 @@ export const hook = z.union([
   strict({
     path: programPath.describe(ABOUT_PATH),
     args: programArgs,
-    timeout: duration({ maxMs: 600_000 }).optional().describe('Default 60s, at most 10m.'),
+    timeout: duration({ maxMs: 600_000 })
+      .optional()
+      .describe('How long it may run, at most 10m; then it is killed. Default 60s.'),
   }).transform(({ path, args = [], timeout = 60_000 }) => ({ path, args, timeoutMs: timeout })),
 ]);

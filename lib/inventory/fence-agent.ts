@@ -44,11 +44,13 @@ export const agent = f
   .strict({
     name: f
       .text(/^fence_[a-z0-9_]+$/, 'the name of a fence agent', 'fence_ipmilan')
-      .describe('In /usr/sbin, from the package fence-agents: fence_ipmilan, fence_apc_snmp …'),
+      .describe('In /usr/sbin, from the package fence-agents: fence_ipmilan, fence_apc_snmp …')
+      .meta({ written: ['fence_ipmilan'] }),
     options: z
       .record(optionName, optionValue)
       .optional()
-      .describe("As in the agent's manual: ip, username, plug, lanplus … No secrets, no paths."),
+      .describe("As in the agent's manual: ip, username, plug, lanplus … No secrets, no paths.")
+      .meta({ written: [{ ip: '10.0.0.9', username: 'admin', lanplus: 1 }] }),
     password: f.secretRef
       .optional()
       .describe('Its password: env:NAME or file:PATH, never the password itself.'),
@@ -56,7 +58,7 @@ export const agent = f
       .record(optionName, f.secretRef)
       .optional()
       .describe('Further options that are secrets (snmp_priv_passwd, token …): env:NAME or file:PATH.'),
-    timeout: f.duration({ maxMs: 600_000 }).optional().describe('Of one call. Default 60s.'),
+    timeout: f.duration({ maxMs: 600_000 }).optional().describe('How long one call may take. Default 60s.'),
   })
   .transform((given, context): SwitchConfig => {
     const { name, options = {}, secrets = {}, password, timeout } = given;

@@ -15,11 +15,11 @@ const host = z
   });
 
 const common = {
-  host: host.describe('Its address, `10.0.0.71` (or with a port).'),
+  host: host.describe('Its address, `10.0.0.71` (or with a port).').meta({ written: ['10.0.0.71'] }),
   password: f.secretRef
     .optional()
     .describe('If it is protected: env:NAME or file:PATH, never the password itself.'),
-  timeout: f.duration({ maxMs: 600_000 }).optional().describe('Of one call. Default 10s.'),
+  timeout: f.duration({ maxMs: 600_000 }).optional().describe('How long one call may take. Default 10s.'),
 };
 
 function get(address: string, path: string): HttpCall {
@@ -36,7 +36,7 @@ export const shelly = f
     ...common,
     gen: f.count(1, 9).describe('Its generation: 1 (Plug S), 2 (Plus), 3, 4. `http://HOST/shelly` says it.'),
     relay: f.count(0, 15).optional().describe('Which of its relays, from 0. Default 0.'),
-    user: z.string().min(1).max(200).optional().describe('Gen 1 only. Default admin.'),
+    user: z.string().min(1).max(200).optional().describe('User name, for generation 1 only. Default admin.'),
   })
   .transform(({ host: at, gen, relay = 0, user, password, timeout }, context): Plug => {
     const base = { driver: 'http', device: 'shelly', timeoutMs: timeout ?? PLUG_MS } as const;

@@ -19,12 +19,15 @@ const http = f
     ),
     status: f.httpStatusCall.describe('The call that reads the state back.'),
     on: f.httpCall.optional().describe('The call that switches it on: for `fence on NODE`, a person.'),
-    auth: z.enum(['basic', 'digest']).optional().describe('How user and password are shown. Default basic.'),
+    auth: z
+      .enum(['basic', 'digest'])
+      .optional()
+      .describe('How user and password are shown to it. Default basic.'),
     user: z.string().min(1).max(200).optional().describe('User for HTTP authentication.'),
     password: f.secretRef
       .optional()
       .describe('Its password: env:NAME or file:PATH, never the password itself.'),
-    timeout: timeout.describe('Of one call. Default 10s.'),
+    timeout: timeout.describe('How long one call may take. Default 10s.'),
   })
   .transform(({ off, on, status, auth, user, password, timeout: timeoutMs }): SwitchConfig => ({
     driver: 'http',
@@ -45,7 +48,9 @@ const controller = f.httpUrl.transform((value, context): string => {
 
 const redfish = f
   .strict({
-    url: controller.describe('https address of the management controller (iDRAC, iLO, XCC …).'),
+    url: controller
+      .describe('https address of the management controller (iDRAC, iLO, XCC …).')
+      .meta({ written: ['https://10.0.0.9'] }),
     system: z
       .string()
       .min(1)
@@ -55,7 +60,7 @@ const redfish = f
     user: z.string().min(1).max(200).describe('Its user; the role Operator is enough.'),
     password: f.secretRef.describe('Its password: env:NAME or file:PATH, never the password itself.'),
     tls: tls.optional().describe('How its certificate is checked.'),
-    timeout: timeout.describe('Of one question. Default 10s.'),
+    timeout: timeout.describe('How long one question may take. Default 10s.'),
   })
   .transform(({ url, system, user, password, tls: how, timeout: timeoutMs }): SwitchConfig => ({
     driver: 'redfish',
@@ -72,7 +77,8 @@ const manual = f
     valid: f
       .duration({ maxMs: 86_400_000 })
       .optional()
-      .describe('How long a `fence confirm` holds. Default 30m.'),
+      .describe('How long a `fence confirm` holds. Default 30m.')
+      .meta({ written: ['30m'] }),
   })
   .transform(({ valid }): FenceConfig => ({ driver: 'manual', validMs: valid ?? MANUAL_MS }));
 

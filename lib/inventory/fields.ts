@@ -99,7 +99,7 @@ export const httpUrl = z
 
 const callShape = {
   url: httpUrl.describe('http or https; no credentials in it.'),
-  method: z.enum(['GET', 'POST', 'PUT']).optional().describe('Default GET.'),
+  method: z.enum(['GET', 'POST', 'PUT']).optional().describe('HTTP method. Default GET.'),
   body: z.string().max(65_536).optional().describe('Sent as it is (JSON as text).'),
 };
 

@@ -42,7 +42,9 @@ const ntfy = z.union([
   urlOrRef.transform((url): NotifyVia => ({ kind: 'ntfy', url })),
   f
     .strict({
-      url: urlOrRef.describe('Server and topic: https://ntfy.sh/my-topic.'),
+      url: urlOrRef
+        .describe('Server and topic: https://ntfy.sh/my-topic.')
+        .meta({ written: ['https://ntfy.sh/a-topic-that-nobody-guesses'] }),
       token: f.secretRef
         .optional()
         .describe('Access token, if the topic is protected: env:NAME or file:PATH.'),
@@ -59,7 +61,8 @@ const telegram = f
     token: f.secretRef.describe('Token of the bot: env:NAME or file:PATH.'),
     chat: z
       .union([z.string().min(1).max(100), z.int().transform(String)])
-      .describe('Id of the chat, or @channel.'),
+      .describe('Id of the chat, or @channel.')
+      .meta({ written: ['@my-channel'] }),
     url: f.httpUrl.optional().describe('A Bot API server of your own. Default https://api.telegram.org.'),
   })
   .transform(({ token, chat, url = 'https://api.telegram.org/' }): NotifyVia => ({
@@ -71,7 +74,9 @@ const telegram = f
 
 const gotify = f
   .strict({
-    url: f.httpUrl.describe('The server: https://push.example.org.'),
+    url: f.httpUrl
+      .describe('The server: https://push.example.org.')
+      .meta({ written: ['https://push.example.org'] }),
     token: f.secretRef.describe('Token of the application: env:NAME or file:PATH.'),
   })
   .transform(({ url, token }): NotifyVia => ({ kind: 'gotify', url, token }));
@@ -86,7 +91,7 @@ const webhook = z.union([
   f
     .strict({
       url: urlOrRef.describe('http or https, or a reference: env:NAME or file:PATH.'),
-      method: z.enum(['POST', 'PUT']).optional().describe('Default POST.'),
+      method: z.enum(['POST', 'PUT']).optional().describe('HTTP method. Default POST.'),
       headers: z
         .record(
           f.text(/^[A-Za-z0-9-]{1,100}$/, 'the name of a header', 'Authorization'),
@@ -138,17 +143,19 @@ const email = f
           );
         return { host: host.replace(/^\[|\]$/g, ''), port: number, tls: scheme === 'smtps' };
       })
-      .describe('smtp://host:587 or smtps://host:465.'),
+      .describe('The mail server: smtp:// (STARTTLS is demanded) or smtps://. Required.')
+      .meta({ written: ['smtp://mail.example.org:587'] }),
     plaintext: z
       .boolean()
       .optional()
       .describe('true: without STARTTLS too, for a mail server on this very machine. Default false.'),
     user: z.string().min(1).max(320).optional().describe('Login, if it wants one.'),
     password: f.secretRef.optional().describe('env:NAME or file:PATH, never the password itself.'),
-    from: address.describe('Sender.'),
+    from: address.describe('Address of the sender. Required.').meta({ written: ['proxwarden@example.org'] }),
     to: z
       .union([address.transform((one) => [one]), z.array(address).min(1).max(50)])
-      .describe('One address, or a list.'),
+      .describe('Who gets it: one address, or a list. Required.')
+      .meta({ written: ['me@example.org'] }),
   })
   .transform(({ server, user, password, plaintext = false, ...rest }, context): NotifyVia => {
     if ((user === undefined) !== (password === undefined))
@@ -172,10 +179,16 @@ function chatWebhook(kind: 'slack' | 'discord') {
 
 const target = f
   .strict({
-    email: email.optional().describe('By SMTP.'),
+    email: email.optional().describe('A mail by SMTP.'),
     ntfy: ntfy.optional().describe('ntfy: server and topic, or a mapping with url and token.'),
-    slack: chatWebhook('slack').optional().describe('URL of an incoming webhook, as env:NAME or file:PATH.'),
-    discord: chatWebhook('discord').optional().describe('URL of a webhook, as env:NAME or file:PATH.'),
+    slack: chatWebhook('slack')
+      .optional()
+      .describe('URL of an incoming webhook, as env:NAME or file:PATH.')
+      .meta({ written: ['env:SLACK_WEBHOOK'] }),
+    discord: chatWebhook('discord')
+      .optional()
+      .describe('URL of a webhook, as env:NAME or file:PATH.')
+      .meta({ written: ['file:/etc/proxwarden/discord'] }),
     telegram: telegram.optional().describe('A bot of Telegram.'),
     gotify: gotify.optional().describe('A Gotify server.'),
     webhook: webhook.optional().describe('Any other HTTP service.'),
@@ -207,14 +220,21 @@ const target = f
   });
 
 export const notify = f.strict({
-  to: z.array(target).max(20).optional().describe('Who is told, and how.'),
+  to: z
+    .array(target)
+    .max(20)
+    .optional()
+    .describe('Who is told, and how: each entry is one way, and says optionally when.'),
   repeat: f
     .duration({ minMs: 60_000 })
     .optional()
-    .describe('While a person is needed, it is said again this often. Default 4h.'),
+    .describe('While a person is needed, it is said again this often. Default 4h.')
+    .meta({ written: ['4h'] }),
 });
 
 /** Where a monitor listens that raises an alarm when it hears nothing. */
 export const heartbeat = f.strict({
-  url: urlOrRef.describe('Base URL as healthchecks.io has it; /start and /fail are added.'),
+  url: urlOrRef
+    .describe('Base URL as healthchecks.io has it; /start and /fail are added.')
+    .meta({ written: ['https://hc-ping.com/your-uuid'] }),
 });

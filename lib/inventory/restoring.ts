@@ -33,11 +33,13 @@ export const restoreShape = {
     .optional()
     .describe(
       'Storage for the disks of the copy, or { rootfs: NAME, mp0: NAME, … }. Required for mode protect.',
-    ),
+    )
+    .meta({ written: ['local-lvm', { rootfs: 'local-lvm', mp0: 'big' }] }),
   restoreStorageIn: z
     .record(f.clusterName, restoreStorage)
     .optional()
-    .describe('The same for copies in other clusters: { office: local-zfs }. Default: the same storage.'),
+    .describe('The same for copies in other clusters: { office: local-zfs }. Default: the same storage.')
+    .meta({ written: [{ office: 'local-zfs' }] }),
   restoreVia: z
     .enum(['api', 'shell'])
     .optional()
@@ -48,7 +50,8 @@ export const restoreShape = {
     .array(f.text(/^(mp(0|[1-9]\d{0,2})|lxc\.mount\.entry)$/, 'a mount point, or lxc.mount.entry', 'mp0'))
     .max(256)
     .optional()
-    .describe('Mount points whose data no backup holds, and that a copy may do without. Default none.'),
+    .describe('Mount points whose data no backup holds, and that a copy may do without. Default none.')
+    .meta({ written: [['mp1']] }),
 };
 
 const absolute = (what: string, example: string): z.ZodString =>
@@ -59,18 +62,20 @@ const ssh = f
     user: f
       .text(/^[a-z_][a-z0-9_-]{0,31}$/, 'a user', 'root')
       .optional()
-      .describe('Must be able to run pct. Default root.'),
-    port: f.count(1, 65_535).optional().describe('Default 22.'),
+      .describe('User on the nodes, who must be able to run pct. Default root.'),
+    port: f.count(1, 65_535).optional().describe('Port of sshd. Default 22.'),
     key: z
       .string()
       .regex(/^file:\/[^\n\0]+$/, {
         error: f.said('must be file: and an absolute path', 'for example file:/etc/proxwarden/id_ed25519'),
       })
       .optional()
-      .describe('Private key as file:PATH, without a passphrase. Default: what ssh takes by itself.'),
+      .describe('Private key as file:PATH, without a passphrase. Default: what ssh takes by itself.')
+      .meta({ written: ['file:/etc/proxwarden/id_ed25519'] }),
     knownHosts: absolute('a file on the runner', '/etc/proxwarden/known_hosts')
       .optional()
-      .describe("The nodes' host keys; an unknown or another key is refused. Default: ssh's own files."),
+      .describe("The nodes' host keys; an unknown or another key is refused. Default: ssh's own files.")
+      .meta({ written: ['/etc/proxwarden/known_hosts'] }),
   })
   .transform(({ user, port, key, knownHosts }): ShellConfig => ({
     kind: 'ssh',

@@ -29,7 +29,8 @@ export const tls = f
       .string()
       .min(1)
       .optional()
-      .describe('PEM file: inside the inventory folder, or an absolute path on the runner.'),
+      .describe('PEM file: inside the inventory folder, or an absolute path on the runner.')
+      .meta({ written: ['/etc/proxwarden/pve-root-ca.pem'] }),
     insecure: z
       .boolean()
       .optional()
