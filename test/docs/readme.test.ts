@@ -8,8 +8,9 @@ import { loadInventory } from '../../lib/inventory/load.ts';
 import { main } from '../../lib/cli/main.ts';
 import { systemRuntime } from '../../lib/system-runtime.ts';
 import { COMMANDS } from '../../scripts/commands.ts';
+import { commandLines } from './command-lines.ts';
 
-const DOCUMENTS = ['README.md', '.github/CONTRIBUTING.md'];
+const DOCUMENTS = ['README.md', 'inventory/README.md', '.github/CONTRIBUTING.md', '.github/RUNBOOK.md'];
 
 async function helpOf(command: string): Promise<string> {
   let text = '';
@@ -22,13 +23,6 @@ async function helpOf(command: string): Promise<string> {
   const invocation = { runtime: systemRuntime(), io, signal: new AbortController().signal, cwd: '.' };
   assert.equal(await main([command, '--help'], COMMANDS, invocation), 0);
   return text;
-}
-
-/** `proxwarden WORD … --flag` as it stands in code blocks and between backticks. */
-function commandLines(text: string): string[] {
-  const inline = [...text.matchAll(/`proxwarden ([^`\n]+)`/g)].map((m) => m[1] ?? '');
-  const blocks = [...text.matchAll(/^(?:npx )?proxwarden ([^\n]+)$/gm)].map((m) => m[1] ?? '');
-  return [...inline, ...blocks].map((line) => line.replace(/ {2,}#.*$/, '').trim());
 }
 
 for (const document of DOCUMENTS) {
