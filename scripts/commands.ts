@@ -87,6 +87,11 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: 'a person has looked after an error, or has seen that a node is off',
     load: async () => (await import('./ack.ts')).ack,
   },
+  drift: {
+    usage: 'drift [names..]',
+    describe: 'containers that live elsewhere than the inventory says; --write records it there',
+    load: async () => (await import('./drift.ts')).drift,
+  },
   cleanup: {
     usage: 'cleanup <name>',
     describe: 'delete the copies that a container was moved away from, after seven days',

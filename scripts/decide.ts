@@ -8,8 +8,8 @@ import { narrow, openInventory, stateDir } from '../lib/cli/session.ts';
 import { copyProofs } from '../lib/decide/copies.ts';
 import { decide } from '../lib/decide/decide.ts';
 import { makePlan, planActs } from '../lib/decide/plan.ts';
-import { EXIT, InconclusiveError } from '../lib/errors.ts';
-import { readObservation } from '../lib/state/observation.ts';
+import { EXIT } from '../lib/errors.ts';
+import { freshObservation } from '../lib/state/observation.ts';
 import { openOperations } from '../lib/state/operations.ts';
 import { savePlan } from '../lib/state/plans.ts';
 import { openState } from '../lib/state/store.ts';
@@ -37,10 +37,7 @@ export const decideCommand = defineCommand({
     const operations = openOperations(dir, { clock: runtime.clock });
     const now = runtime.clock.now();
     const only = narrow(inventory, args.names, args.cluster);
-    const intervals = Object.values(inventory.containers).map((c) => c.intervalMs);
-    const observation = readObservation(state.local, { now, maxAgeMs: 2 * Math.max(60_000, ...intervals) });
-    if (observation.inventory !== inventory.digest)
-      throw new InconclusiveError('the inventory has changed since the last observation; run `check` first');
+    const observation = freshObservation(state.local, inventory, now);
     const { busy, underWay } = busyContainers({ operations, inventory });
     const decisions = decide({
       inventory,

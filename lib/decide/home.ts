@@ -1,8 +1,9 @@
 /** Where a container belongs, and whether going back there is wanted now. Pure. */
 import type { Container, Target } from '../inventory/types.ts';
 import { claimsOf } from './claims.ts';
+import type { Assessment } from './decide.ts';
 import { fail, pass } from './gates.ts';
-import { parseIncarnationKey, type Incarnations } from './incarnations.ts';
+import { incarnationKey, parseIncarnationKey, type Incarnations } from './incarnations.ts';
 import type { Gate, Observation, Verdict } from './model.ts';
 
 /**
@@ -39,4 +40,25 @@ export function wantedGate({ name }: Container, { kind, reason }: Verdict, home:
         `${name} is ${kind} (${reason}): only what answers goes home`,
         `mend it first, or move it all the same: \`proxwarden failover ${name} --planned --to ${home.node}\``,
       );
+}
+
+export interface Moved {
+  readonly container: string;
+  /** Where it runs: `pve2/1000101@1`. */
+  readonly current: string;
+  readonly at: Target;
+  /** Null: nothing says where it belongs. */
+  readonly home: Target | null;
+}
+
+/** Containers that live elsewhere than where they belong. */
+export function movedFromHome(found: readonly Assessment[], observation: Observation): Moved[] {
+  return found.flatMap(({ container, incarnations }) => {
+    const { current } = incarnations;
+    if (current === null) return [];
+    const home = homeOf(container, incarnations, observation);
+    if (home?.cluster === current.cluster && home.node === current.node) return [];
+    const at = { cluster: current.cluster, node: current.node };
+    return [{ container: container.name, current: incarnationKey(current, container.cluster), at, home }];
+  });
 }

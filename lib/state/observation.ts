@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Observation } from '../decide/model.ts';
 import { InconclusiveError } from '../errors.ts';
+import type { Inventory } from '../inventory/types.ts';
 import { DurableJson } from './durable.ts';
 
 /** Clocks are adjusted by little; an observation further in the future than this was made before the clock was set. */
@@ -55,5 +56,18 @@ export function readObservation(
     throw new InconclusiveError(
       `the last observation is dated ${Math.round(-ageMs / 1000)} s in the future (the clock was set back); run \`check\` first`,
     );
+  return observation;
+}
+
+/** The last observation of this very inventory, no older than two intervals. Throws as readObservation does. */
+export function freshObservation(
+  dir: string,
+  { containers, digest }: Pick<Inventory, 'containers' | 'digest'>,
+  now: number,
+): Observation {
+  const intervals = Object.values(containers).map((c) => c.intervalMs);
+  const observation = readObservation(dir, { now, maxAgeMs: 2 * Math.max(60_000, ...intervals) });
+  if (observation.inventory !== digest)
+    throw new InconclusiveError('the inventory has changed since the last observation; run `check` first');
   return observation;
 }
