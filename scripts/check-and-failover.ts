@@ -192,7 +192,12 @@ function listenIn(invocation: Invocation, log: string[]): Invocation {
   return {
     ...invocation,
     io: {
-      ...io,
+      workflow: io.workflow,
+      tty: io.tty,
+      ascii: io.ascii,
+      get columns() {
+        return io.columns;
+      },
       out: (text) => {
         keep(text);
         io.out(text);

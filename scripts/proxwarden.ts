@@ -6,6 +6,7 @@ import { main } from '../lib/cli/main.ts';
 import { EXIT, messageOf } from '../lib/errors.ts';
 import { redact } from '../lib/redact.ts';
 import { systemRuntime } from '../lib/system-runtime.ts';
+import { isUtf8, toAscii } from '../lib/tell/ascii.ts';
 import { oneLine } from '../lib/text.ts';
 import { COMMANDS } from './commands.ts';
 
@@ -39,14 +40,22 @@ function noteFailure(error: NodeJS.ErrnoException | null | undefined): void {
 // What is being done goes on in any case.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', noteFailure);
 
+/** A terminal that doesn't know UTF-8 gets ASCII; a file or a pipe gets what there is. */
+function written(stream: NodeJS.WriteStream, text: string): string {
+  return stream.isTTY && !isUtf8(process.env) ? toAscii(text) : text;
+}
+
 process.exitCode = await main(process.argv.slice(2), COMMANDS, {
   runtime: systemRuntime(),
   io: {
-    out: (text) => void process.stdout.write(`${text}\n`),
-    err: (text) => void process.stderr.write(`${text}\n`),
+    out: (text) => void process.stdout.write(`${written(process.stdout, text)}\n`),
+    err: (text) => void process.stderr.write(`${written(process.stderr, text)}\n`),
     tty: process.stdout.isTTY && process.stderr.isTTY,
     // 0: a terminal that does not know its width. A file or a pipe has none: nothing is cut there.
-    columns: process.stdout.isTTY ? process.stdout.columns || 160 : 1000,
+    ascii: process.stdout.isTTY && !isUtf8(process.env),
+    get columns() {
+      return process.stdout.isTTY ? process.stdout.columns || 160 : 1000;
+    },
   },
   signal: controller.signal,
   cwd: process.cwd(),

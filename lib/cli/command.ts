@@ -9,8 +9,13 @@ export interface Io {
   out(text: string): void;
   /** Progress, warnings, errors: one line. */
   err(text: string): void;
+  /** A command to the runner of GitHub Actions, as it is; undefined elsewhere. */
+  readonly workflow?: ((line: string) => void) | undefined;
   readonly tty: boolean;
+  /** Of the terminal, now: it may be resized. */
   readonly columns: number;
+  /** It is a terminal that doesn't know UTF-8. */
+  readonly ascii?: boolean | undefined;
 }
 
 export interface Invocation {

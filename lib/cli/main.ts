@@ -2,6 +2,7 @@
 import yargs from 'yargs';
 import { EXIT, messageOf, ProxwardenError, PveError, type ExitCode } from '../errors.ts';
 import { redact } from '../redact.ts';
+import { annotated, withoutCommands } from '../tell/actions.ts';
 import { oneLine, printable } from '../text.ts';
 import type { Invocation, Io, Registered } from './command.ts';
 import { formatHelp } from './help.ts';
@@ -27,7 +28,7 @@ export async function main(
   outer: Invocation,
 ): Promise<ExitCode> {
   let code: ExitCode = EXIT.ok;
-  const io = harmless(outer.io);
+  const io = harmless(outer.io, outer.runtime.env);
   const invocation = { ...outer, io };
   const wanted = argv.find((word) => Object.hasOwn(commands, word));
   const first = argv.find((word) => !word.startsWith('-'));
@@ -79,11 +80,20 @@ export async function main(
  * Whatever is printed may hold words of strangers (of a server, a guest, a plugin, a file's name): none of them can move
  * the cursor, write over a line or turn it around. And no secret is printed, whoever has repeated it.
  */
-function harmless(io: Io): Io {
+function harmless(io: Io, env: Readonly<Record<string, string | undefined>>): Io {
+  const inActions = env['GITHUB_ACTIONS'] === 'true';
+  // JSON is for programs: what it says stays what it is, and no line of it begins with a command.
+  const theirs = (text: string): string => (inActions && !/^[{[]/.test(text) ? withoutCommands(text) : text);
+  const clean = (text: string): string => printable(redact(text), '\n\t');
   return {
-    ...io,
-    out: (text) => io.out(printable(redact(text), '\n\t')),
-    err: (text) => io.err(printable(redact(text), '\n\t')),
+    out: (text) => io.out(theirs(clean(text))),
+    err: (text) => io.err(theirs(clean(text))),
+    workflow: inActions ? (line) => io.err(clean(line)) : undefined,
+    tty: io.tty,
+    ascii: io.ascii,
+    get columns() {
+      return io.columns;
+    },
   };
 }
 
@@ -123,6 +133,7 @@ function report(
   const interrupted = signal.aborted && (error instanceof PveError || !(error instanceof ProxwardenError));
   if (error instanceof ProxwardenError && !interrupted) {
     sayFailure(io, error);
+    io.workflow?.(annotated('error', `proxwarden ${command ?? ''}`.trim(), oneLine(error.message)));
     if (debug && error.cause !== undefined)
       say(
         io,

@@ -26,7 +26,7 @@ export function progressOf(given: {
   const words = [
     formatDuration(elapsedMs),
     ...(doing === null ? [] : [doing]),
-    ...(bytes === null ? [] : [`${formatSize(bytes)} read`]),
+    ...(bytes === null ? [] : [`${formatSize(bytes)} read${rateOf(bytes, elapsedMs)}`]),
   ];
   if (said !== null) {
     const remainingMs = said > 0 ? (elapsedMs / said) * (100 - said) : null;
@@ -52,4 +52,9 @@ export function progressOf(given: {
     estimated: true,
     text: [...words, rest].join(', '),
   };
+}
+
+/** ` at 62 MiB/s`, over all the time that it took; nothing in the first second. */
+function rateOf(bytes: number, elapsedMs: number): string {
+  return elapsedMs < 1000 ? '' : ` at ${formatSize(bytes / (elapsedMs / 1000))}/s`;
 }

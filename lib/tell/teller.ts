@@ -1,12 +1,19 @@
 /** The plain teller: time-stamped lines for cron and CI, NDJSON for --json. On a terminal, steps get Listr2 (steps.ts). */
 import type { Clock } from '../clock.ts';
 import { redact } from '../redact.ts';
+import { actionsTeller } from './actions.ts';
 import type { Event, Teller } from './events.ts';
 import { formatEvent } from './format.ts';
 import { wrapLines } from './wrap.ts';
 
 export interface TellerOptions {
-  readonly io: { err(text: string): void; readonly tty: boolean; readonly columns: number };
+  readonly io: {
+    err(text: string): void;
+    readonly workflow?: ((line: string) => void) | undefined;
+    readonly tty: boolean;
+    readonly columns: number;
+    readonly ascii?: boolean | undefined;
+  };
   readonly clock: Clock;
   readonly level: 'error' | 'warn' | 'info' | 'debug';
   readonly json: boolean;
@@ -35,6 +42,8 @@ function levelOf(event: Event): keyof typeof RANK {
 /** A teller for where the output goes. */
 export function createTeller(options: TellerOptions): Teller {
   const plain = plainTeller(options);
+  const { workflow } = options.io;
+  if (workflow !== undefined && !options.json) return actionsTeller(plain, workflow);
   if (!options.steps || !options.io.tty || options.json) return plain;
   return lazySteps(options, plain);
 }
@@ -93,7 +102,7 @@ function lazySteps({ io }: TellerOptions, plain: Teller): Teller {
       const stepwise = event.kind.startsWith('step-') || event.kind.startsWith('operation-');
       if (!stepwise && chain === null) return plain.tell(event);
       chain ??= import('./steps.ts').then(({ stepsTeller }) =>
-        stepsTeller({ columns: io.columns, line: (e) => plain.tell(e) }),
+        stepsTeller({ columns: () => io.columns, ascii: io.ascii ?? false, line: (e) => plain.tell(e) }),
       );
       chain = chain.then((teller) => {
         teller.tell(event);

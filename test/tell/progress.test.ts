@@ -29,13 +29,17 @@ test('never above 99 % before the end, whoever says so', () => {
   );
 });
 
-test('nothing known: the time, and what it does', () => {
+test('nothing known: the time, what it does, and how fast', () => {
   assert.deepEqual(progressOf({ elapsedMs: 5_000, expectedMs: null, bytes: 2 ** 30 }), {
     percent: null,
     remainingMs: null,
     estimated: false,
-    text: '5 s, 1 GiB read',
+    text: '5 s, 1 GiB read at 205 MiB/s',
   });
+});
+
+test('in the first second nobody knows how fast', () => {
+  assert.equal(progressOf({ elapsedMs: 10, expectedMs: null, bytes: 2 ** 20 }).text, '10 ms, 1 MiB read');
 });
 
 test('what has not begun is not measured by time', () => {
