@@ -1,6 +1,7 @@
 /** Debian's Chromium without a screen, driven over its own protocol. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket } from 'undici';
@@ -48,13 +49,14 @@ export async function openBrowser(t: { after(end: () => Promise<void>): void }):
       `--user-data-dir=${home}`,
       'about:blank',
     ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
+    { stdio: ['ignore', 'ignore', 'pipe'], detached: true },
   );
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   t.after(async () => {
-    child.kill('SIGKILL');
+    // It has processes of its own, which write into its folder to the last.
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
     await gone;
-    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+    await rm(home, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   });
   const port = await new Promise<string>((resolve, reject) => {
     let text = '';
