@@ -6,8 +6,9 @@ import { updateDay, type ContainerDay, type Day } from '../state/days.ts';
 import { bucketOf } from '../tell/latency.ts';
 import type { ActContext } from './context.ts';
 
-/** After a gap of more than so many intervals between two runs nobody knows what was in between. */
+/** After a gap of more than so many intervals between two runs, and than so long, nobody knows what was in between. */
 const GAP_INTERVALS = 3;
+const GAP_MS = 180_000;
 
 /** Adds what was observed, and was found of each container, to its day. Where that can't be written, it is said. */
 export function noteDay(
@@ -67,7 +68,7 @@ function addTo(day: Day, { container, healthy, latencyMs }: Seen, at: number): v
     : undefined) ?? { runs: 0, healthy: 0, seenMs: 0, downMs: 0, lastAt: at, latency: {}, maxMs: null };
   // Below zero: another run was quicker to write, or the clock was set back.
   const gapMs = at - record.lastAt;
-  const spanMs = gapMs > 0 && gapMs <= GAP_INTERVALS * container.intervalMs ? gapMs : 0;
+  const spanMs = gapMs > 0 && gapMs <= Math.max(GAP_INTERVALS * container.intervalMs, GAP_MS) ? gapMs : 0;
   record.runs += 1;
   record.seenMs += spanMs;
   if (healthy) record.healthy += 1;

@@ -5,7 +5,7 @@ import { groupedFindings } from '../doctor.ts';
 import { stamp } from '../teller.ts';
 import { latencyText, percentText } from './figures.ts';
 import type { Fate, Report, ReportContainer } from './model.ts';
-import { headline, tiles } from './summary.ts';
+import { findingTexts, headline, tiles } from './summary.ts';
 
 export function reportMarkdown(report: Report): string {
   const { containers, consequences, findings, operations, notices, looked, at } = report;
@@ -99,7 +99,7 @@ function finding(group: Report['findings']): string {
   const once = (words: readonly string[]): string[] => [...new Set(words)];
   return [
     `${first.level === 'fail' ? '**failure**' : 'warning'} ${first.id}, ${plain(names)}:`,
-    ...once(group.map((one) => plain(one.text))),
+    findingTexts(group).map(plain).join('; '),
     ...once(group.flatMap((one) => (one.fix === null ? [] : [`→ ${plain(one.fix)}`]))),
     ...once(group.flatMap((one) => one.commands)).map(code),
   ].join(' ');

@@ -7,7 +7,7 @@ import { containersTable } from './page-containers.ts';
 import { timeline } from './page-operations.ts';
 import { badge, time } from './parts.ts';
 import { STYLE } from './style.ts';
-import { headline, tiles } from './summary.ts';
+import { findingTexts, headline, tiles } from './summary.ts';
 
 /** Nothing may be loaded, run or sent; the style is the page's own. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -136,7 +136,7 @@ function toMend({ findings, blind }: Report): Html {
         ${badge(first.level === 'fail' ? 'bad' : 'warn', first.level === 'fail' ? 'failure' : 'warning')}
         <strong>${first.kind === names[0] ? '' : `${first.kind} `}${names.join(', ')}</strong>
         <span class="soft small">${first.id}</span>
-        ${[...new Set(group.map((one) => one.text))].map((text) => html`<p>${text}</p>`)}
+        ${findingTexts(group).map((text) => html`<p>${text}</p>`)}
         ${[...new Set(group.flatMap((one) => one.fix ?? []))].map((fix) => html`<p class="soft">→ ${fix}</p>`)}
         ${[...new Set(group.flatMap((one) => one.commands))].map((command) => html`<code>${command}</code>`)}
       </li>`;

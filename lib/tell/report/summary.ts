@@ -65,3 +65,9 @@ export function tiles(report: Report): Tile[] {
     },
   ];
 }
+
+/** What is said of a group of findings: of whom, when it is about several. */
+export function findingTexts(group: Report['findings']): string[] {
+  const many = new Set(group.map((one) => one.name)).size > 1;
+  return [...new Set(group.map((one) => (many ? `${one.name}: ${one.text}` : one.text)))];
+}
