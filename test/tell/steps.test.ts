@@ -131,6 +131,7 @@ test('operations of a batch are drawn in one list, the steps of each below it', 
     '  ✔ undo: copy: restored',
   ]);
   assert.deepEqual(lines, ['web: op-2 failed: disk full', 'dns: op-1 done: it runs']);
+  assert.ok(screen.indexOf('web: op-2') < screen.indexOf('start: restored'), 'seen while the other goes on');
 });
 
 test('one that begins when all others have ended gets a list of its own', () => {
