@@ -1,20 +1,24 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { build } from 'esbuild';
 import type { Event } from '../../lib/tell/events.ts';
 import { EVENTS } from './events.ts';
 
+/** One process draws them all: each costs a third of a second. */
 let dir = '';
+let child: ChildProcessWithoutNullStreams;
 before(async () => {
   // In here, so that the packages are found.
   mkdirSync('.build', { recursive: true });
   dir = mkdtempSync('.build/drawing-');
+  const outfile = join(dir, 'drawing.mjs');
   await build({
     entryPoints: ['test/tell/drawing.ts'],
-    outfile: join(dir, 'drawing.mjs'),
+    outfile,
     bundle: true,
     packages: 'external',
     platform: 'node',
@@ -22,27 +26,42 @@ before(async () => {
     target: 'node20',
     logLevel: 'warning',
   });
+  child = spawn(process.execPath, [outfile], { env: { PATH: process.env['PATH'], NO_COLOR: '1' } });
 });
-after(() => rmSync(dir, { recursive: true, force: true }));
+after(() => {
+  child.kill();
+  rmSync(dir, { recursive: true, force: true });
+});
 
-/** Draws in a process of its own; what was told as lines (without times), and what was on the screen. */
-function draw(
+/** What was told as lines (without times), and what was on the screen. */
+async function draw(
   events: readonly Event[],
-  look: { columns?: number; ascii?: boolean } = {},
-): { lines: string[]; screen: string } {
-  const child = spawnSync(
-    process.execPath,
-    [join(dir, 'drawing.mjs'), JSON.stringify(events), JSON.stringify(look)],
-    {
-      encoding: 'utf8',
-      timeout: 20_000,
-      env: { PATH: process.env['PATH'], NO_COLOR: '1' },
-    },
-  );
-  const lines = child.stderr.trimEnd().split('\n');
-  assert.equal(child.status, 0, child.stderr);
-  assert.equal(lines.pop(), 'ended');
-  return { lines: lines.map((l) => l.slice(20)), screen: child.stdout };
+  { columns = 80, ascii = false }: { columns?: number; ascii?: boolean } = {},
+): Promise<{ lines: string[]; screen: string }> {
+  const said = [untilZero(child.stdout), untilZero(child.stderr)] as const;
+  child.stdin.write(`${JSON.stringify({ events, columns, ascii })}\n`);
+  const [screen, lines] = await Promise.all(said);
+  return {
+    screen,
+    lines: lines
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.slice(20)),
+  };
+}
+
+function untilZero(stream: Readable): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const take = (part: string): void => {
+      text += part;
+      if (!text.endsWith('\0')) return;
+      stream.off('data', take);
+      resolve(text.slice(0, -1));
+    };
+    stream.setEncoding('utf8').on('data', take);
+    stream.once('end', () => reject(new Error(`it has ended: ${text}`)));
+  });
 }
 
 function step(name: string, kind: 'step-started' | 'step-done' | 'step-failed', operation = 'op-1'): Event {
@@ -53,8 +72,8 @@ const STARTED = 'dns: op-1 started: move it';
 const NOTE = 'warning: dns: look here';
 const ENDED = 'dns: op-1 failed: disk full';
 
-test('steps are drawn, and what is told meanwhile waits for the end of the list', () => {
-  const { lines, screen } = draw([
+test('steps are drawn, and what is told meanwhile waits for the end of the list', async () => {
+  const { lines, screen } = await draw([
     EVENTS['operation-started'],
     step('restore', 'step-started'),
     EVENTS.note,
@@ -71,8 +90,8 @@ test('steps are drawn, and what is told meanwhile waits for the end of the list'
   assert.match(screen, /start: restored/);
 });
 
-test('a failed step and further ones that nobody planned; what did not begin is left out', () => {
-  const { lines, screen } = draw([
+test('a failed step and further ones that nobody planned; what did not begin is left out', async () => {
+  const { lines, screen } = await draw([
     EVENTS['operation-started'],
     step('restore', 'step-started'),
     step('restore', 'step-failed'),
@@ -86,8 +105,12 @@ test('a failed step and further ones that nobody planned; what did not begin is 
   assert.doesNotMatch(screen, /start: /);
 });
 
-test('an interrupted operation says so and does not hang', () => {
-  const { lines, screen } = draw([EVENTS['operation-started'], step('restore', 'step-started'), EVENTS.note]);
+test('an interrupted operation says so and does not hang', async () => {
+  const { lines, screen } = await draw([
+    EVENTS['operation-started'],
+    step('restore', 'step-started'),
+    EVENTS.note,
+  ]);
   assert.deepEqual(lines, [NOTE]);
   assert.match(screen, /restore: interrupted/);
 });
@@ -119,8 +142,8 @@ const BATCH: readonly Event[] = [
   { ...EVENTS['operation-ended'], status: 'done', text: 'it runs' },
 ];
 
-test('operations of a batch are drawn in one list, the steps of each below it', () => {
-  const { lines, screen } = draw(BATCH);
+test('operations of a batch are drawn in one list, the steps of each below it', async () => {
+  const { lines, screen } = await draw(BATCH);
   assert.deepEqual(lastFrame(screen), [
     '✔ dns: op-1 started: move it',
     '  ✔ restore: restored',
@@ -134,8 +157,8 @@ test('operations of a batch are drawn in one list, the steps of each below it', 
   assert.ok(screen.indexOf('web: op-2') < screen.indexOf('start: restored'), 'seen while the other goes on');
 });
 
-test('one that begins when all others have ended gets a list of its own', () => {
-  const { lines, screen } = draw([
+test('one that begins when all others have ended gets a list of its own', async () => {
+  const { lines, screen } = await draw([
     ...BATCH,
     { ...EVENTS['operation-started'], operation: 'op-3', container: 'db' },
     { ...EVENTS['operation-ended'], operation: 'op-3', container: 'db' },
@@ -144,20 +167,20 @@ test('one that begins when all others have ended gets a list of its own', () => 
   assert.deepEqual(lines.at(-1), 'db: op-3 failed: disk full');
 });
 
-test('nothing is wider than a narrow terminal, and one without UTF-8 gets ASCII', () => {
+test('nothing is wider than a narrow terminal, and one without UTF-8 gets ASCII', async () => {
   const long = [
     { ...EVENTS['operation-started'], what: 'from pve1 → pve2, “with” all that belongs to it' },
     ...BATCH.slice(1),
   ];
-  const { screen } = draw(long, { columns: 30, ascii: true });
+  const { screen } = await draw(long, { columns: 30, ascii: true });
   for (const line of lastFrame(screen)) assert.ok(line.length <= 30, line);
   // oxlint-disable-next-line no-control-regex -- it is ASCII that is looked for
   assert.doesNotMatch(screen, /[^\u0000-\u007f]/);
   assert.match(screen, /x restore: disk full/);
 });
 
-test('what is passed over for an unplanned step and comes after it is drawn', () => {
-  const { screen } = draw([
+test('what is passed over for an unplanned step and comes after it is drawn', async () => {
+  const { screen } = await draw([
     EVENTS['operation-started'],
     step('restore', 'step-started'),
     step('restore', 'step-failed'),
@@ -170,8 +193,8 @@ test('what is passed over for an unplanned step and comes after it is drawn', ()
   assert.match(lastFrame(screen).join('\n'), /✔ restore #2: restored\n {2}✔ start: restored$/);
 });
 
-test('a resumed operation shows what was done earlier', () => {
-  const { lines, screen } = draw([
+test('a resumed operation shows what was done earlier', async () => {
+  const { lines, screen } = await draw([
     EVENTS['operation-resumed'],
     step('start', 'step-started'),
     step('start', 'step-done'),
@@ -182,7 +205,7 @@ test('a resumed operation shows what was done earlier', () => {
   assert.match(screen, /restore: done earlier/);
 });
 
-test('steps of an operation that nobody has announced are no crash', () => {
-  const { lines } = draw([EVENTS['step-started'], EVENTS['step-done'], EVENTS['operation-ended']]);
+test('steps of an operation that nobody has announced are no crash', async () => {
+  const { lines } = await draw([EVENTS['step-started'], EVENTS['step-done'], EVENTS['operation-ended']]);
   assert.deepEqual(lines, [ENDED]);
 });
