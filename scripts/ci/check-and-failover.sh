@@ -5,10 +5,10 @@ set -euo pipefail
 state_outside
 code=0
 # Without this the runner ends what a job has left behind.
-RUNNER_TRACKING_ID='' guarded proxwarden check-and-failover --detach || code=$?
+RUNNER_TRACKING_ID='' proxwarden check-and-failover --detach || code=$?
 {
   echo "### check-and-failover: exit $code"
-  { proxwarden status 2>&1 || true; } | block
+  { plain status 2>&1 || true; } | block
 } | summary
 echo "code=$code" >>"$GITHUB_OUTPUT"
 case $code in

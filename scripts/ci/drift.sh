@@ -8,9 +8,9 @@ branch=proxwarden/drift
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 
-guarded proxwarden check || true
+guarded plain check || true
 code=0
-proxwarden drift --write >"$said" 2>&1 || code=$?
+plain drift --write >"$said" 2>&1 || code=$?
 guarded cat "$said"
 block <"$said" | summary
 case $code in

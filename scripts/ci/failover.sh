@@ -17,7 +17,7 @@ if [ -n "$PLAN" ]; then
   [ "$CONFIRM" = "$CONTAINER" ] || refuse "nothing was done: to confirm, type the container's name ($CONTAINER)"
   said=$(mktemp)
   code=0
-  guarded proxwarden failover "$CONTAINER" --plan="$PLAN" 2>&1 | tee "$said" || code=$?
+  proxwarden failover "$CONTAINER" --plan="$PLAN" 2>&1 | tee "$said" || code=$?
   grep -v '^::' "$said" | block | summary
   rm -f "$said"
   exit "$code"
@@ -35,7 +35,7 @@ for mode in "${modes[@]}"; do
   # A planned move is made from a fresh backup.
   if [ "$mode" = planned ]; then more+=(--planned); fi
   one=0
-  said=$(proxwarden failover "$CONTAINER" "${flags[@]}" "${more[@]}" 2>&1) || one=$?
+  said=$(plain failover "$CONTAINER" "${flags[@]}" "${more[@]}" 2>&1) || one=$?
   guarded printf '%s: exit %s\n%s\n' "$mode" "$one" "$said"
   {
     echo "#### mode: $mode"

@@ -8,17 +8,17 @@ said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 
 code=0
-proxwarden validate --inventory "$after" >"$said" 2>&1 || code=$?
+plain validate --inventory "$after" >"$said" 2>&1 || code=$?
 if [ "$code" != 0 ]; then
   found=$(block <"$said")
   printf '### The inventory is not valid\n\n%s\n' "$found" >"$said"
 elif [ -d "$before" ]; then
-  proxwarden validate --inventory "$after" --against "$before" --markdown >"$said" || code=$?
+  plain validate --inventory "$after" --against "$before" --markdown >"$said" || code=$?
   # 3: it changes something, which is what pull requests are for.
   [ "$code" != 3 ] || code=0
 else
   printf '### The first inventory\n\n' >"$said"
-  proxwarden validate --inventory "$after" >>"$said" || code=$?
+  plain validate --inventory "$after" >>"$said" || code=$?
 fi
 summary <"$said"
 guarded cat "$said"

@@ -1,7 +1,11 @@
 # What the scripts of the workflows have in common. Beside dist/, wherever that is: in a checkout, or in node_modules.
 ci=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
+# In a job it groups its lines, annotates the run, and lets nothing of a stranger's be an order to the runner.
 proxwarden() { node "$ci/../../dist/proxwarden.js" "$@"; }
+
+# The same without groups and annotations, to be shown elsewhere.
+plain() { GITHUB_ACTIONS='' proxwarden "$@"; }
 
 # Appends what it reads to the job's summary.
 summary() { cat >>"$GITHUB_STEP_SUMMARY"; }

@@ -79,6 +79,7 @@ export async function runWorkflow(name: string, situation: Situation): Promise<J
         PATH: process.env['PATH'],
         HOME: situation.folder,
         CI: 'true',
+        GITHUB_ACTIONS: 'true',
         GITHUB_WORKSPACE: tree,
         GITHUB_EVENT_PATH: file('event'),
         GITHUB_STEP_SUMMARY: file('summary'),

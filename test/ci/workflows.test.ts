@@ -230,6 +230,8 @@ test('an inventory in a repository of its own, with the tool from its package', 
       const done = await dispatch({ container: 'db', mode: 'planned', plan: id, confirm: 'db' });
       assert.equal(done.code, 0, says(done));
       assert.match(done.summary, /db runs on pve3 as CT 1000103/);
+      assert.doesNotMatch(done.summary, /^::/m);
+      assert.match(done.log, /^::group::db: op-/m);
       const again = await dispatch({ container: 'db', mode: 'planned', plan: id, confirm: 'db' });
       assert.equal(again.code, 4, says(again));
       assert.match(again.summary, /is stale: the world has changed/);
