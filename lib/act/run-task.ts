@@ -152,6 +152,8 @@ async function ask(
     try {
       return { ...task, upid: await issue(context, api, request) };
     } catch (error) {
+      // Stopped while it was being asked for: the journal keeps the request, and the next run looks what came of it.
+      if (signal?.aborted === true && !(error instanceof PveError)) throw error;
       const lost = error instanceof PveError && error.outcome === 'unknown';
       if (lost) doubtful = task;
       // A refusal after a doubt may be that of the second request, because the first has arrived.

@@ -61,6 +61,26 @@ test('carried out, the answer lost: adopted at once', async (t) => {
   assert.ok(bench.clock.now() - begun < 10_000);
 });
 
+test('stopped while a root shell is at it: the journal keeps the request, and the next run adopts what came of it', async (t) => {
+  const { api, bench, context, record, run, asked } = staged(t);
+  const controller = new AbortController();
+  const stopped = runTask({ ...context, signal: controller.signal }, record, {
+    cluster: 'home',
+    node: 'pve1',
+    vmid: 101,
+    type: 'vzstop',
+    issue: async () => {
+      await api.stop('pve1', 101);
+      controller.abort(new Error('stopped by SIGTERM'));
+      throw controller.signal.reason;
+    },
+  });
+  await assert.rejects(bench.run(stopped), /SIGTERM/);
+  assert.notEqual(record.task, null);
+  await run(() => assert.fail('it is asked for a second time'));
+  assert.equal(asked(), 1);
+});
+
 test('never arrived: asked again only when it cannot be under way any more', async (t) => {
   const { bench, run, asked } = staged(t);
   const begun = bench.clock.now();

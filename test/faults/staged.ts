@@ -38,6 +38,7 @@ export async function tellWhole(
     for (const text of story.before) await step(text);
     stage.program = program;
     await step(story.cut);
+    assert.notEqual(stage.exit, 2, 'the inventory is refused, or the command');
     look(stage);
     stage.program = plain;
     const end = await endAfter(stage, step);
