@@ -21,6 +21,19 @@ function around(text: string, at: number): string {
   return text.slice(Math.max(0, at - 80), at + 80);
 }
 
+let seen = 0;
+
+/** So many errors and problems have been found to be clear so far. */
+export function clearErrors(): number {
+  return seen;
+}
+
+/** What is wrong with one file of many, as a user reads it. */
+export function assertClearProblem(message: string): void {
+  assertReadable(message, 'the problem');
+  seen += 1;
+}
+
 /** An error that a user may see: a class of lib/errors.ts with one clear line. `lines`: several, as an inventory's. */
 export function assertClear(
   error: unknown,
@@ -34,5 +47,6 @@ export function assertClear(
     for (const line of text.split('\n'))
       assert.ok(line.length < 2_000, `a line of ${line.length} characters`);
   }
+  seen += 1;
   return error;
 }

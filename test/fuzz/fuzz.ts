@@ -1,9 +1,9 @@
 /**
  * Runs a property over inputs that make no sense: a few, the same ones every time, each with a limit on its CPU time.
  *
- * `FUZZ_RUNS=10000 npm test -- fuzz/` takes so many new ones of each kind; then there is a limit on the memory that they
- * leave behind, too, and a watchdog ends a process that an input hangs up for ever, with the seed printed. What goes wrong
- * is made smaller and printed with the command that replays it.
+ * `FUZZ_RUNS=500 npm test -- fuzz/` takes so many new ones of each kind, SOAK=1 ten thousand; then there is a limit on the
+ * memory that they leave behind, too, and a watchdog ends a process that an input hangs up for ever, with the seed printed.
+ * What goes wrong is made smaller and printed with the command that replays it. FUZZ_NAME=plans: only that kind.
  */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
@@ -14,8 +14,10 @@ import { test, type TestContext } from 'node:test';
 import * as fc from 'fast-check';
 import * as z from 'zod';
 import { count } from '../contract/count.ts';
+import { clearErrors } from './clear.ts';
 
-const RUNS = Number(process.env['FUZZ_RUNS'] ?? '0');
+/** So many inputs of each kind, new ones; 0: the few of an ordinary run. */
+export const RUNS = Number(process.env['FUZZ_RUNS'] ?? (process.env['SOAK'] === undefined ? '0' : '10000'));
 const SEED = process.env['FUZZ_SEED'];
 const PATH = process.env['FUZZ_PATH'];
 const ONLY = process.env['FUZZ_NAME'];
@@ -27,36 +29,42 @@ const STUCK_MS = 120_000;
 /** What all inputs of one property may leave behind. */
 const GROWTH_MAX = 48 * 1024 ** 2;
 
-const counted: string[] = [];
+interface Counted {
+  readonly name: string;
+  readonly inputs: number;
+  /** Of them: ended in a clear error. The others have led to a result that was found to be right. */
+  readonly refused: number;
+}
+const counted: Counted[] = [];
 
 export interface Fuzzed {
   /** Inputs in an ordinary run. */
   readonly runs: number;
-  /** Of one that is asked for with FUZZ_RUNS: whole runs of the program cost more than the parsing of a line. */
-  readonly share?: number;
 }
 
 /** A test of that name. `use` throws when the input has done harm; a refusal is for it to look at. */
 export function fuzz<T>(
   name: string,
-  { runs, share = 1 }: Fuzzed,
+  { runs }: Fuzzed,
   input: fc.Arbitrary<T>,
   use: (input: T) => void | Promise<void>,
 ): void {
   if (ONLY !== undefined && ONLY !== name) return;
   test(name, async () => {
-    const numRuns = PATH !== undefined ? 1 : RUNS > 0 ? Math.max(1, Math.round(RUNS * share)) : runs;
+    const numRuns = PATH !== undefined ? 1 : RUNS > 0 ? RUNS : runs;
     const seed = SEED !== undefined ? Number(SEED) : RUNS > 0 ? randomInt(2 ** 31) : hashOf(name);
     const long = RUNS > 0;
     const watchdog = long ? new Watchdog(`${name}: an input has not ended: FUZZ_SEED=${seed}`) : null;
-    const before = long ? heapAfterCollection() : 0;
-    let slowest = 0;
+    const heap = long ? heapAfterCollection() : 0;
+    let [slowest, refused] = [0, 0];
     try {
       const result = await fc.check(
         fc.asyncProperty(input, async (one) => {
           watchdog?.beat();
           const cpu = process.cpuUsage();
+          const before = clearErrors();
           await use(one);
+          if (clearErrors() > before) refused += 1;
           const { user, system } = process.cpuUsage(cpu);
           const ms = (user + system) / 1000;
           slowest = Math.max(slowest, ms);
@@ -78,9 +86,9 @@ export function fuzz<T>(
     } finally {
       watchdog?.end();
     }
-    counted.push(`${name} ${numRuns}`);
+    counted.push({ name, inputs: numRuns, refused });
     if (!long) return;
-    const growth = heapAfterCollection() - before;
+    const growth = heapAfterCollection() - heap;
     console.log(
       `# ${name}: ${numRuns} inputs, seed ${seed}, slowest ${Math.round(slowest)} ms, ${(growth / 1024 ** 2).toFixed(1)} MiB left`,
     );
@@ -91,12 +99,18 @@ export function fuzz<T>(
   });
 }
 
-/** The last test of a file: says how many inputs there were. */
+/** The last test of a file: says how many inputs there were, and how they have ended. None of these tests passes with a hang. */
 export function fuzzCounted(what: string): void {
   test('inputs counted', (t: TestContext) => {
-    const lines = counted.splice(0);
-    const all = lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
-    if (all > 0) count(t, `fuzzed ${what}: ${all} inputs (${lines.join(', ')})`);
+    const kinds = counted.splice(0);
+    const told = ({ inputs, refused }: Omit<Counted, 'name'>): string =>
+      `${inputs} inputs: ${refused} ended in a clear error, ${inputs - refused} in a correct result; hangs 0, stack traces 0`;
+    if (RUNS > 0) for (const kind of kinds) count(t, `fuzzed ${kind.name}: ${told(kind)}`);
+    else if (kinds.length > 0) {
+      const sum = (of: 'inputs' | 'refused') => kinds.reduce((all, kind) => all + kind[of], 0);
+      const names = kinds.map(({ name, inputs }) => `${name} ${inputs}`).join(', ');
+      count(t, `fuzzed ${what}: ${told({ inputs: sum('inputs'), refused: sum('refused') })} (${names})`);
+    }
   });
 }
 

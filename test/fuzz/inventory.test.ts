@@ -20,14 +20,14 @@ const root = scratchFolder('fuzz-inventory');
 after(() => rmSync(root, { recursive: true, force: true }));
 const dir = join(root, 'inventory');
 
-const HOME = readFileSync('inventory/example/home.yaml', 'utf8');
+const HOME = readFileSync('inventory/example/home.yaml', 'utf8').replace('log-failover.sh', 'notify');
 /** More of the same cluster's containers, and another cluster that takes some of them. */
 const MORE = `cluster: home
 containers:
   mail:
     vmid: 201
     nodes: [pve2, other/pve9]
-    failover: { vmids: [1201, 2201], elsewhere: { other: { restoreStorage: local } } }
+    failover: { vmids: [1201, 2201], restoreStorageIn: { other: local } }
     checks:
       - exec: { path: hooks/check, args: [-w, '5'] }
       - dns: { server: 10.0.0.53, name: example.org, type: MX }
@@ -37,32 +37,50 @@ const OTHER = `cluster: other
 api: { endpoints: ['https://10.0.1.11:8006'], user: proxwarden@pve, password: env:PASSWORD, tls: { insecure: true } }
 nodes:
   pve9: { fence: [{ all: [{ shelly: { host: 10.0.1.71, gen: 2 } }, { tasmota: { host: 10.0.1.72 } }] }, { redfish: { url: 'https://10.0.1.81', user: a, password: env:PASSWORD } }] }
-keepApart: [[dns, mail]]
+keepApart: { names: [dns, mail] }
 defaults: { backup: { storage: nas, keep: { last: 3 } }, failover: { restoreStorage: local } }
 containers: {}
 `;
 
 type Hook = 'program' | 'not executable' | 'missing' | 'a folder' | 'a link outside' | 'a link to itself';
-const hook = fc.constantFrom<Hook>(
-  ...(['program', 'program', 'program', 'not executable', 'missing'] as const),
-  ...(['a folder', 'a link outside', 'a link to itself'] as const),
+const hook = fc.oneof(
+  { weight: 9, arbitrary: fc.constant<Hook>('program') },
+  fc.constantFrom<Hook>('not executable', 'missing', 'a folder', 'a link outside', 'a link to itself'),
 );
 const json = (yaml: string): string => JSON.stringify(parse(yaml));
-/** As a person writes it, and as values of a tree (JSON is YAML). */
-const file = (yaml: string): fc.Arbitrary<Buffer> =>
-  fc.oneof(
-    { weight: 2, arbitrary: fc.constant(Buffer.from(yaml)) },
-    { weight: 3, arbitrary: mutatedLines([yaml]) },
-    { weight: 3, arbitrary: mutatedJson([json(yaml)]) },
+/** Other numbers, which may well make sense. */
+const otherNumbers = (yaml: string): fc.Arbitrary<Buffer> =>
+  fc.array(fc.tuple(fc.nat(), fc.nat(300)), { minLength: 1, maxLength: 3 }).map((changes) =>
+    Buffer.from(
+      changes.reduce((text, [at, number]) => {
+        const found = [...text.matchAll(/\d+/g)];
+        const { index = 0, 0: old = '' } = found[at % found.length] ?? { 0: '' };
+        return `${text.slice(0, index)}${number}${text.slice(index + old.length)}`;
+      }, yaml),
+    ),
   );
-const folder = fc.record({
-  'home.yaml': file(HOME),
-  'more.yaml': fc.option(file(MORE)),
-  'other.yaml': fc.option(file(OTHER)),
-  '.hidden.yaml': fc.constant(Buffer.from('\0')),
-  check: hook,
-  notify: hook,
-});
+/** As a person writes it, and as values of a tree (JSON is YAML). */
+const mutated = (yaml: string): fc.Arbitrary<Buffer> =>
+  fc.oneof(mutatedLines([yaml]), mutatedJson([json(yaml)]), otherNumbers(yaml));
+const FILES = [
+  ['home.yaml', HOME],
+  ['more.yaml', MORE],
+  ['other.yaml', OTHER],
+] as const;
+/** One file that makes no sense, and now and then several: else hardly any folder would be read to its end. */
+const folder = fc
+  .record({
+    which: fc.nat(FILES.length - 1),
+    all: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, fc.constant(true)),
+    contents: fc.tuple(...FILES.map(([, yaml]) => mutated(yaml))),
+    check: hook,
+    notify: hook,
+  })
+  .map(({ which, all, contents, check, notify }) => ({
+    files: FILES.map(([name, yaml], n) => ({ name, content: all || n === which ? contents[n] : yaml })),
+    check,
+    notify,
+  }));
 
 function putHook(name: string, kind: Hook): void {
   const path = join(dir, 'hooks', name);
@@ -110,11 +128,11 @@ async function validate(): Promise<number> {
 
 let turn = 0;
 
-fuzz('inventory folders', { runs: 60 }, folder, async ({ check, notify, ...files }) => {
+fuzz('inventory folders', { runs: 60 }, folder, async ({ check, notify, files }) => {
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(join(dir, 'hooks'), { recursive: true });
-  for (const [name, content] of Object.entries(files))
-    if (content !== null) writeFileSync(join(dir, name), content);
+  for (const { name, content = '' } of files) writeFileSync(join(dir, name), content);
+  writeFileSync(join(dir, '.hidden.yaml'), '\0');
   putHook('check', check);
   putHook('notify', notify);
   const inventory = load();

@@ -3,7 +3,7 @@
  * a failover. Never two, no rule broken; a state that makes no sense is refused, and one that does is not believed more
  * than the cluster.
  *
- * The same few every time; `FUZZ_RUNS=10000` takes a tenth of that: each plays a story of its own.
+ * The same few every time; `FUZZ_RUNS=500`, or SOAK=1, takes a tenth of that: each plays a story of its own.
  */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
@@ -18,6 +18,7 @@ import { carryOut } from '../scenarios/harness/steps.ts';
 import { inWorker, serve, Workers } from '../scenarios/harness/workers.ts';
 import { assertReadable } from './clear.ts';
 import { bentBytes, bentJson } from './edits.ts';
+import { RUNS } from './fuzz.ts';
 import { edits, rarely } from './mutate.ts';
 import { openWorld } from './samples.ts';
 
@@ -109,9 +110,9 @@ else {
   const workers = new Workers(import.meta.url);
   after(() => workers.close());
   test('a file of the state that says something else', async (t) => {
-    const { FUZZ_SEED: seed, FUZZ_PATH: path, FUZZ_RUNS: wanted } = process.env;
-    const first = seed === undefined ? (wanted === undefined ? 1 : randomInt(2 ** 31 - 100)) : Number(seed);
-    const runs = path === undefined ? Math.ceil(Number(wanted ?? '20') / 10) : 1;
+    const { FUZZ_SEED: seed, FUZZ_PATH: path } = process.env;
+    const first = seed === undefined ? (RUNS === 0 ? 1 : randomInt(2 ** 31 - 100)) : Number(seed);
+    const runs = path === undefined ? Math.ceil((RUNS === 0 ? 20 : RUNS) / 10) : 1;
     const tasks =
       path === undefined
         ? [first, first + 1].map((n) => ({ seed: n, runs: Math.ceil(runs / 2) }))
