@@ -22,6 +22,7 @@ import type { Invocation } from './command.ts';
 import type { LogLevel } from './options.ts';
 import { recordEvents } from './record.ts';
 import { warn } from './say.ts';
+import { plainText } from '../text.ts';
 
 export interface CommonArgs {
   readonly inventory?: string | undefined;
@@ -218,7 +219,7 @@ export function containerNamed(inventory: Inventory, name: string): Container {
     const names = Object.keys(inventory.containers);
     const meant = closest(name, names);
     throw new InputError(
-      `there is no container ${name} in the inventory (${names.join(', ') || 'it has none'})`,
+      `there is no container ${plainText(name, 80)} in the inventory (${names.join(', ') || 'it has none'})`,
       meant === undefined ? {} : { hint: `did you mean ${meant}?` },
     );
   }

@@ -11,7 +11,7 @@ import type { Runtime } from '../../lib/runtime.ts';
 import { COMMANDS } from '../../scripts/commands.ts';
 import { container, HEAD } from '../inventory/folder.ts';
 import { ODD_TEXTS } from './edits.ts';
-import { assertReadable } from './clear.ts';
+import { assertClearProblem, assertReadable } from './clear.ts';
 import { fuzz, fuzzCounted } from './fuzz.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'proxwarden-fuzz-cli-'));
@@ -92,6 +92,7 @@ fuzz('command lines', { runs: 80 }, line, async (words) => {
   const said = `exit ${code}: ${out}${err}`;
   assert.ok(Object.values<number>(EXIT).includes(code), said);
   assertReadable(out + err, JSON.stringify(words));
+  if (code !== EXIT.ok) assertClearProblem(err);
   if (code === EXIT.usage && out === '') {
     const lines = err
       .trimEnd()

@@ -54,8 +54,10 @@ const otherNumbers = (yaml: string): fc.Arbitrary<Buffer> =>
     Buffer.from(
       changes.reduce((text, [at, number]) => {
         const found = [...text.matchAll(/\d+/g)];
-        const { index = 0, 0: old = '' } = found[at % found.length] ?? { 0: '' };
-        return `${text.slice(0, index)}${number}${text.slice(index + old.length)}`;
+        const one = found[at % found.length];
+        return one === undefined
+          ? text
+          : `${text.slice(0, one.index)}${number}${text.slice(one.index + one[0].length)}`;
       }, yaml),
     ),
   );
