@@ -93,7 +93,10 @@ export const install = defineCommand({
             ? `see it with: journalctl -u proxwarden -f`
             : `then: systemctl daemon-reload && systemctl enable --now ${TIMER}`,
         );
-      show(io, `by hand, use the same user: sudo -u ${args.user} ${job.node} ${job.program} status`);
+      show(
+        io,
+        `by hand, use the same user: sudo -u ${args.user} ${job.node} ${job.program} status --inventory ${job.inventory} --state ${job.state}`,
+      );
     }
     return EXIT.ok;
   },

@@ -25,3 +25,10 @@ export function noteHandOver({ operations, teller }: ActContext, op: Operation):
   });
   return false;
 }
+
+/** The process it was given to has ended by itself, for now: nothing has cut it off. Throws StateError. */
+export function forgetHandOver({ operations }: ActContext, op: Operation): void {
+  if (op.handedOver === undefined) return;
+  delete op.handedOver;
+  operations.save(op);
+}

@@ -1,5 +1,6 @@
 /** After a write whose fate is not known the world is read back, before anything else is done. */
 import { FailedError, messageOf, PveError, StateError } from '../errors.ts';
+import type { Operation } from '../state/model.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { ActContext } from './context.ts';
 import { quorateApi } from './journal.ts';
@@ -74,14 +75,19 @@ interface Setting {
   readonly holds: () => Promise<boolean>;
 }
 
+/** Who writes: an operation, whose lease is read right before each request, or a person's single step. */
+export type Writer = ActContext & { readonly op?: Operation };
+
 /**
  * Sends a write that leads to no task, and reads back what came of it when its answer is lost. Where it is proven that
  * nothing did, it is sent a second time, perhaps through another endpoint, and no third: it sets a state, or is refused where that is there already.
- * Throws PveError: what the write was answered, or that its fate can't be learnt.
+ * Throws PveError: what the write was answered, or that its fate can't be learnt; LockedError when the operation has been
+ * taken over meanwhile.
  */
-export async function settle(context: ActContext, { api, what, write, holds }: Setting): Promise<void> {
+export async function settle(context: Writer, { api, what, write, holds }: Setting): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     const sentAt = context.runtime.clock.now();
+    if (context.op !== undefined) context.operations.assertLease(context.op);
     try {
       return await write();
     } catch (error) {
@@ -99,7 +105,7 @@ export async function settle(context: ActContext, { api, what, write, holds }: S
 
 /** Changes a container's configuration, and reads it back when the answer is lost. Throws PveError. */
 export async function setConfig(
-  context: ActContext,
+  context: Writer,
   api: PveApi,
   { node, vmid }: { readonly node: string; readonly vmid: number },
   changes: Parameters<PveApi['setConfig']>[2],
@@ -129,7 +135,7 @@ function tagsOf(tags: readonly string[]): string {
 
 /** Protects a backup or lifts its protection, and reads it back when the answer is lost. Throws PveError. */
 export async function setProtection(
-  context: ActContext,
+  context: Writer,
   api: PveApi,
   { node, storage, volid }: { readonly node: string; readonly storage: string; readonly volid: string },
   on: boolean,

@@ -5,15 +5,17 @@ import { BlockedError, FailedError, LockedError, messageOf, StateError } from '.
 import { ResolvedContainer } from '../inventory/resolved.ts';
 import type { Container } from '../inventory/types.ts';
 import { emptyContainerState, type Operation } from '../state/model.ts';
+import { describeOwner } from '../state/owner.ts';
 import { formatDuration } from '../units.ts';
 import type { ActContext } from './context.ts';
-import { watchOwner } from './heartbeat.ts';
+import { forgetHandOver } from './hand-over.ts';
+import { keepingLease, watchOwner } from './heartbeat.ts';
 import { finishCut, goingOn } from './by-hand.ts';
 import { actionOf, runFailover, stepNames } from './failover.ts';
 import { inPlaceSteps, runInPlace } from './in-place.ts';
 import type { OperationContext } from './journal.ts';
 import { newOperation } from './new-operation.ts';
-import { staysInHand, type Outcome } from './outcome.ts';
+import { NotYet, staysInHand, type Outcome } from './outcome.ts';
 import { NotItsTurn, waitingFor } from './turn.ts';
 
 /** A resumed operation older than this goes to `error`: the world has moved on too far. Not one that has succeeded. */
@@ -68,7 +70,8 @@ export async function takeOver(context: ActContext, op: Operation): Promise<void
   await watchOwner(context, op);
   if (!context.operations.claim(op))
     throw new LockedError(
-      `${op.id} (${op.container}) is being worked on by pid ${op.lease.pid} on ${op.lease.host}`,
+      `${op.id} (${op.container}) is being worked on by ${describeOwner(op.lease)}, or has just ended`,
+      { hint: `\`proxwarden history ${op.container}\` shows how far it is` },
     );
   const last = op.steps.findLast((s) => s.status === 'done')?.name ?? 'its beginning';
   const steps =
@@ -118,6 +121,7 @@ export async function carryOut(context: ActContext, op: Operation): Promise<Outc
         `${op.id} (${op.container}) has stopped after ${lastDone(op)}: ${messageOf(error)}; nothing more of it was asked for`,
         { hint: goOnHint(op), cause: error },
       );
+    if (error instanceof NotYet) forgetHandOver(operation, op);
     if (staysInHand(error, context)) throw error;
     outcome = { status: 'error', text: messageOf(error) };
   }
@@ -141,7 +145,7 @@ async function run(context: OperationContext): Promise<Outcome> {
     case 'restore':
     case 'reconcile':
     case 'cleanup':
-      return finishCut(context);
+      return keepingLease(context, () => finishCut(context));
     case 'failover':
     case 'start':
     case 'restart':

@@ -3,6 +3,8 @@ import type { Clock } from '../clock.ts';
 import { EXIT, InputError, ProxwardenError, type ExitCode } from '../errors.ts';
 import { parseDuration } from '../units.ts';
 
+const LONGEST_MS = 3_600_000;
+
 export interface Pace {
   readonly forMs: number;
   readonly everyMs: number;
@@ -20,6 +22,8 @@ export function paceOf(flags: {
   if (pace.everyMs < 1000) throw new InputError(`--every ${flags.every} is less than a second`);
   if (pace.everyMs > pace.forMs)
     throw new InputError(`--every ${flags.every} is longer than --for ${flags.for}`);
+  if (pace.forMs > LONGEST_MS)
+    throw new InputError(`--for ${flags.for} is longer than an hour; let cron or a timer call it again`);
   return pace;
 }
 

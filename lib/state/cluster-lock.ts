@@ -95,7 +95,7 @@ function held(path: string, clock: Pick<Clock, 'now'>, takenAt: number): Held {
   const assertHeld = (): void => {
     const age = clock.now() - takenAt;
     // A clock that has gone back doesn't say how old it is.
-    if (age >= 0 && age < MINE_MS && madeAt(path) === made) return;
+    if (age >= 0 && age < MINE_MS && made !== undefined && madeAt(path) === made) return;
     throw new LockedError(
       `the lock ${path} has been held for too long (${Math.round(age / 1000)} s), and may be another's by now: nothing was changed`,
       { hint: 'the next run tries again' },

@@ -26,6 +26,8 @@ import { makeSubfolder } from '../folder.ts';
 
 /** Journals that are kept as the audit trail, when they have ended. */
 const KEPT = 200;
+/** Of those, the newest, whatever they are about. What is older makes room in two rounds: see pruneEnded. */
+const NEWEST = 20;
 const OPERATION_ID = /^op-\d{8}T\d{6}-[0-9a-f]{6}$/;
 
 /** An operation before it has an owner. */
@@ -80,7 +82,7 @@ export interface OperationDeps {
   readonly clock: Clock;
   /** Whose leases are ours; a scenario runs several runners in one process. Default: this process. */
   readonly self?: Owner;
-  readonly liveness?: (owner: Owner) => Liveness;
+  readonly liveness?: (owner: Operation['lease']) => Liveness;
 }
 
 /**
@@ -106,7 +108,7 @@ export function openOperations(given: string, deps: OperationDeps): OperationSto
   const onCluster = isOnClusterFs(dir);
   const folder = join(dir, 'operations');
 
-  function liveness(owner: Owner): Liveness {
+  function liveness(owner: Operation['lease']): Liveness {
     const seen = (deps.liveness ?? isAlive)(owner);
     return seen === 'unknown' && onCluster && isOffline(owner.host) ? 'offline' : seen;
   }
@@ -184,17 +186,24 @@ export function openOperations(given: string, deps: OperationDeps): OperationSto
     return operations.filter((o) => o.status === 'running');
   }
 
-  /** The first that were begun go first. What runs or can't be read stays, however old, and so does `own`, just ended. */
+  /**
+   * The first that were begun go first, and what has only tidied up before all others: when that fails, it is tried in
+   * every run, and would push out the failovers. What runs or can't be read stays, however old, and so does `own`, just ended.
+   */
   function pruneEnded(own: string): void {
     const names = journalNames(folder);
     let surplus = names.length - KEPT;
+    if (surplus <= 0) return;
+    const others = names.slice(0, -NEWEST).filter((name) => name !== `${own}.json`);
     try {
-      for (const name of names) {
-        if (surplus <= 0) return;
-        if (name === `${own}.json` || !isEnded(join(folder, name))) continue;
-        rmSync(join(folder, name), { force: true });
-        surplus -= 1;
-      }
+      for (const wanted of [(op: Operation) => op.kind === 'reconcile', () => true])
+        for (const name of others) {
+          if (surplus <= 0) return;
+          const op = endedAt(join(folder, name));
+          if (op === null || !wanted(op)) continue;
+          rmSync(join(folder, name), { force: true });
+          surplus -= 1;
+        }
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
       throw fileFailure(`delete old journals in ${folder}`, error, 'the operation itself is recorded');
@@ -283,12 +292,14 @@ function readJournal(path: string): Operation | null {
   return found;
 }
 
-function isEnded(path: string): boolean {
+/** The operation in that file; null when it runs, can't be read, or is gone. */
+function endedAt(path: string): Operation | null {
   try {
-    return (readJournal(path)?.status ?? 'running') !== 'running';
+    const op = readJournal(path);
+    return op === null || op.status === 'running' ? null : op;
   } catch (error) {
     if (!(error instanceof StateError)) throw error;
-    return false;
+    return null;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Which process is meant, and whether it still lives: for the lock and for the leases of operations. */
 import { readFileSync, readlinkSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { hostname, uptime } from 'node:os';
 import type * as z from 'zod';
 import { errnoOf } from './durable.ts';
 import { Lease } from './model.ts';
@@ -50,15 +50,18 @@ export function describeOwner(owner: Owner): string {
   return `process ${owner.pid} on ${owner.host}`;
 }
 
-/** Whether the process is running. Dead only when that is certain. */
-export function isAlive(owner: Owner): Liveness {
+/**
+ * Whether the process is running. Dead only when that is certain. `heartbeatAt`: when it was last known to live, epoch ms.
+ */
+export function isAlive(owner: Lease): Liveness {
   const here = thisProcess();
   if (owner.host !== here.host || owner.pid < 1) return 'unknown';
   const [ticks, space, boot, machine] = owner.started?.split('@') ?? [];
   const [, ourSpace, ourBoot, ourMachine] = here.started?.split('@') ?? [];
   // Another machine of the same name, another boot of this one, another container that shares our kernel.
   if (differs(machine, ourMachine)) return 'unknown';
-  if (differs(boot, ourBoot)) return 'dead';
+  // A clone of this machine has its name and its machine id, too; but it has lived since we have.
+  if (differs(boot, ourBoot)) return owner.heartbeatAt < bootedAt() ? 'dead' : 'unknown';
   if (differs(space, ourSpace)) return 'unknown';
   if (!pidExists(owner.pid)) return 'dead';
   const seen = statOf(String(owner.pid));
@@ -72,12 +75,17 @@ export function isAlive(owner: Owner): Liveness {
 export function leaseIsGood(
   lease: Lease,
   now: number,
-  liveness: (owner: Owner) => Liveness = isAlive,
+  liveness: (owner: Lease) => Liveness = isAlive,
 ): boolean {
   const state = liveness(lease);
   if (state === 'unknown') return now - lease.heartbeatAt <= UNSEEN_LEASE_MS;
   if (state === 'offline') return now - lease.heartbeatAt <= OFFLINE_LEASE_MS;
   return state === 'alive';
+}
+
+/** When this machine has booted, in epoch ms, by its present clock. */
+function bootedAt(): number {
+  return Date.now() - uptime() * 1000;
 }
 
 function differs(a: string | undefined, b: string | undefined): boolean {

@@ -7,9 +7,10 @@
  * file systems it needs no data block either, so a full disk does not keep a lock from being released.
  */
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from './durable.ts';
+import type { Lease } from './model.ts';
 import { Owner } from './owner.ts';
 
 /** Tickets this far below the highest are deleted. */
@@ -18,8 +19,8 @@ const RELEASED = 'released';
 const TICKET = /^\d{9,15}$/;
 const RELEASE_TEMP = /^\.released-(\d+)-/;
 
-/** `gone`: deleted since it was listed. `unreadable`: not made by us; only a person can judge it. */
-export type Holder = Owner | 'released' | 'gone' | 'unreadable';
+/** Who has made it, and when. `gone`: deleted since it was listed. `unreadable`: not made by us; only a person can judge it. */
+export type Holder = Lease | 'released' | 'gone' | 'unreadable';
 
 export function ticketPath(folder: string, number: number): string {
   return join(folder, String(number).padStart(9, '0'));
@@ -34,8 +35,10 @@ export function highestTicket(folder: string): number {
 
 export function readTicket(folder: string, number: number): Holder {
   let target: string;
+  let madeAt: number;
   try {
     target = readlinkSync(ticketPath(folder, number));
+    madeAt = lstatSync(ticketPath(folder, number)).mtimeMs;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return 'gone';
     if (errnoOf(error) === 'EINVAL') return 'unreadable';
@@ -44,7 +47,7 @@ export function readTicket(folder: string, number: number): Holder {
   if (target === RELEASED) return 'released';
   try {
     const owner = Owner.safeParse(JSON.parse(target));
-    return owner.success ? owner.data : 'unreadable';
+    return owner.success ? { ...owner.data, heartbeatAt: madeAt } : 'unreadable';
   } catch (error) {
     if (error instanceof SyntaxError) return 'unreadable';
     throw error;

@@ -1,6 +1,7 @@
 // Bundles every test file (shared chunks, source maps) and runs them with Node's own test runner.
 // What they print and write is looked through for their secrets (leaks.mjs).
-// `npm test` runs all; `npm test -- inventory decide` only files whose path contains one of the words.
+// `npm test` runs all but REST, which `npm test -- --rest` runs (CI does both); `npm test -- inventory decide` runs the
+// files whose path contains one of the words, whichever they are.
 import { build } from 'esbuild';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
@@ -13,9 +14,13 @@ function walk(dir) {
   );
 }
 const words = process.argv.slice(2).filter((a) => !a.startsWith('-'));
-const flags = process.argv.slice(2).filter((a) => a.startsWith('-'));
+const rest = process.argv.includes('--rest');
+const flags = process.argv.slice(2).filter((a) => a.startsWith('-') && a !== '--rest');
+/** What draws many cases of what others show by one, and what needs a minute of a processor: `npm test` has four. */
+const REST =
+  /^test\/(ci|fuzz|random|waits)\/|^test\/(doctor\/faults|scenarios\/(lost|two-copies|overlap|runners|batch)|state\/hundred|tell\/report\/page)\.test\.ts$/;
 const files = walk('test')
-  .filter((f) => words.length === 0 || words.some((w) => f.includes(w)))
+  .filter((f) => (words.length === 0 ? REST.test(f) === rest : words.some((w) => f.includes(w))))
   .toSorted();
 if (files.length === 0) {
   console.error(`no test file matches ${words.join(' ')}`);

@@ -35,7 +35,7 @@ interface FakeTask {
   readonly type: string;
   readonly vmid: number;
   readonly startedAt: number;
-  readonly endsAt: number;
+  endsAt: number;
   effect: (() => string | void) | null;
   exitstatus: string | null;
   log: string[];

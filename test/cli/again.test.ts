@@ -101,6 +101,7 @@ test('the flags go together', () => {
     [{ every: '10s' }, /go together/],
     [{ for: '10s', every: '55s' }, /longer than/],
     [{ for: '55s', every: '1ms' }, /less than a second/],
+    [{ for: '60d', every: '30d' }, /longer than an hour/],
     [{ for: '55', every: '10s' }, /--for 55 is not a duration/],
   ] as const)
     assert.throws(() => paceOf(flags), says);

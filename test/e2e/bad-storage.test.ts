@@ -129,7 +129,7 @@ describe('storages, vmids and plans', { concurrency: 2 }, () => {
       '--state',
       stage.state,
     ]);
-    assertRefused(foreign, 4, /plan \w+ was made from another inventory; run `check` and `decide` again/);
+    assertRefused(foreign, 4, /plan \w+ was made from another inventory\n  → run `check` and `decide` again/);
     assertRefused(await stage.run('failover', 'db', '--plan', id), 4, /plan \w+ does nothing with db/);
     const file = join(stage.state, 'plans', `${id}.json`);
     const text = readFileSync(file, 'utf8');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {
+  lutimesSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -8,6 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { systemClock, type Clock } from '../../lib/clock.ts';
@@ -127,6 +129,13 @@ describe('the lock', () => {
     const reused = lockedBy({ ...here, pid: process.ppid, started: ['1', space, boot, machine].join('@') });
     assert.equal(await withLock(reused, { ...system, timeoutMs: 0 }, () => 1), 1);
     const rebooted = lockedBy({ ...here, started: [ticks, space, 'ffffffff', machine].join('@') });
+    await assert.rejects(
+      withLock(rebooted, { ...system, timeoutMs: 0 }, () => 1),
+      /cannot be seen/,
+      'made since our boot: by a clone of this machine',
+    );
+    const earlier = Date.now() / 1000 - uptime() - 60;
+    lutimesSync(ticketPath(join(rebooted, 'lock'), 7), earlier, earlier);
     assert.equal(await withLock(rebooted, { ...system, timeoutMs: 0 }, () => 1), 1);
     const container = lockedBy({ ...here, pid: 4_000_000, started: ['1', '1', boot, machine].join('@') });
     await assert.rejects(

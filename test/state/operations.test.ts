@@ -138,6 +138,21 @@ describe('create', () => {
       'op-20260102T000000-000008.json',
     ]);
   });
+
+  test('what tidies up in every run, and fails, does not push out what has been done', () => {
+    const dir = newDir();
+    const store = openOperations(dir, system);
+    const done = store.create(draftOperation('op-20260101T000000-00000a', 'web'));
+    store.save({ ...done, status: 'done', endedAt: 5 });
+    for (let i = 0; i < 230; i += 1) {
+      const id = `op-20260102T000000-${i.toString(16).padStart(6, '0')}`;
+      const tidy = store.create({ ...draftOperation(id, 'web'), kind: 'reconcile' });
+      store.save({ ...tidy, status: 'failed', endedAt: 5 });
+    }
+    const names = readdirSync(join(dir, 'operations'));
+    assert.equal(names.length, 200);
+    assert.equal(names[0], `${done.id}.json`);
+  });
 });
 
 describe('load', () => {

@@ -77,12 +77,13 @@ const WAITS: Readonly<Record<string, Listed>> = {
     stop: 'SIGKILL',
     tests: [PEERS, FILES],
   },
+  'lib/cli/again.ts': poll('what --for says, an hour at most', 'cli/again.test.ts'),
   'lib/cli/ask.ts': {
     limit: 'none: a person thinks',
     stop: 'the signal, Ctrl-C, the end of the input',
     tests: ['e2e/init.test.ts'],
   },
-  'lib/cli/handover.ts': poll('20 s', 'e2e/story.test.ts'),
+  'lib/cli/handover.ts': poll('two minutes', 'e2e/story.test.ts'),
   'lib/cli/init/trust.ts': regular,
   'lib/clock.ts': { limit: 'is the limit', stop: 'rejects with its reason', tests: ['clock.test.ts'] },
   'lib/dispatcher.ts': {
@@ -148,6 +149,11 @@ const WAITS: Readonly<Record<string, Listed>> = {
   'lib/tell/notify/mail.ts': deadline('10 s', PEERS),
   'lib/undici.ts': { limit: 'those of its users', stop: 'theirs', tests: [PEERS] },
   'scripts/demo.ts': poll('a minute in all', 'e2e/interrupt.test.ts'),
+  'scripts/drift.ts': {
+    limit: 'an inventory file that was just loaded',
+    stop: 'over at once',
+    tests: [FILES],
+  },
   'scripts/lab.ts': {
     limit: '15 s to come up',
     stop: 'the sleep rejects, and the lab is ended',
