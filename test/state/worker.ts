@@ -94,7 +94,7 @@ function stayWhile(go: string): void {
 
 /** The lock is in great demand: whoever has waited for ten seconds in vain tries again, as the next run does. */
 function isFull(error: unknown): boolean {
-  return error instanceof LockedError && /^the state folder/.test(error.message);
+  return error instanceof LockedError && error.message.startsWith('the state folder');
 }
 
 /** Asks for what only one process may get, says whether it was this one, and holds it until all have asked. */
