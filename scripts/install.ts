@@ -9,6 +9,7 @@ import { EXIT, InputError } from '../lib/errors.ts';
 import { makeFolder } from '../lib/folder.ts';
 import { marked, standingOf, writeMarked } from '../lib/install/marked.ts';
 import { secretPlaces } from '../lib/install/secrets.ts';
+import { allowedPrograms } from '../lib/inventory/programs.ts';
 import { systemctl, systemdRuns, TIMER } from '../lib/install/systemd.ts';
 import { DEFAULT_DIR, ENVIRONMENT_FILE, FOR, textsOf, type Job, type Kind } from '../lib/install/texts.ts';
 import { unreadableFor, userId } from '../lib/install/users.ts';
@@ -60,8 +61,8 @@ export const install = defineCommand({
         hint: `useradd --system --no-create-home --shell /usr/sbin/nologin ${args.user}, or name another with --user`,
       });
     const stale = files.filter((file) => standingOf(dir, file) !== 'same');
-    const { variables, files: tokens } = secretPlaces(inventory);
-    const read = [job.node, job.program, job.inventory, ...tokens];
+    const { variables } = secretPlaces(inventory);
+    const read = [job.node, job.program, job.inventory, ...job.reads];
     if (uid !== 0) await refuseUnreadable(runtime, job.user, read);
     const own = args.dir === undefined;
     if (own) refuseBoth(kind);
@@ -133,6 +134,7 @@ function jobOf(
     throw new InputError('only the built command can be installed', {
       hint: 'npm run build, then node dist/proxwarden.js install …',
     });
+  const hooks = allowedPrograms(invocation.runtime.env);
   const place = placeOf(stateDir(args, invocation));
   return {
     user,
@@ -142,7 +144,8 @@ function jobOf(
     state: place.dir,
     writes: [...new Set([place.dir, place.local])],
     confined: !Object.values(inventory.clusters).some(({ shell }) => shell?.kind === 'local'),
-    allowedHooks: invocation.runtime.env['PROXWARDEN_ALLOWED_HOOKS'] ?? '',
+    allowedHooks: hooks.join(':'),
+    reads: [...secretPlaces(inventory).files, ...hooks],
   };
 }
 

@@ -11,7 +11,7 @@ const HANDOVER_VARIABLE = 'PROXWARDEN_HANDOVER';
 
 /** Whoever has handed it over may still have people to tell. */
 const WAIT_MS = 120_000;
-const POLL_MS = 100;
+const POLL_MS = 500;
 
 /**
  * Starts a process of its own for each operation; last of all, since it waits for the end of this process, which holds

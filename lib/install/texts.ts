@@ -12,6 +12,8 @@ export interface Job {
   readonly state: string;
   /** Folders that it writes: the state, and on a node of Proxmox VE what is not shared of it. */
   readonly writes: readonly string[];
+  /** What else it needs to see: tokens, certificates, keys, programs outside of the inventory. */
+  readonly reads: readonly string[];
   /** Value of PROXWARDEN_ALLOWED_HOOKS; empty: none. */
   readonly allowedHooks: string;
   /** How often it looks within each minute, `10s`; null: once. */
@@ -48,7 +50,7 @@ export function textsOf(kind: Kind, job: Job): InstalledFile[] {
           hint: 'use folders without quotes, backslashes and line breaks in their names',
         },
       );
-  for (const path of [job.node, job.program, job.inventory, ...job.writes])
+  for (const path of [job.node, job.program, job.inventory, ...job.writes, ...job.reads])
     if (kind === 'systemd' && /^\/(var\/)?tmp\//.test(path))
       throw new InputError(`the service has a /tmp of its own, in which ${path} is not`, {
         hint: 'use folders elsewhere, such as /var/lib/proxwarden',
@@ -114,7 +116,7 @@ ${job.confined ? confinement(job) : ''}`;
 
 /** What keeps a run, and whatever gets hold of it, from the rest of the machine. */
 function confinement(job: Job): string {
-  const homes = [job.node, job.program, job.inventory, job.state].some((path) =>
+  const homes = [job.node, job.program, job.inventory, job.state, ...job.reads].some((path) =>
     /^\/(home|root|run\/user)\//.test(path),
   );
   return `

@@ -250,6 +250,10 @@ export function openOperations(given: string, deps: OperationDeps): OperationSto
     isUnheard: ({ lease }) =>
       liveness(lease) === 'unknown' && !sameOwner(lease, self) && !leaseIsGood(lease, clock.now(), liveness),
     claim(op) {
+      // Whoever waits for the end of a living owner doesn't take the lock for it.
+      const seen = readJournal(join(folder, `${op.id}.json`));
+      if (seen === null || seen.status !== 'running') return false;
+      if (!sameOwner(seen.lease, self) && leaseIsGood(seen.lease, clock.now(), liveness)) return false;
       return withLockSync(dir, { clock }, (assertHeld) => {
         const path = join(folder, `${op.id}.json`);
         const found = readJournal(path);

@@ -26,9 +26,13 @@ const REST = [
   /^test\/(doctor\/faults|scenarios\/(lost|two-copies|overlap|runners|batch)|state\/hundred)\./,
   /^test\/(act\/(root-shell|pct|fence-agent)|security\/install|tell\/report\/page|docs\/(runbook|commands))\./,
 ];
+/** In both: the scenarios of the regression list in `npm test`, the others in the rest (PROXWARDEN_TESTS). */
+const BOTH = /^test\/scenarios\/scenarios\./;
 const files = walk('test')
   .filter((f) =>
-    words.length === 0 ? REST.some((one) => one.test(f)) === rest : words.some((w) => f.includes(w)),
+    words.length === 0
+      ? BOTH.test(f) || REST.some((one) => one.test(f)) === rest
+      : words.some((w) => f.includes(w)),
   )
   .toSorted();
 if (files.length === 0) {
@@ -92,7 +96,15 @@ try {
       ...files.filter((f) => LONG.test(f)).map((f) => join(outdir, f.replace(/\.ts$/, '.js'))),
       ...grouped(),
     ],
-    { stdio: 'inherit', env: { ...process.env, PROXWARDEN_COUNTS: counts, PROXWARDEN_LEAKS: leaks } },
+    {
+      stdio: 'inherit',
+      env: {
+        ...process.env,
+        PROXWARDEN_COUNTS: counts,
+        PROXWARDEN_LEAKS: leaks,
+        PROXWARDEN_TESTS: words.length > 0 ? 'all' : rest ? 'rest' : 'first',
+      },
+    },
   );
   if (existsSync(counts)) console.log(`\ncovered:\n${readFileSync(counts, 'utf8')}`);
   process.exitCode = run.status ?? 1;

@@ -25,6 +25,7 @@ const JOB: Job = {
   inventory: '/etc/proxwarden/100%',
   state: '/var/lib/proxwarden/$HOME',
   writes: ['/var/lib/proxwarden/$HOME'],
+  reads: ['/etc/proxwarden/home.token'],
   allowedHooks: '/usr/bin/a:/usr/bin/b',
   every: null,
   confined: true,
@@ -150,6 +151,13 @@ test('blanks, % and $ in paths reach the command as they are; other characters a
   );
   for (const inventory of ['/a\nb', '/a"b', "/a'b", '/a\\b'])
     assert.throws(() => textsOf('cron', { ...JOB, inventory }), /holds characters that neither/);
+  assert.throws(
+    () => textsOf('systemd', { ...JOB, reads: ['/tmp/home.token'] }),
+    /which \/tmp\/home\.token is not/,
+  );
+  const inHome = textsOf('systemd', { ...JOB, reads: ['/home/anna/home.token'] });
+  assert.match(inHome[0]?.text ?? '', /^ProtectHome=read-only$/m);
+  assert.match(textsOf('systemd', JOB)[0]?.text ?? '', /^ProtectHome=true$/m);
   assert.throws(
     () => textsOf('systemd', { ...JOB, state: '/tmp/s', writes: ['/tmp/s'] }),
     /a \/tmp of its own/,
