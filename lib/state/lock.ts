@@ -29,7 +29,7 @@ export interface Held {
 export interface Busy {
   readonly mine: false;
   /** Who has it, and what can be done about it. */
-  readonly refusal: (waitedMs: number) => LockedError;
+  readonly refusal: (waitedMs: number) => LockedError | StateError;
 }
 
 export interface LockOptions {
@@ -47,7 +47,7 @@ const holding = new Set<string>();
  * Runs `work` while this process holds the lock of the state folder `dir` (absolute, without symbolic links). `work`
  * must be synchronous and must not ask for the lock itself; what it is given throws LockedError when the lock has been
  * held for too long. Throws LockedError when another process keeps it longer than the timeout, StateError when the
- * folder can't be written.
+ * folder can't be written, or when one that can't be seen must have left it behind.
  */
 export async function withLock<T>(
   dir: string,

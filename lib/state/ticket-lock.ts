@@ -17,7 +17,7 @@
  *   of our own that we find is one that we could not release (a disk error), and we may go on from it.
  */
 import { join } from 'node:path';
-import { LockedError } from '../errors.ts';
+import { LockedError, StateError } from '../errors.ts';
 import { makeSubfolder } from '../folder.ts';
 import { fileFailure } from './durable.ts';
 import type { Busy, Held, Lock } from './lock.ts';
@@ -34,6 +34,8 @@ import {
 
 /** A lost race is tried again at once, this often, before it is waited. */
 const RACES = 5;
+/** It is held for milliseconds: whoever has had it for so long has died with it, and only a person can say so. */
+const LEFT_MS = 15 * 60_000;
 
 /** The lock of the folder `dir`. Throws StateError when that can't be written. */
 export function ticketLock(dir: string): Lock {
@@ -99,7 +101,7 @@ function refusal(
   folder: string,
   { number, holder }: { number: number; holder: Holder },
   waitedMs: number,
-): LockedError {
+): LockedError | StateError {
   const ticket = ticketPath(folder, number);
   const free = `ln -sfn released ${ticket}`;
   const waited = `waited ${waitedMs / 1000} s`;
@@ -111,11 +113,14 @@ function refusal(
     return new LockedError(`the state folder's lock ${folder} is in great demand (${waited})`, {
       hint: 'try again',
     });
-  if (isAlive(holder) === 'unknown')
-    return new LockedError(
-      `the state folder is locked by ${describeOwner(holder)}, which cannot be seen from ${thisProcess().host}, so the lock is not taken from it (${waited})`,
-      { hint: `when that process is gone for good, free it: ${free}` },
-    );
+  if (isAlive(holder) === 'unknown') {
+    const text = `the state folder is locked by ${describeOwner(holder)}, which cannot be seen from ${thisProcess().host}, so the lock is not taken from it (${waited})`;
+    const hint = `when that process is gone for good, free it: ${free}`;
+    // The former is normal under cron, the latter a failure that somebody has to hear of.
+    return Date.now() - holder.heartbeatAt < LEFT_MS
+      ? new LockedError(text, { hint })
+      : new StateError(`${text}; it has been so for more than 15 minutes`, { hint });
+  }
   return new LockedError(
     `the state folder is locked by ${describeOwner(holder)}, which is alive (${waited})`,
     { hint: 'the next run will try again; if it stays like that, look at that process' },

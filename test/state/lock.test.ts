@@ -119,6 +119,13 @@ describe('the lock', () => {
     );
     assert.equal(clock.slept, 10_000);
     assert.deepEqual(readdirSync(join(dir, 'lock')), ['000000007']);
+    // For long: no longer something that passes by itself.
+    const earlier = Date.now() / 1000 - 16 * 60;
+    lutimesSync(ticketPath(join(dir, 'lock'), 7), earlier, earlier);
+    await assert.rejects(
+      withLock(dir, { clock }, () => assert.fail('must not run')),
+      { name: 'StateError', exitCode: 1, message: /cannot be seen .* for more than 15 minutes/ },
+    );
   });
 
   test("a process that uses the dead owner's pid, or the same after a reboot, does not hold it", async (t) => {

@@ -145,7 +145,7 @@ const WAITS: readonly Wait[] = [
   {
     name: 'a login',
     head: HTTP_HEAD,
-    says: /gave no ticket within 400 ms|no (answer|connection) within 400 ms/,
+    says: /gave no ticket within (3\d\d|400) ms|no (answer|connection) within 400 ms/,
     ask: ({ port, limitMs, signal }, t) => {
       const credentials = { kind: 'password', user: 'a@pve', password: env.PASSWORD } as const;
       const api = client([`http://127.0.0.1:${port}`], { timeoutMs: limitMs, credentials });
