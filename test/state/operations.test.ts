@@ -183,7 +183,9 @@ describe('leases', () => {
     const op = runner(dir, here, 'alive').create(draftOperation(ID, 'dns'));
     const b = runner(dir, other, 'alive');
     b.clock.at += 100 * 60 * MINUTE;
+    const tickets = readdirSync(join(dir, 'lock'));
     assert.equal(b.claim(structuredClone(op)), false);
+    assert.deepEqual(readdirSync(join(dir, 'lock')), tickets, 'whoever waits for it leaves the lock to it');
     assert.equal(b.load(ID).lease.host, 'a');
   });
 
