@@ -1,0 +1,35 @@
+/** The labs of a fleet, with real sockets, in one process. */
+import { randomBytes } from 'node:crypto';
+import { systemClock } from '../../lib/clock.ts';
+import { labCertificate } from '../../lib/lab/certificate.ts';
+import { Lab } from '../../lib/lab/lab.ts';
+import { startLabServer } from '../../lib/lab/server.ts';
+import * as z from 'zod';
+import { clusterNames, nodeNames, worldOf } from './fleet.ts';
+
+const Input = z.object({
+  /** ca.pem is left there. */
+  folder: z.string(),
+  fleet: z.object({
+    clusters: z.number(),
+    nodes: z.number(),
+    containers: z.number(),
+    checks: z.array(z.enum(['tcp', 'http'])),
+  }),
+});
+
+const { folder, fleet } = Input.parse(JSON.parse(process.argv[2] ?? ''));
+const tls = await labCertificate(folder, systemClock.now());
+const ports: Record<string, number> = {};
+for (const cluster of clusterNames(fleet)) {
+  const lab = new Lab({
+    clock: systemClock,
+    world: worldOf(fleet, cluster),
+    speed: 1,
+    randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+  });
+  const nodes = nodeNames(cluster, fleet).map((name) => ({ name, port: 0 }));
+  Object.assign(ports, (await startLabServer({ lab, nodes, tls })).ports);
+}
+console.log(JSON.stringify(ports));
+process.stdin.resume().once('end', () => process.exit());
