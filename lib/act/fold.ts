@@ -1,6 +1,7 @@
 /** What one observation means for the state: counts, caches, and the transitions that are told. */
 import { assess, type Assessment } from '../decide/decide.ts';
 import { followedOf, goneOf } from '../decide/followed.ts';
+import { detailOf } from '../decide/at-vmid.ts';
 import { endBrakes, maintenanceGate, type Ended } from '../decide/brakes.ts';
 import { fold, reminderDue } from '../decide/counts.ts';
 import { foldWatchdogs } from '../decide/watchdog.ts';
@@ -133,9 +134,7 @@ function remember(
 ): ContainerState {
   const { current } = incarnations;
   if (current === null) return record;
-  const detail = observation.clusters[current.cluster]?.details.find(
-    (d) => d.node === current.node && d.vmid === current.vmid,
-  );
+  const detail = detailOf(observation.clusters[current.cluster], current);
   const moved =
     record.current !== null &&
     (record.current.vmid !== current.vmid || record.current.cluster !== current.cluster);
@@ -188,7 +187,7 @@ function rememberOnboot(
 ): ContainerState['onbootOff'] {
   const after = { ...before };
   for (const { cluster, node, vmid } of [...(current === null ? [] : [current]), ...superseded, ...pending]) {
-    const detail = clusters[cluster]?.details.find((d) => d.node === node && d.vmid === vmid);
+    const detail = detailOf(clusters[cluster], { node, vmid });
     const key = `${cluster}/${node}/${vmid}`;
     if (detail?.onboot === false) after[key] = detail.readAt;
     else if (detail !== undefined) delete after[key];

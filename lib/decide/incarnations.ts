@@ -1,6 +1,7 @@
 /** Which copies of a container there are, rebuilt from the cluster view in every run. Pure. */
 import type { Container } from '../inventory/types.ts';
 import type { ContainerState } from '../state/model.ts';
+import { detailOf, detailsAt, guestsAt, lineagesAt } from './at-vmid.ts';
 import { claimsOf } from './claims.ts';
 import { isAtHome } from './lineage.ts';
 import { driftOf, migratedCopies } from './migrated.ts';
@@ -64,7 +65,7 @@ export function incarnationsOf(
   const drift = driftProblems(container, observation, found);
   problems.push(...drift);
   const taken = found.some((i) => i.cluster === container.cluster && i.vmid === container.vmid);
-  const original = home?.guests.find((guest) => guest.vmid === container.vmid && guest.type === 'lxc');
+  const original = home && guestsAt(home, container.vmid).find((guest) => guest.type === 'lxc');
   // Beside copies, a guest that the lineage doesn't know as their original is somebody else's: it is not touched.
   const known = cached?.current ?? null;
   // With `same-vmid` the copy has the original's vmid: what the state knows to be a later copy there is none.
@@ -154,14 +155,16 @@ function unreadProblems(
   const { cluster } = view;
   const vmids = copyVmids(container, cluster);
   const highest = Math.max(0, ...found.map((i) => i.epoch));
-  const listed = [...view.guests.filter((g) => g.type === 'lxc'), ...view.unread];
-  const read = [...found.filter((i) => i.cluster === cluster), ...view.details];
+  const listed = [
+    ...vmids.flatMap((vmid) => guestsAt(view, vmid).filter((g) => g.type === 'lxc')),
+    ...view.unread.filter((g) => vmids.includes(g.vmid)),
+  ];
   const unread = new Map(
     listed
-      .filter((g) => vmids.includes(g.vmid))
-      .filter((g) => !read.some((i) => i.node === g.node && i.vmid === g.vmid))
+      .filter((g) => !found.some((i) => samePlace(i, { ...g, cluster })) && detailOf(view, g) === undefined)
       .map((g) => [`${g.node}/${g.vmid}`, g]),
   );
+  if (unread.size === 0) return [];
   const superseded = supersededBy(container.name, observation);
   return [...unread.values()].flatMap(({ node, vmid }) => {
     const index = vmids.indexOf(vmid);
@@ -207,11 +210,11 @@ function unlinedProblems(
   const { cluster } = view;
   const home = cluster === container.cluster;
   const vmids = copyVmids(container, cluster);
-  return view.details.flatMap((detail) => {
-    const { node, vmid, lock, macs } = detail;
-    if (!vmids.includes(vmid) || found.some((i) => samePlace(i, { cluster, node, vmid }))) return [];
+  const there = vmids.flatMap((each) => detailsAt(view, each));
+  return there.flatMap(({ node, vmid, lock, macs }) => {
+    if (found.some((i) => samePlace(i, { cluster, node, vmid }))) return [];
     // Lines of other containers, and of copies that were migrated, have been told of as drift; elsewhere they are no matter.
-    const line = view.lineages.find((l) => l.node === node && l.vmid === vmid)?.line;
+    const line = lineagesAt(view, vmid).find((l) => l.node === node)?.line;
     if (
       line !== undefined &&
       (line.container !== container.name || line.vmid === vmid) &&
@@ -238,9 +241,10 @@ function macsOf(
   cached: ContainerState | undefined,
 ): ReadonlySet<string> {
   const { cluster, vmid } = container;
-  const original = observation.clusters[cluster]?.details.find(
-    ({ node, vmid: at }) => at === vmid && found.some((i) => samePlace(i, { cluster, node, vmid })),
-  );
+  const home = observation.clusters[cluster];
+  const original =
+    home &&
+    detailsAt(home, vmid).find(({ node }) => found.some((i) => samePlace(i, { cluster, node, vmid })));
   return new Set([...container.macs, ...(cached?.identity?.macs ?? []), ...(original?.macs ?? [])]);
 }
 
@@ -255,9 +259,9 @@ function sameVmidProblems(
   taken: boolean,
 ): string[] {
   const { name, cluster, vmid, failover } = container;
-  const guest = view?.guests.find((g) => g.vmid === vmid && g.type === 'lxc');
+  const guest = view && guestsAt(view, vmid).find((g) => g.type === 'lxc');
   if (view === undefined || guest === undefined || taken) return [];
-  const read = view.details.some((d) => d.vmid === vmid && d.node === guest.node);
+  const read = detailOf(view, guest) !== undefined;
   const wasThere = known !== null && samePlace(known, { cluster, node: guest.node, vmid });
   if (read)
     return wasThere && known.epoch > 0
@@ -300,7 +304,7 @@ function addUnread(
 }
 
 function holds(view: ClusterView, { node, vmid }: Pick<Incarnation, 'node' | 'vmid'>): boolean {
-  return view.guests.some((guest) => guest.vmid === vmid && guest.node === node);
+  return guestsAt(view, vmid).some((guest) => guest.node === node);
 }
 
 /** Whether its cluster lists a guest of that vmid on that node. */

@@ -3,6 +3,7 @@ import type { Container, Inventory } from '../inventory/types.ts';
 import type { ContainerState } from '../state/model.ts';
 import { formatDuration } from '../units.ts';
 import { disagreement } from './agreement.ts';
+import { detailOf, guestsAt } from './at-vmid.ts';
 import { guestThatAnswers } from './life.ts';
 import { rememberedStop, stoppedByHand } from './stopped-by-hand.ts';
 import type { Incarnation, Observation, ProbeResult, Verdict } from './model.ts';
@@ -146,10 +147,8 @@ function failingOnLiveNodes(
 }
 
 function isStopped(observation: Observation, at: Incarnation): boolean {
-  const guest = observation.clusters[at.cluster]?.guests.find(
-    (g) => g.vmid === at.vmid && g.node === at.node,
-  );
-  return guest?.status === 'stopped';
+  const view = observation.clusters[at.cluster];
+  return view !== undefined && guestsAt(view, at.vmid).find((g) => g.node === at.node)?.status === 'stopped';
 }
 
 /** What the state adds to an observation. */
@@ -165,7 +164,7 @@ function onPurpose(
   current: Incarnation,
   { record, kept }: Known,
 ): Verdict | null {
-  const { cluster, node, vmid } = current;
+  const { cluster, node } = current;
   const view = observation.clusters[cluster];
   if (view === undefined) return null;
   const remembered = rememberedStop(record, current);
@@ -175,7 +174,7 @@ function onPurpose(
     kept,
     view,
     node,
-    detail: view.details.find((d) => d.vmid === vmid && d.node === node),
+    detail: detailOf(view, current),
     lastHealthyAt: record?.lastHealthyAt ?? null,
     now: observation.at,
   });

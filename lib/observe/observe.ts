@@ -1,4 +1,5 @@
 /** Everything that one run reads of the world, in one serialisable value. Never writes. */
+import { guestsAt } from '../decide/at-vmid.ts';
 import { assess } from '../decide/decide.ts';
 import { followedClusters, followedOf } from '../decide/followed.ts';
 import type { BackupView, ClusterView, Observation, ProbeResult } from '../decide/model.ts';
@@ -27,6 +28,8 @@ import {
 const RENEW_AFTER_MS = 7_500;
 /** A container's MACs, addresses and onboot, and the nodes' versions, are read again after this time. */
 const IDENTITY_STALE_MS = 3_600_000;
+const STALE_READS_MIN = 10;
+const STALE_READS_RUNS = 30;
 
 export interface ObserveInput {
   readonly inventory: Inventory;
@@ -135,7 +138,9 @@ function wantedOf(
   observation: Observation,
 ): Wanted {
   const due: Container[] = [];
+  const now = runtime.clock.now();
   const details = new Map<string, { node: string; vmid: number }[]>();
+  const stale = new Map<string, { node: string; vmid: number; readAt: number }[]>();
   const troubled = new Map<string, Set<string>>();
   for (const { cluster, node } of suspects)
     troubled.set(cluster, (troubled.get(cluster) ?? new Set()).add(node));
@@ -153,21 +158,21 @@ function wantedOf(
     const { current } = incarnations;
     if (verdict.kind !== 'healthy' && current !== null)
       failing.set(current.cluster, (failing.get(current.cluster) ?? new Set()).add(current.node));
-    const identity = record.identity;
-    const stale =
+    const { identity } = record;
+    const unknown =
       identity === null ||
-      identity.vmid !== incarnations.current?.vmid ||
-      runtime.clock.now() - identity.readAt > IDENTITY_STALE_MS ||
+      identity.vmid !== current?.vmid ||
       // Its onboot has to be known as it was right before its node dies.
       container.failover.autostart === 'proxwarden';
+    if (!unknown && current !== null && now - identity.readAt > IDENTITY_STALE_MS)
+      addTo(stale, current.cluster, { ...current, readAt: identity.readAt });
     // Whatever their tags: a copy that lost its tag is a copy.
-    for (const { cluster, guests } of viewsOf(container, observation, record))
-      for (const guest of guests)
-        if (guest.type === 'lxc' && copyVmids(container, cluster).includes(guest.vmid))
-          details.set(cluster, [...(details.get(cluster) ?? []), guest]);
+    for (const view of viewsOf(container, observation, record))
+      for (const vmid of copyVmids(container, view.cluster))
+        for (const guest of guestsAt(view, vmid))
+          if (guest.type === 'lxc') addTo(details, view.cluster, guest);
     for (const one of all) {
-      if (trouble || stale || one !== incarnations.current)
-        details.set(one.cluster, [...(details.get(one.cluster) ?? []), one]);
+      if (trouble || unknown || one !== current) addTo(details, one.cluster, one);
       if (trouble || all.length > 1)
         troubled.set(one.cluster, (troubled.get(one.cluster) ?? new Set()).add(one.node));
     }
@@ -178,8 +183,25 @@ function wantedOf(
   }
   for (const { incarnations } of followedOf(inventory, observation, state))
     for (const one of [incarnations.current, ...incarnations.superseded])
-      if (one !== null) details.set(one.cluster, [...(details.get(one.cluster) ?? []), one]);
+      if (one !== null) addTo(details, one.cluster, one);
+  for (const [cluster, list] of stale)
+    for (const one of list.toSorted((a, b) => a.readAt - b.readAt).slice(0, staleReads(list.length)))
+      addTo(details, cluster, one);
   return { due, details, troubled, failing };
+}
+
+/**
+ * So many of the identities that have grown old are read again in one run: all those of a small cluster, of a large one a
+ * part, so that no run has to read a thousand because they were first read together.
+ */
+function staleReads(count: number): number {
+  return Math.max(STALE_READS_MIN, Math.ceil(count / STALE_READS_RUNS));
+}
+
+function addTo<T>(lists: Map<string, T[]>, key: string, one: T): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [one]);
+  else list.push(one);
 }
 
 /** The second round. */

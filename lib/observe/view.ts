@@ -1,5 +1,6 @@
 /** One cluster as its own API shows it, in a number of calls that does not grow with its containers. Reads only. */
 import pLimit from 'p-limit';
+import { detailOf } from '../decide/at-vmid.ts';
 import { hasRules } from '../decide/guard.ts';
 import { parseLineage, TAG } from '../decide/lineage.ts';
 import type {
@@ -276,9 +277,7 @@ export async function addDetails(
 ): Promise<void> {
   const limit = pLimit(CONCURRENCY);
   const missing = wanted.filter(
-    (w) =>
-      !view.details.some((d) => d.node === w.node && d.vmid === w.vmid) &&
-      view.nodes.find((n) => n.name === w.node)?.apiAnswers === true,
+    (w) => detailOf(view, w) === undefined && view.nodes.find((n) => n.name === w.node)?.apiAnswers === true,
   );
   const unique = new Map(missing.map((w) => [`${w.node}/${w.vmid}`, w]));
   await Promise.all(
