@@ -1,15 +1,12 @@
 /** The Runtime of a real machine: its clock, its environment, its network and its processes. */
-import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { systemClock } from './clock.ts';
-import { execFile } from './exec.ts';
 import { hindrance } from './inventory/programs.ts';
 import type { ExecRequest, ExecResult, Runtime } from './runtime.ts';
 
 /** Where cron jobs often have nothing, and where `ping` and plugins are. */
 const FALLBACK_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** The outside world as it is. undici, TLS and zx are loaded when the first request or probe needs them. */
+/** The outside world as it is. What reaches it is loaded when it is first needed: cron pays the start-up every minute. */
 export function systemRuntime(env: Runtime['env'] = process.env): Runtime {
   const path = env['PATH'];
   const deps = {
@@ -20,7 +17,7 @@ export function systemRuntime(env: Runtime['env'] = process.env): Runtime {
   return {
     clock: systemClock,
     env,
-    randomHex: (bytes) => randomBytes(bytes).toString('hex'),
+    randomHex: (bytes) => Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString('hex'),
     dispatcher: async (endpoint, tls) => {
       const { endpointDispatcher } = await import('./dispatcher.ts');
       return endpointDispatcher(endpoint, tls);
@@ -33,12 +30,15 @@ export function systemRuntime(env: Runtime['env'] = process.env): Runtime {
       const { runProbe } = await import('./observe/probe.ts');
       return runProbe(spec, deps, signal);
     },
-    exec: execFile,
+    exec: async (request) => (await import('./exec.ts')).execFile(request),
     mail: async (request, limitMs, signal) => {
       const { sendMail } = await import('./tell/notify/mail.ts');
       return sendMail(request, limitMs, signal);
     },
-    detach: (words, variables) => detachProcess(words, { ...env, ...variables }),
+    detach: async (words, variables) => {
+      const { detachProcess } = await import('./detach.ts');
+      return detachProcess(words, { ...env, ...variables });
+    },
     shell: async (request) => {
       const { rootShell } = await import('./act/root-shell.ts');
       return rootShell(request, deps);
@@ -46,30 +46,10 @@ export function systemRuntime(env: Runtime['env'] = process.env): Runtime {
   };
 }
 
-/**
- * In a session of its own, so that what ends the group of the present process (a terminal, `timeout`, cron's and CI's
- * clearing up) doesn't end it. systemd goes by the control group: the unit has to say KillMode=process.
- */
-function detachProcess(words: readonly string[], env: Runtime['env']): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...words], {
-      detached: true,
-      stdio: 'ignore',
-      // By this a GitHub runner finds what it ends after a job (actions/runner#598).
-      env: { ...env, RUNNER_TRACKING_ID: '' },
-    });
-    child.once('error', reject);
-    child.once('spawn', () => {
-      child.unref();
-      resolve();
-    });
-  });
-}
-
 /** An exec check of the inventory. */
-function runCheck(request: ExecRequest, env: Runtime['env']): Promise<ExecResult> {
+async function runCheck(request: ExecRequest, env: Runtime['env']): Promise<ExecResult> {
   const failure = hindrance(request.file, env);
-  return failure === null
-    ? execFile(request)
-    : Promise.resolve({ exitCode: null, stdout: '', stderr: '', failure });
+  if (failure !== null) return { exitCode: null, stdout: '', stderr: '', failure };
+  const { execFile } = await import('./exec.ts');
+  return execFile(request);
 }

@@ -1,9 +1,8 @@
-#!/usr/bin/env node
 /** The entry: a list of commands, each loaded only when it runs. */
 import { setMaxListeners } from 'node:events';
 import { constants } from 'node:os';
 import { main } from '../lib/cli/main.ts';
-import { EXIT, messageOf } from '../lib/errors.ts';
+import { EXIT, messageOf, type ExitCode } from '../lib/errors.ts';
 import { redact } from '../lib/redact.ts';
 import { systemRuntime } from '../lib/system-runtime.ts';
 import { isUtf8, toAscii } from '../lib/tell/ascii.ts';
@@ -45,7 +44,7 @@ function written(stream: NodeJS.WriteStream, text: string): string {
   return stream.isTTY && !isUtf8(process.env) ? toAscii(text) : text;
 }
 
-process.exitCode = await main(process.argv.slice(2), COMMANDS, {
+void main(process.argv.slice(2), COMMANDS, {
   runtime: systemRuntime(),
   io: {
     out: (text) => void process.stdout.write(`${written(process.stdout, text)}\n`),
@@ -59,13 +58,18 @@ process.exitCode = await main(process.argv.slice(2), COMMANDS, {
   },
   signal: controller.signal,
   cwd: process.cwd(),
-});
-// A name look-up or a connection that is still under way can't be cancelled, and would hold the process for seconds.
-process.stdout.write('', (outError) =>
-  process.stderr.write('', (errError) => {
-    noteFailure(outError);
-    noteFailure(errError);
-    if (unsaid && process.exitCode === EXIT.ok) process.exitCode = EXIT.failed;
-    process.exit();
-  }),
-);
+}).then(end);
+
+/** Not after an `await` above, since the bundle is CommonJS (build.mjs). */
+function end(code: ExitCode): void {
+  process.exitCode = code;
+  // A name look-up or a connection that is still under way can't be cancelled, and would hold the process for seconds.
+  process.stdout.write('', (outError) =>
+    process.stderr.write('', (errError) => {
+      noteFailure(outError);
+      noteFailure(errError);
+      if (unsaid && process.exitCode === EXIT.ok) process.exitCode = EXIT.failed;
+      process.exit();
+    }),
+  );
+}

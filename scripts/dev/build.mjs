@@ -1,13 +1,16 @@
 // Bundles the command line into dist/: one small entry and one chunk per command, loaded only when that command
 // runs (cron pays the start-up every minute). `npm ci` runs it through the `prepare` script.
-import { build } from 'esbuild';
-import { readFileSync, rmSync } from 'node:fs';
+import { build, transform } from 'esbuild';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
-rmSync('dist', { recursive: true, force: true });
-await build({
-  entryPoints: { proxwarden: 'scripts/proxwarden.ts' },
+const { outputFiles } = await build({
+  // `warm` is for the code cache only.
+  entryPoints: { main: 'scripts/proxwarden.ts', warm: 'scripts/dev/warm.ts' },
   outdir: 'dist',
+  write: false,
   bundle: true,
   splitting: true,
   platform: 'node',
@@ -16,6 +19,28 @@ await build({
   sourcemap: false,
   logLevel: 'warning',
   define: { PROXWARDEN_VERSION: JSON.stringify(version) },
-  // Some bundled packages are CommonJS and call require() for Node's own modules.
-  banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
 });
+const cjs = { format: 'cjs', platform: 'node', target: 'node20', logLevel: 'warning' };
+// esbuild splits ES modules only, and Node 20 takes a code cache for scripts only.
+const chunks = await Promise.all(
+  outputFiles.map(async ({ path, text }) => {
+    const { code } = await transform(text, {
+      ...cjs,
+      supported: { 'dynamic-import': false },
+      define: { 'import.meta.dirname': '__dirname', 'import.meta.url': '__url' },
+    });
+    const url = code.includes('__url')
+      ? 'const __url=require("node:url").pathToFileURL(__filename).href;\n'
+      : '';
+    return { name: basename(path), code: url + code };
+  }),
+);
+rmSync('dist', { recursive: true, force: true });
+mkdirSync('dist');
+for (const { name, code } of chunks) writeFileSync(join('dist', name), code);
+writeFileSync('dist/package.json', '{ "type": "commonjs" }\n');
+const loader = await transform(readFileSync('scripts/dev/loader.ts', 'utf8'), { ...cjs, loader: 'ts' });
+writeFileSync('dist/proxwarden.js', `#!/usr/bin/env node\n${loader.code}`, { mode: 0o755 });
+const warmed = spawnSync(process.execPath, ['scripts/dev/code-cache.mjs'], { stdio: 'inherit' });
+for (const name of ['warm.js', 'warm.js.cache']) rmSync(join('dist', name), { force: true });
+process.exitCode = warmed.status ?? 1;

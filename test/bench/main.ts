@@ -2,10 +2,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { isMet, type Bench, type Measure } from './measure.ts';
+import { probes } from './probes.ts';
+import { quiet } from './quiet.ts';
 import { startUp } from './start-up.ts';
 
 /** In the order of the table. */
-const BENCHES: Readonly<Record<string, Bench>> = { 'start-up': startUp };
+const BENCHES: Readonly<Record<string, Bench>> = { 'start-up': startUp, quiet, probes };
 
 const MARK = /(<!-- bench -->\n)[^]*(<!-- \/bench -->)/;
 
