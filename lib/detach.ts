@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process';
 import type { Runtime } from './runtime.ts';
 
 /**
- * Starts this very program anew, in a process that outlives the present one: in a session of its own, so that what ends the group of the present process (a terminal, `timeout`, cron's and CI's
- * clearing up) doesn't end it. systemd goes by the control group: the unit has to say KillMode=process.
+ * Starts this very program anew, in a process that outlives the present one: in a session of its own, so that what ends the
+ * group of the present process (a terminal, `timeout`, cron's and CI's clearing up) doesn't end it. systemd goes by the
+ * control group: the unit has to say KillMode=process.
  */
 export function detachProcess(words: readonly string[], env: Runtime['env']): Promise<void> {
   return new Promise((resolve, reject) => {
