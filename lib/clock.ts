@@ -1,3 +1,5 @@
+import { onAbort } from './abort.ts';
+
 /** Time is injected everywhere, so that scenarios can run on a virtual clock. All times are milliseconds. */
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -58,14 +60,16 @@ export async function withDeadline<T>(
 ): Promise<T> {
   const controller = new AbortController();
   const timer = new AbortController();
-  const outer = (): void => controller.abort(abortReason(signal));
-  if (signal?.aborted === true) outer();
-  signal?.addEventListener('abort', outer, { once: true });
-  const aborted = new Promise<never>((_, reject) => {
-    controller.signal.addEventListener('abort', () => reject(abortReason(controller.signal)), { once: true });
-    if (controller.signal.aborted) reject(abortReason(controller.signal));
+  let giveUp = (_reason: Error): void => undefined;
+  const given = new Promise<never>((_, reject) => {
+    giveUp = (reason) => {
+      // First, since what `work` makes of its signal says less.
+      reject(reason);
+      controller.abort(reason);
+    };
   });
-  aborted.catch(() => undefined);
+  given.catch(() => undefined);
+  const unheard = signal === undefined ? undefined : onAbort(signal, () => giveUp(abortReason(signal)));
   const timeIsUp = async (): Promise<void> => {
     const due = clock.now() + ms;
     await clock.sleep(ms, timer.signal);
@@ -73,13 +77,13 @@ export async function withDeadline<T>(
     if (lateMs > STOOD_STILL_MS) await clock.sleep(Math.min(lateMs, ms), timer.signal);
   };
   timeIsUp().then(
-    () => controller.abort(new DeadlineError(ms)),
+    () => giveUp(new DeadlineError(ms)),
     () => undefined,
   );
   try {
-    return await Promise.race([work(controller.signal), aborted]);
+    return await Promise.race([work(controller.signal), given]);
   } finally {
     timer.abort(IN_TIME);
-    signal?.removeEventListener('abort', outer);
+    unheard?.();
   }
 }

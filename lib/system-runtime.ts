@@ -1,10 +1,13 @@
 /** The Runtime of a real machine: its clock, its environment, its network and its processes. */
 import { systemClock } from './clock.ts';
 import { hindrance } from './inventory/programs.ts';
+import { once } from './once.ts';
 import type { ExecRequest, ExecResult, Runtime } from './runtime.ts';
 
 /** Where cron jobs often have nothing, and where `ping` and plugins are. */
 const FALLBACK_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+const loadProbe = once(() => import('./observe/probe.ts'));
 
 /** The outside world as it is. What reaches it is loaded when it is first needed: cron pays the start-up every minute. */
 export function systemRuntime(env: Runtime['env'] = process.env): Runtime {
@@ -26,10 +29,7 @@ export function systemRuntime(env: Runtime['env'] = process.env): Runtime {
       const { plainDispatcher } = await import('./dispatcher.ts');
       return plainDispatcher();
     },
-    probe: async (spec, signal) => {
-      const { runProbe } = await import('./observe/probe.ts');
-      return runProbe(spec, deps, signal);
-    },
+    probe: async (spec, signal) => (await loadProbe()).runProbe(spec, deps, signal),
     exec: async (request) => (await import('./exec.ts')).execFile(request),
     mail: async (request, limitMs, signal) => {
       const { sendMail } = await import('./tell/notify/mail.ts');

@@ -148,7 +148,10 @@ async function readStatus({ apis, signal }: OperationContext, copy: Copy) {
 
 async function probeOnce({ container, runtime, signal }: OperationContext): Promise<readonly ProbeResult[]> {
   const jobs = container.checks.map((spec) => ({ key: container.name, spec }));
-  const results = await probeAll(jobs, (spec, inner) => runtime.probe(spec, inner), { signal });
+  const results = await probeAll(jobs, (spec, inner) => runtime.probe(spec, inner), {
+    clock: runtime.clock,
+    signal,
+  });
   return results.get(container.name) ?? [];
 }
 

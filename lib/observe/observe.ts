@@ -115,7 +115,10 @@ async function probe(input: ObserveInput, containers: readonly Container[], clus
     ),
     ...containers.flatMap((container) => container.checks.map((spec) => ({ key: container.name, spec }))),
   ];
-  const results = await probeAll(jobs, (spec, inner) => runtime.probe(spec, inner), { signal });
+  const results = await probeAll(jobs, (spec, inner) => runtime.probe(spec, inner), {
+    clock: runtime.clock,
+    signal,
+  });
   const byContainer: Record<string, ProbeResult[]> = {};
   for (const container of containers) byContainer[container.name] = results.get(container.name) ?? [];
   return { canaries: results.get('') ?? [], containers: byContainer };

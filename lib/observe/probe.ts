@@ -3,6 +3,7 @@ import { abortReason, DeadlineError, withDeadline } from '../clock.ts';
 import type { ProbeResult } from '../decide/model.ts';
 import { messageOf } from '../errors.ts';
 import type { ProbeSpec } from '../inventory/types.ts';
+import { once } from '../once.ts';
 import { plainText } from '../text.ts';
 import { formatDuration } from '../units.ts';
 import { ProbeError, type Attempt, type Outcome, type ProbeDeps } from './probes/attempt.ts';
@@ -14,6 +15,10 @@ import { tcpAttempt } from './probes/tcp.ts';
 export type { ProbeDeps } from './probes/attempt.ts';
 
 const PAUSE_BETWEEN_ATTEMPTS_MS = 200;
+
+/** Loaded when the first one is made, for the sake of start-up, and then kept: an import costs something each time. */
+const loadHttp = once(() => import('./probes/http.ts'));
+const loadPing = once(() => import('./probes/ping.ts'));
 
 interface Tried {
   readonly ok: boolean;
@@ -111,15 +116,10 @@ async function attemptOf(spec: ProbeSpec, attempt: Attempt): Promise<Outcome> {
   switch (spec.kind) {
     case 'tcp':
       return tcpAttempt(spec, attempt);
-    case 'http': {
-      // Loaded here for the sake of start-up: it brings TLS and undici along.
-      const { httpAttempt } = await import('./probes/http.ts');
-      return httpAttempt(spec, attempt);
-    }
-    case 'ping': {
-      const { pingAttempt } = await import('./probes/ping.ts');
-      return pingAttempt(spec, attempt);
-    }
+    case 'http':
+      return (await loadHttp()).httpAttempt(spec, attempt);
+    case 'ping':
+      return (await loadPing()).pingAttempt(spec, attempt);
     case 'dns':
       return dnsAttempt(spec, attempt);
     case 'exec':

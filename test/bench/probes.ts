@@ -110,7 +110,7 @@ async function hanging(quick: boolean): Promise<Measure> {
       yaml.replaceAll(/( +)- http: (http:\/\/[\d.]+):\d+\/\n/g, (_all, indent: string, url: string) => {
         nth += 1;
         const port = nth <= silent ? targets.silent : targets.http;
-        return `${indent}- http: ${url}:${port}/\n${indent}  timeout: ${timeoutMs / 1000}s\n`;
+        return `${indent}- http: ${url}:${port}/\n${indent}  timeout: ${timeoutMs / 1000}s\n${indent}  attempts: 1\n`;
       }),
   });
   try {

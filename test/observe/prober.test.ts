@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ProbeResult } from '../../lib/decide/model.ts';
 import type { ProbeSpec } from '../../lib/inventory/types.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { VirtualClock } from '../../lib/lab/virtual-clock.ts';
 import { probeAll } from '../../lib/observe/prober.ts';
 import { probe, rawServer } from './probe-helpers.ts';
 
@@ -25,6 +27,7 @@ test('results are by key, in the order in which the probes were given, however t
       { key: 'b', spec: spec('tcp', '4') },
     ],
     (each) => new Promise((resolve) => ends.unshift(() => resolve(passed(each)))),
+    { clock: systemClock },
   );
   await new Promise((resolve) => setImmediate(resolve));
   for (const end of ends) end();
@@ -36,7 +39,10 @@ test('results are by key, in the order in which the probes were given, however t
       ['a', ['2']],
     ],
   );
-  assert.equal((await probeAll([], () => Promise.reject(new Error('never')))).size, 0);
+  assert.equal(
+    (await probeAll([], () => Promise.reject(new Error('never')), { clock: systemClock })).size,
+    0,
+  );
 });
 
 test('no kind waits for another, and none has more running than its slots', async () => {
@@ -60,7 +66,7 @@ test('no kind waits for another, and none has more running than its slots', asyn
         }),
       );
     },
-    { slots: { sockets: 4, pings: 3, execs: 2 } },
+    { clock: systemClock, slots: { sockets: 4, pings: 3, execs: 2 } },
   );
   while (ends.length > 0 || running.tcp + running.ping + running.exec === 0) {
     await new Promise((resolve) => setImmediate(resolve));
@@ -100,6 +106,7 @@ test('hanging probes do not delay the others beyond their own timeout', async (t
       finished.push(each.label);
       return result;
     },
+    { clock: systemClock },
   );
   assert.equal(finished[0], 'good');
   assert.equal(results.get('good')?.[0]?.ok, true);
@@ -122,11 +129,58 @@ test('an abort ends the running ones and does not start the waiting ones', async
         signal?.addEventListener('abort', () => reject(new Error('stopped'))),
       );
     },
-    { slots: { execs: 1 }, signal: controller.signal },
+    { clock: systemClock, slots: { execs: 1 }, signal: controller.signal },
   );
   await new Promise((resolve) => setImmediate(resolve));
   controller.abort(new Error('stopped'));
   await assert.rejects(all, { message: 'stopped' });
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(started, 1);
+});
+
+test('sockets that hang give their slots to others; plugins that hang keep theirs', async () => {
+  const clock = new VirtualClock();
+  const begun = clock.now();
+  const startedAt = new Map<string, number>();
+  const probes = (['tcp', 'exec'] as const).flatMap((kind) =>
+    Array.from({ length: 50 }, (_, n) => ({ key: kind, spec: spec(kind, `${kind} ${n}`) })),
+  );
+  const all = probeAll(
+    probes,
+    async (each) => {
+      startedAt.set(each.label, clock.now() - begun);
+      // The first forty of each never answer.
+      await clock.sleep(Number(each.label.split(' ')[1]) < 40 ? 5_000 : 1);
+      return passed(each);
+    },
+    { clock, slots: { sockets: 10, execs: 10 } },
+  );
+  await clock.run(all);
+  assert.equal(startedAt.get('tcp 49'), 400, 'forty in tens, a tenth of a second each');
+  assert.equal(startedAt.get('exec 49'), 20_000);
+  assert.equal(clock.now() - begun, 20_001);
+});
+
+test('a process that is late itself begins no more than it has slots for', async () => {
+  const clock = new VirtualClock();
+  let started = 0;
+  const late = {
+    now: () => clock.now(),
+    // As a timer that fires when the processor has time for it.
+    sleep: (ms: number) => clock.sleep(ms * 2),
+  };
+  const probes = Array.from({ length: 30 }, (_, n) => ({ key: 'a', spec: spec('tcp', String(n)) }));
+  const all = probeAll(
+    probes,
+    async (each) => {
+      started += 1;
+      await clock.sleep(5_000);
+      return passed(each);
+    },
+    { clock: late, slots: { sockets: 10 } },
+  );
+  await clock.advance(4_900);
+  assert.equal(started, 10);
+  await clock.run(all);
+  assert.equal(started, 30);
 });

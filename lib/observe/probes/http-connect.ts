@@ -1,58 +1,58 @@
 /**
- * Connections of http probes. undici's own connector reports a connection only when TLS is done and a bad certificate
- * only by its code; a probe wants to know that something accepted the connection, and what is wrong with which date.
+ * Connections of http probes. A probe wants to know that something accepted the connection before TLS is done, and what
+ * is wrong with which date of a certificate.
  */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import type { buildConnector } from 'undici';
 import { plainText, roughSpanText } from '../../text.ts';
 import { ProbeError, type Attempt } from './attempt.ts';
 import { socketLookup } from './lookup.ts';
 
-/** A connector for undici. It ends its sockets when the attempt does, connected or not. */
-export function probeConnector(probe: { insecure: boolean; attempt: Attempt }): buildConnector.connector {
-  const { insecure, attempt } = probe;
-  return (options, callback) => {
-    const host = options.hostname;
-    let done = false;
-    const finish = (...args: Parameters<buildConnector.Callback>): void => {
-      if (done) return;
-      done = true;
-      callback(...args);
-    };
-    const socket = open(options, attempt);
+/**
+ * A connection to the origin of `url`, its certificate looked at unless `insecure`. It ends when the attempt does, connected
+ * or not. Rejects with ProbeError or the socket's error.
+ */
+export function connectTo(url: URL, insecure: boolean, attempt: Attempt): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    // IPv6 addresses are in brackets.
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    const socket = open(url, host, attempt);
     const abort = (): void => {
       socket.destroy();
     };
     if (attempt.signal.aborted) abort();
     attempt.signal.addEventListener('abort', abort, { once: true });
     socket.setNoDelay(true);
-    socket.once('connect', attempt.alive);
-    socket.on('error', (error) => finish(error, null));
+    socket.on('error', reject);
+    let ready = false;
+    const done = (): void => {
+      ready = true;
+      resolve(socket);
+    };
     socket.once('close', () => {
       attempt.signal.removeEventListener('abort', abort);
-      finish(new ProbeError('connection closed before an answer', false), null);
+      if (!ready) reject(new ProbeError('connection closed before an answer', false));
     });
-    if (!('authorized' in socket)) {
-      socket.once('connect', () => finish(null, socket));
-      return;
-    }
+    socket.once('connect', () => {
+      attempt.alive();
+      if (!('authorized' in socket)) done();
+    });
+    if (!('authorized' in socket)) return;
     socket.once('secureConnect', () => {
       const flaw = insecure ? undefined : certificateFlaw(socket, host, attempt.deps.clock.now());
-      if (flaw === undefined) return finish(null, socket);
+      if (flaw === undefined) return done();
       socket.destroy();
-      finish(new ProbeError(flaw, true), null);
+      reject(new ProbeError(flaw, true));
     });
-  };
+  });
 }
 
-function open(options: buildConnector.Options, attempt: Attempt): Socket | TLSSocket {
-  const host = options.hostname;
+function open(url: URL, host: string, attempt: Attempt): Socket | TLSSocket {
   const lookup = socketLookup(attempt.lookUp);
-  if (options.protocol !== 'https:') return connectTcp({ host, port: Number(options.port) || 80, lookup });
+  if (url.protocol !== 'https:') return connectTcp({ host, port: Number(url.port) || 80, lookup });
   return connectTls({
     host,
-    port: Number(options.port) || 443,
+    port: Number(url.port) || 443,
     lookup,
     ...(isIP(host) === 0 ? { servername: host } : {}),
     ALPNProtocols: ['http/1.1'],

@@ -74,18 +74,15 @@ export function connectionFailure(error: unknown, host: string): ProbeError {
       return new ProbeError('connection refused', !isLoopback(addressOf(error) ?? host));
     case 'ECONNRESET':
     case 'EPIPE':
-    case 'UND_ERR_SOCKET':
       return new ProbeError('connection closed before an answer', true);
     case 'ENOTFOUND':
       return nameFailure(host);
     case 'EAI_AGAIN':
       return nameFailure(host, ' (no name server answers)');
-    case 'UND_ERR_HEADERS_OVERFLOW':
+    case 'HPE_HEADER_OVERFLOW':
       return new ProbeError('the answer has endless headers', true);
   }
-  // undici's parser does not always have a code.
-  if (code.startsWith('HPE_') || (error instanceof Error && error.name === 'HTTPParserError'))
-    return new ProbeError('the answer is not HTTP', true);
+  if (code.startsWith('HPE_')) return new ProbeError('the answer is not HTTP', true);
   if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) return tlsFailure(code);
   return new ProbeError(plainText(messageOf(error)), false);
 }
