@@ -51,7 +51,7 @@ export const ack = defineCommand({
       }
     }
     if (args.name === undefined) throw new InputError('which container? `ack NAME` (or `ack --fenced NODE`)');
-    const inventory = openInventory(args, invocation);
+    const inventory = await openInventory(args, invocation);
     const container = containerNamed(inventory, args.name);
     const { clock } = invocation.runtime;
     const dir = stateDir(args, invocation);

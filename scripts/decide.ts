@@ -31,7 +31,7 @@ export const decideCommand = defineCommand({
       .example('$0 failover dns --plan 0123456789ab', 'execute exactly the plan that was printed'),
   async run(args, invocation) {
     const { runtime, io } = invocation;
-    const inventory = openInventory(args, invocation);
+    const inventory = await openInventory(args, invocation);
     const dir = stateDir(args, invocation);
     const state = openState(dir, { clock: runtime.clock });
     const operations = openOperations(dir, { clock: runtime.clock });

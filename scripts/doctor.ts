@@ -16,7 +16,7 @@ export const doctor = defineCommand({
       .epilogue('exit code: 0 nothing to mend, 3 warnings or failures, 1 no cluster could be seen'),
   async run(args, invocation) {
     const { io } = invocation;
-    const inventory = openInventory(args, invocation);
+    const inventory = await openInventory(args, invocation);
     const { facts, diagnosis } = await lookClosely(
       {
         inventory,

@@ -27,9 +27,9 @@ export const drift = defineCommand({
       .epilogue(
         'After a failover a container belongs to its old node still: `failback` would take it there. With `home:` the new one is its home.',
       ),
-  run(args, invocation) {
+  async run(args, invocation) {
     const { runtime, io } = invocation;
-    const inventory = openInventory(args, invocation);
+    const inventory = await openInventory(args, invocation);
     const dir = stateDir(args, invocation);
     const store = openState(dir, { clock: runtime.clock });
     const operations = openOperations(dir, { clock: runtime.clock });
@@ -45,7 +45,7 @@ export const drift = defineCommand({
       for (const one of moved) show(io, sentence(inventory, one));
       if (moved.length === 0) show(io, 'every container that is seen is at home');
     }
-    return Promise.resolve(moved.length === 0 ? EXIT.ok : EXIT.unhealthy);
+    return moved.length === 0 ? EXIT.ok : EXIT.unhealthy;
   },
 });
 

@@ -46,7 +46,7 @@ export const install = defineCommand({
   async run(args, invocation) {
     const { io, runtime } = invocation;
     const kind = kindOf(args);
-    const inventory = openInventory(args, invocation);
+    const inventory = await openInventory(args, invocation);
     if (args.every !== undefined) paceOf({ for: FOR, every: args.every });
     const job = { ...jobOf(args.user, args, invocation, inventory), every: args.every ?? null };
     const dir = args.dir ?? DEFAULT_DIR[kind];

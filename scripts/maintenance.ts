@@ -58,7 +58,7 @@ export const maintenance = defineCommand({
   async run(args, invocation) {
     const isAction = ACTIONS.includes(args.action);
     const names = isAction || args.action === '' ? args.names : [args.action, ...args.names];
-    const work = open(args, invocation);
+    const work = await open(args, invocation);
     const nothing = names.length === 0 && args.node === undefined;
     if (args.action === 'list' || (args.action === '' && nothing)) {
       if (!nothing) throw new InputError('`maintenance list` takes no names');
@@ -69,9 +69,9 @@ export const maintenance = defineCommand({
   },
 });
 
-function open(args: CommonArgs, invocation: Invocation) {
+async function open(args: CommonArgs, invocation: Invocation) {
   const { clock } = invocation.runtime;
-  const inventory = openInventory(args, invocation);
+  const inventory = await openInventory(args, invocation);
   const store = openState(stateDir(args, invocation), { clock });
   return {
     args,
@@ -83,7 +83,7 @@ function open(args: CommonArgs, invocation: Invocation) {
     person: personName(invocation.runtime.env),
   };
 }
-type Work = ReturnType<typeof open>;
+type Work = Awaited<ReturnType<typeof open>>;
 
 /** Containers by name, nodes by `cluster/node`. */
 function keysOf({ inventory, store }: Work, names: readonly string[], node: string | undefined): string[] {

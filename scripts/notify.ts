@@ -29,7 +29,7 @@ export const notify = defineCommand({
       .example('$0 notify test', 'to all')
       .example('$0 notify test phone', 'only to the target of that name'),
   async run(args, invocation) {
-    const inventory = openInventory(args, invocation);
+    const inventory = await openInventory(args, invocation);
     const targets = chosen(inventory.notify.to, args.names);
     return args.action === 'test' ? test() : status();
 

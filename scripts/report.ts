@@ -43,7 +43,7 @@ export const report = defineCommand({
       .epilogue('exit code: 0 it is made, 5 it is, too, but no cluster could be seen'),
   async run(args, invocation) {
     const { runtime, io, cwd } = invocation;
-    const inventory = openInventory(args, invocation);
+    const inventory = await openInventory(args, invocation);
     const dir = stateDir(args, invocation);
     const only = narrow(inventory, args.names, args.cluster);
     const store = openState(dir, { clock: runtime.clock });

@@ -20,7 +20,7 @@ export const status = defineCommand({
     narrowFlags(commonFlags(y)).example('$0 status', 'from the state only: no API call, no probe'),
   async run(args, invocation) {
     const { runtime, io } = invocation;
-    const inventory = openInventory(args, invocation);
+    const inventory = await openInventory(args, invocation);
     const dir = stateDir(args, invocation);
     const store = openState(dir, { clock: runtime.clock });
     const state = store.read();

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { defineCommand } from '../lib/cli/command.ts';
 import { commonFlags } from '../lib/cli/options.ts';
 import { show, warn } from '../lib/cli/say.ts';
-import { openInventory } from '../lib/cli/session.ts';
+import { inventoryDir } from '../lib/cli/session.ts';
 import { EXIT, InputError } from '../lib/errors.ts';
 import { counted } from '../lib/text.ts';
 import { protectionChanges } from '../lib/inventory/changes.ts';
@@ -43,7 +43,7 @@ export const validate = defineCommand({
     }
     if (args.markdown && args.against === undefined)
       throw new InputError('--markdown says what a change means, so it needs --against DIR');
-    const inventory = openInventory(args, invocation);
+    const inventory = loadInventory(inventoryDir(args, invocation), { env: invocation.runtime.env });
     if (args.against !== undefined) {
       const dir = resolve(invocation.cwd, args.against);
       const before = loadInventory(dir, { env: invocation.runtime.env });

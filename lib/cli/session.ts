@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { InputError } from '../errors.ts';
 import { openToAll } from '../inventory/files.ts';
-import { loadInventory } from '../inventory/load.ts';
+import { openRemembered } from '../inventory/memo.ts';
 import { closest } from '../inventory/problems.ts';
 import { readSecret } from '../inventory/secrets.ts';
 import type { Cluster, Container, Inventory, SecretRef } from '../inventory/types.ts';
@@ -11,6 +11,7 @@ import type { ActContext } from '../act/context.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { PveCredentials } from '../pve/login.ts';
 import { openOperations } from '../state/operations.ts';
+import { placeOf } from '../state/place.ts';
 import { openState } from '../state/store.ts';
 import { formatEvent } from '../tell/format.ts';
 import { isTransition, type Event, type Teller } from '../tell/events.ts';
@@ -47,9 +48,25 @@ export function stateDir(args: CommonArgs, invocation: Invocation): string {
   return existsSync(lab) ? join(lab, 'state') : resolve(cwd, 'state');
 }
 
-/** Loads the inventory and warns of what is unwise in it. */
-export function openInventory(args: CommonArgs, invocation: Invocation): Inventory {
-  return loadInventory(inventoryDir(args, invocation), { env: invocation.runtime.env });
+/** Put in by the bundler; the sources that Node runs directly have none. */
+declare const PROXWARDEN_BUILD: string | undefined;
+const BUILD = typeof PROXWARDEN_BUILD === 'string' ? PROXWARDEN_BUILD : null;
+
+/**
+ * Loads the inventory. `keep`: what it comes to is kept for the next run, if this state folder is there. Rejects with
+ * InventoryError.
+ */
+export function openInventory(
+  args: CommonArgs,
+  invocation: Invocation,
+  { keep = false }: { readonly keep?: boolean } = {},
+): Promise<Inventory> {
+  return openRemembered(inventoryDir(args, invocation), {
+    env: invocation.runtime.env,
+    file: join(placeOf(stateDir(args, invocation)).local, 'inventory.json'),
+    keep,
+    build: BUILD,
+  });
 }
 
 export interface Session extends ActContext {
@@ -70,7 +87,8 @@ export async function openSession(
   options: { steps?: boolean; lenient?: boolean } = {},
 ): Promise<Session> {
   const { runtime, io, signal } = invocation;
-  const inventory = openInventory(args, invocation);
+  const keep = options.steps === true && args.dryRun !== true;
+  const inventory = await openInventory(args, invocation, { keep });
   // Not in openInventory: a checkout that is only validated may be anybody's.
   const open = openToAll(inventory.dir);
   if (open !== null)

@@ -2,7 +2,7 @@
 import { isAbsolute } from 'node:path';
 import { closest, type Path } from './problems.ts';
 import { isBroken, type Part } from './parts.ts';
-import { findProgram, placeInside } from './programs.ts';
+import type { Finder } from './programs.ts';
 import { whereIs, type Report } from './report.ts';
 import type {
   Cluster,
@@ -16,9 +16,7 @@ import type {
 } from './types.ts';
 
 export interface Context {
-  /** Real path of the inventory folder. */
-  readonly root: string;
-  readonly allowed: readonly string[];
+  readonly finder: Finder;
   readonly report: Report;
   /** Some file couldn't be read: what seems to be missing may be in there. */
   readonly incomplete: boolean;
@@ -196,7 +194,7 @@ function resolveCredentials(part: Part, context: Context): Credentials | undefin
 /** A relative path of a secret is one inside the inventory folder. */
 export function resolveSecret(ref: SecretRef, part: Part, path: Path, context: Context): SecretRef {
   if (ref.kind !== 'file' || isAbsolute(ref.path)) return ref;
-  const found = placeInside(context.root, ref.path);
+  const found = context.finder.place(ref.path);
   if ('path' in found) return { kind: 'file', path: found.path };
   context.report.add(part, path, found.message, found.fix);
   return ref;
@@ -264,7 +262,7 @@ function resolveTls(what: string, tls: Tls, part: Part, path: Path, context: Con
     );
   }
   if (tls.kind !== 'ca' || isAbsolute(tls.path)) return tls;
-  const found = placeInside(context.root, tls.path);
+  const found = context.finder.place(tls.path);
   if ('path' in found) return { kind: 'ca', path: found.path };
   context.report.add(part, [...path, 'ca'], found.message, found.fix);
   return tls;
@@ -279,7 +277,7 @@ export function resolvePrograms(
 ): ProbeSpec[] {
   return probes.map((probe, index) => {
     if (probe.kind !== 'exec') return probe;
-    const found = findProgram(context.root, context.allowed, probe.path);
+    const found = context.finder.program(probe.path);
     if ('path' in found) return { ...probe, path: found.path };
     context.report.add(part, [...base, index, 'exec'], found.message, found.fix);
     return probe;

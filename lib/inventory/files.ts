@@ -16,17 +16,22 @@ export interface SourceFile {
   readonly text: string;
 }
 
-/** The folder's real path and the readable files; the rest as problems. Never throws for what a user can cause. */
-export function readFolder(dir: string): { root: string; sources: SourceFile[]; problems: Problem[] } {
+export interface Folder {
+  /** Its real path. */
+  readonly root: string;
+  /** The files that can be read, and what is wrong with the others. */
+  readonly sources: readonly SourceFile[];
+  readonly problems: readonly Problem[];
+}
+
+/** Reads the folder's files. Never throws for what a user can cause. */
+export function readFolder(dir: string): Folder {
   const problems: Problem[] = [];
   const sources: SourceFile[] = [];
   const add = (file: string, message: string, fix: string): void => {
     problems.push({ file, line: 0, col: 0, path: '', message, fix });
   };
-  const fail = (
-    message: string,
-    fix: string,
-  ): { root: string; sources: SourceFile[]; problems: Problem[] } => {
+  const fail = (message: string, fix: string): Folder => {
     add(dir, message, fix);
     return { root: dir, sources, problems };
   };

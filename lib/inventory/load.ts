@@ -3,11 +3,11 @@ import { resolveKeepApart } from './apart.ts';
 import { resolveClusters, type Context } from './clusters.ts';
 import { resolveContainers } from './containers.ts';
 import { digestOf } from './digest.ts';
-import { readFolder } from './files.ts';
+import { readFolder, type Folder } from './files.ts';
 import { maskLiterals } from './literals.ts';
 import { readPart, type Part } from './parts.ts';
 import { formatProblem, InventoryError, type Problem } from './problems.ts';
-import { allowedPrograms } from './programs.ts';
+import { allowedPrograms, Finder, type Sought } from './programs.ts';
 import { Report } from './report.ts';
 import { resolveHeartbeat, resolveNotify } from './notify-resolve.ts';
 import { HookLists, resolveLimits } from './shared.ts';
@@ -26,7 +26,15 @@ export interface LoadOptions {
  * Throws InventoryError with every problem of every file.
  */
 export function loadInventory(dir: string, options: LoadOptions = {}): Inventory {
-  const { root, sources, problems } = readFolder(dir);
+  return loadFolder(readFolder(dir), options.env ?? {}).inventory;
+}
+
+/** The same of a folder that has been read already, with what was looked for on this machine. Throws InventoryError. */
+export function loadFolder(
+  { root, sources, problems: unread }: Folder,
+  env: NonNullable<LoadOptions['env']>,
+): { readonly inventory: Inventory; readonly sought: readonly Sought[] } {
+  const problems = [...unread];
   const parts: Part[] = [];
   const written: Json[] = [];
   let incomplete = problems.length > 0;
@@ -44,18 +52,19 @@ export function loadInventory(dir: string, options: LoadOptions = {}): Inventory
     if (nodes < 0) break;
   }
   const report = new Report();
-  const allowed = allowedPrograms(options.env ?? {});
-  const resolved = resolve(parts, { root, allowed, report, incomplete });
+  const finder = new Finder(root, allowedPrograms(env));
+  const resolved = resolve(parts, { finder, report, incomplete });
   problems.push(...maskLiterals(report.problems, written));
   if (problems.length > 0) throw new InventoryError(unique(problems));
   const warnings = [...new Set(report.warnings)];
-  return {
+  const inventory = {
     dir: root,
     files: sources.map(({ file }) => file),
     digest: digestOf({ dir: root, ...resolved }),
     ...resolved,
     warnings,
   };
+  return { inventory, sought: finder.sought };
 }
 
 function resolve(

@@ -2,7 +2,6 @@
 import { resolveSecret, type Context } from './clusters.ts';
 import type { Part } from './parts.ts';
 import type { Path } from './problems.ts';
-import { findProgram } from './programs.ts';
 import { whereIs } from './report.ts';
 import type { Notify, NotifyTarget, NotifyVia, SecretRef, UrlRef } from './types.ts';
 
@@ -71,7 +70,7 @@ function resolveVia(via: NotifyVia, part: Part, path: Path, context: Context): N
         ),
       };
     case 'exec': {
-      const found = findProgram(context.root, context.allowed, via.path);
+      const found = context.finder.program(via.path);
       if ('path' in found) return { ...via, path: found.path };
       context.report.add(part, [...path, 'exec'], found.message, found.fix);
       return via;

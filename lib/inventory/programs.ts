@@ -17,6 +17,37 @@ export function allowedPrograms(env: Readonly<Record<string, string | undefined>
 
 export type Found = { readonly path: string } | { readonly message: string; readonly fix: string };
 
+/** What was looked for on this machine while an inventory was put together, and what was found. */
+export interface Sought {
+  readonly kind: 'program' | 'place';
+  readonly written: string;
+  readonly found: Found;
+}
+
+/** Finds what an inventory names, and notes it: the same files may mean something else when it changes (memo.ts). */
+export class Finder {
+  readonly sought: Sought[] = [];
+  readonly #root: string;
+  readonly #allowed: readonly string[];
+  constructor(root: string, allowed: readonly string[]) {
+    this.#root = root;
+    this.#allowed = allowed;
+  }
+
+  program(written: string): Found {
+    return this.#note('program', written, findProgram(this.#root, this.#allowed, written));
+  }
+
+  place(written: string): Found {
+    return this.#note('place', written, placeInside(this.#root, written));
+  }
+
+  #note(kind: Sought['kind'], written: string, found: Found): Found {
+    this.sought.push({ kind, written, found });
+    return found;
+  }
+}
+
 /** Absolute path of a program that may be run. `allowed`: absolute paths that the runner's owner permits. */
 export function findProgram(root: string, allowed: readonly string[], written: string): Found {
   if (isAbsolute(written)) {

@@ -2,7 +2,6 @@
 import type { Context } from './clusters.ts';
 import type { Part } from './parts.ts';
 import type { Path } from './problems.ts';
-import { findProgram } from './programs.ts';
 import { whereIs } from './report.ts';
 import type { Hook, Limits } from './types.ts';
 
@@ -61,9 +60,9 @@ export class HookLists {
     const key = [part.file, ...path].join('\u0000');
     const known = this.#resolved.get(key);
     if (known !== undefined) return known;
-    const { root, allowed, report } = this.#context;
+    const { finder, report } = this.#context;
     const hooks = given.map((hook, index) => {
-      const found = findProgram(root, allowed, hook.path);
+      const found = finder.program(hook.path);
       if ('path' in found) return { ...hook, path: found.path };
       report.add(part, [...path, index], found.message, found.fix);
       return hook;

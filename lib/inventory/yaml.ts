@@ -30,7 +30,7 @@ export interface YamlFile {
 /** Aliases multiply: the limits hold for the file after they have been followed. */
 const MOST_ALIASES = 100;
 /** Values of a whole inventory: thousands of containers. */
-export const MOST_NODES = 50_000;
+export const MOST_NODES = 250_000;
 const DEEPEST = 32;
 /** One wrong bracket makes the parser complain of everything behind it. */
 const MOST_SYNTAX_PROBLEMS = 3;

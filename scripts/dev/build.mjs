@@ -1,9 +1,13 @@
 // Bundles the command line into dist/: one small entry and one chunk per command, loaded only when that command
 // runs (cron pays the start-up every minute). `npm ci` runs it through the `prepare` script.
 import { build, transform } from 'esbuild';
+import { createHash } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+
+/** In its place comes the digest of all chunks: what one build keeps for its next run is no other's (memo.ts). */
+const BUILD_PLACE = 'build'.padEnd(64, '-');
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 const { outputFiles } = await build({
@@ -18,7 +22,7 @@ const { outputFiles } = await build({
   target: 'node20',
   sourcemap: false,
   logLevel: 'warning',
-  define: { PROXWARDEN_VERSION: JSON.stringify(version) },
+  define: { PROXWARDEN_VERSION: JSON.stringify(version), PROXWARDEN_BUILD: JSON.stringify(BUILD_PLACE) },
 });
 const cjs = { format: 'cjs', platform: 'node', target: 'node20', logLevel: 'warning' };
 // esbuild splits ES modules only, and Node 20 takes a code cache for scripts only.
@@ -37,7 +41,10 @@ const chunks = await Promise.all(
 );
 rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist');
-for (const { name, code } of chunks) writeFileSync(join('dist', name), code);
+const digest = createHash('sha256');
+for (const { code } of chunks) digest.update(code);
+const id = digest.digest('hex');
+for (const { name, code } of chunks) writeFileSync(join('dist', name), code.replaceAll(BUILD_PLACE, id));
 writeFileSync('dist/package.json', '{ "type": "commonjs" }\n');
 const loader = await transform(readFileSync('scripts/dev/loader.ts', 'utf8'), { ...cjs, loader: 'ts' });
 writeFileSync('dist/proxwarden.js', `#!/usr/bin/env node\n${loader.code}`, { mode: 0o755 });
