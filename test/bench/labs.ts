@@ -1,5 +1,6 @@
 /** The labs of a fleet, with real sockets, in one process. */
 import { randomBytes } from 'node:crypto';
+import { createInterface } from 'node:readline';
 import { systemClock } from '../../lib/clock.ts';
 import { labCertificate } from '../../lib/lab/certificate.ts';
 import { Lab } from '../../lib/lab/lab.ts';
@@ -21,6 +22,8 @@ const Input = z.object({
 const { folder, fleet } = Input.parse(JSON.parse(process.argv[2] ?? ''));
 const tls = await labCertificate(folder, systemClock.now());
 const ports: Record<string, number> = {};
+/** Since it was last asked for. */
+let requests = 0;
 for (const cluster of clusterNames(fleet)) {
   const lab = new Lab({
     clock: systemClock,
@@ -29,7 +32,17 @@ for (const cluster of clusterNames(fleet)) {
     randomHex: (bytes) => randomBytes(bytes).toString('hex'),
   });
   const nodes = nodeNames(cluster, fleet).map((name) => ({ name, port: 0 }));
+  const handle = lab.handle.bind(lab);
+  lab.handle = (...request) => {
+    requests += 1;
+    return handle(...request);
+  };
   Object.assign(ports, (await startLabServer({ lab, nodes, tls })).ports);
 }
 console.log(JSON.stringify(ports));
-process.stdin.resume().once('end', () => process.exit());
+createInterface(process.stdin)
+  .on('line', () => {
+    console.log(String(requests));
+    requests = 0;
+  })
+  .once('close', () => process.exit());

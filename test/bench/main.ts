@@ -4,10 +4,18 @@ import { cpus, totalmem } from 'node:os';
 import { isMet, type Bench, type Measure } from './measure.ts';
 import { probes } from './probes.ts';
 import { quiet } from './quiet.ts';
+import { scale } from './scale.ts';
 import { startUp } from './start-up.ts';
+import { stateWrite } from './state-write.ts';
 
 /** In the order of the table. */
-const BENCHES: Readonly<Record<string, Bench>> = { 'start-up': startUp, quiet, probes };
+const BENCHES: Readonly<Record<string, Bench>> = {
+  'start-up': startUp,
+  quiet,
+  probes,
+  scale,
+  'state-write': stateWrite,
+};
 
 const MARK = /(<!-- bench -->\n)[^]*(<!-- \/bench -->)/;
 

@@ -10,7 +10,10 @@ import { tokenSecret } from '../secrets.ts';
 import { inventoryOf, TOKEN_ID, type Fleet } from './fleet.ts';
 
 export interface Peer<T> {
+  /** What it has said when it was ready. */
   readonly said: T;
+  /** Sends it an empty line, and reads its answer. */
+  ask(): Promise<string>;
   stop(): void;
 }
 
@@ -21,11 +24,21 @@ export async function startPeer<T>(name: string, input: unknown, said: z.ZodType
     // It ends when its standard input does, so also when we are killed.
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  const line = await new Promise<string>((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`${name} has ended with ${code ?? 'a signal'}`)));
-    createInterface(child.stdout).once('line', resolve);
-  });
-  return { said: said.parse(JSON.parse(line)), stop: () => void child.kill() };
+  const lines = createInterface(child.stdout);
+  const answer = (): Promise<string> =>
+    new Promise((resolve, reject) => {
+      child.once('exit', (code) => reject(new Error(`${name} has ended with ${code ?? 'a signal'}`)));
+      lines.once('line', resolve);
+    });
+  const first = await answer();
+  return {
+    said: said.parse(JSON.parse(first)),
+    ask: () => {
+      child.stdin.write('\n');
+      return answer();
+    },
+    stop: () => void child.kill(),
+  };
 }
 
 const Targets = z.object({ tcp: z.number(), http: z.number(), silent: z.number() });
@@ -40,6 +53,8 @@ export interface Stage {
   readonly api: Readonly<Record<string, number>>;
   /** Flags for every command. */
   readonly flags: readonly string[];
+  /** How many requests the clusters have answered since this was last asked. */
+  requests(): Promise<number>;
   stop(): void;
 }
 
@@ -73,6 +88,7 @@ export async function openStage(fleet: Fleet, options: StageOptions = {}): Promi
       targets: targets.said,
       api: lab.said,
       flags: ['--inventory', inventory, '--state', state],
+      requests: async () => Number(await lab.ask()),
       stop,
     };
   } catch (error) {
