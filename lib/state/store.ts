@@ -22,7 +22,7 @@ export interface StateStore {
   /** The same, and StandbyError when it can't be written here now: on pmxcfs without quorum. */
   assertWritable(): void;
   /**
-   * The state as it was last written; the empty one when there is none yet, and a paused one where it was lost. Throws
+   * The state as it was last written, not to be changed; the empty one when there is none yet, and a paused one where it was lost. Throws
    * StateError when it can't be trusted, or has vanished since this process has seen it.
    */
   read(): State;
@@ -50,16 +50,20 @@ export function openState(dir: string, { clock }: { readonly clock: Clock }): St
   openFolder(folder);
   const file = stateFile(folder);
   let seen = false;
-  const open = (assertHeld?: () => void): LowSync<State> => {
-    // A new one each time: another process may have written since.
-    const adapter = { read: () => file.read(), write: (data: State) => file.write(data, assertHeld) };
-    const database = new LowSync<State>(adapter, emptyState());
-    if (existsSync(file.path)) seen = true;
-    else if (seen)
+  /** What there is where there is no file. Throws StateError when there has been one. */
+  const instead = (): State => {
+    if (seen)
       throw new StateError(
         `state file ${file.path} has vanished while this run was using it — nothing is written in its place; see who removed it, or whether ${folder} is still mounted`,
       );
-    else if (wasUsed(local)) database.data = lostState(file.path, clock.now());
+    return wasUsed(local) ? lostState(file.path, clock.now()) : emptyState();
+  };
+  const open = (assertHeld: () => void): LowSync<State> => {
+    // A new one each time: another process may have written since.
+    const adapter = { read: () => file.read(), write: (data: State) => file.write(data, assertHeld) };
+    const there = existsSync(file.path);
+    if (there) seen = true;
+    const database = new LowSync<State>(adapter, there ? emptyState() : instead());
     database.read();
     return database;
   };
@@ -71,7 +75,12 @@ export function openState(dir: string, { clock }: { readonly clock: Clock }): St
       assertFit(folder);
       if (isOnClusterFs(folder)) assertQuorum();
     },
-    read: () => open().data,
+    read() {
+      const state = file.peek();
+      if (state === null) return instead();
+      seen = true;
+      return state;
+    },
     async update(mutate) {
       assertFit(folder);
       return withLock(folder, { clock }, (assertHeld) => {
