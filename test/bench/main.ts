@@ -1,6 +1,7 @@
 /** `npm run bench`: all benchmarks, or those whose name holds one of the words; the table goes into the README. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
+import { batch } from './batch.ts';
 import { isMet, type Bench, type Measure } from './measure.ts';
 import { probes } from './probes.ts';
 import { quiet } from './quiet.ts';
@@ -13,6 +14,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   'start-up': startUp,
   quiet,
   probes,
+  batch,
   scale,
   'state-write': stateWrite,
 };

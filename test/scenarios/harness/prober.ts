@@ -2,7 +2,7 @@
 import type { Clock } from '../../../lib/clock.ts';
 import type { ProbeResult } from '../../../lib/decide/model.ts';
 import type { ProbeSpec } from '../../../lib/inventory/types.ts';
-import type { LabControl, RunningCopy } from '../../../lib/lab/types.ts';
+import type { LabControl } from '../../../lib/lab/types.ts';
 import { formatDuration } from '../../../lib/units.ts';
 
 /** What a step has put at an address: it answers well, refuses, or nothing is heard of it. */
@@ -68,7 +68,14 @@ function meet(spec: ProbeSpec, labs: readonly LabControl[], network: Network, fr
   if (node !== undefined)
     return spec.kind === 'ping' && labs.some((lab) => isUp(lab, node)) ? 'ok' : 'nothing';
   // A copy that runs has a kernel that refuses where no service listens; without one the address is dead.
-  const copy = labs.flatMap(reachableOf).find((one) => one.services.some((service) => service.host === host));
+  const copy = labs
+    .flatMap((lab) =>
+      lab
+        .running()
+        .filter((one) => one.services.some((service) => service.host === host))
+        .map((one) => ({ ...one, lab })),
+    )
+    .find(({ lab, node: on }) => isUp(lab, on));
   if (copy === undefined) return 'nothing';
   if (spec.kind === 'ping') return 'ok';
   return copy.services.some((service) => service.port === port && service.up) ? 'ok' : 'refused';
@@ -76,15 +83,12 @@ function meet(spec: ProbeSpec, labs: readonly LabControl[], network: Network, fr
 
 /** What still answers there, its own containers, is left out: nobody acts on it. */
 function isCut(labs: readonly LabControl[], node: string | null): boolean {
+  if (node === null) return false;
   return labs.some((lab) => lab.status().nodes.some((n) => n.name === node && n.network === 'cut'));
 }
 
 function isUp(lab: LabControl, name: string): boolean {
   return lab.status().nodes.some((n) => n.name === name && n.power === 'on' && n.network === 'up');
-}
-
-function reachableOf(lab: LabControl): RunningCopy[] {
-  return lab.running().filter((one) => isUp(lab, one.node));
 }
 
 function addressOf(spec: ProbeSpec): [string, number] {

@@ -187,6 +187,7 @@ export class StagedLab extends Lab {
   /** The runner is on a node whose network is cut. */
   #isCut(runner: Runner | undefined): boolean {
     const node = runner?.machine?.node;
+    if (node === undefined) return false;
     return this.status().nodes.some((n) => n.name === node && n.network === 'cut');
   }
 
