@@ -8,10 +8,7 @@ import type { Container } from '../inventory/types.ts';
 import type { Operation } from '../state/model.ts';
 import type { ActContext } from './context.ts';
 import { begin } from './operate.ts';
-import { NotItsTurn, waitingFor } from './turn.ts';
-
-/** Whether another's restore is over is looked up in the journals this often. */
-const TURN_POLL_MS = 2_000;
+import { NotItsTurn, nextTurn, waitingFor } from './turn.ts';
 
 interface Due {
   readonly container: Container;
@@ -31,7 +28,9 @@ export async function actOn(
   const running = new Set<Promise<void>>();
   const broken: unknown[] = [];
   const told = new Set<string>();
+  const mine = new Set<string>();
   const begun = (op: Operation): void => {
+    mine.add(op.id);
     const run = carry(op)
       ?.catch((error: unknown) => void broken.push(error))
       .finally(() => void (run !== undefined && running.delete(run)));
@@ -42,8 +41,11 @@ export async function actOn(
     for (;;) {
       waiting = await beginAll(context, waiting, begun);
       if (waiting.length === 0 || running.size === 0) break;
-      tellWaiting(context, waiting, told, 'it begins when that is over');
-      await context.runtime.clock.sleep(TURN_POLL_MS, context.signal);
+      const journals = tellWaiting(context, waiting, told, 'it begins when that is over');
+      await nextTurn(
+        context,
+        journals.every(({ id, status }) => status !== 'running' || mine.has(id)),
+      );
       if (broken.length > 0) break;
     }
   } catch (error) {
@@ -101,7 +103,13 @@ async function beginAll(
   return waiting;
 }
 
-function tellWaiting(context: ActContext, waiting: readonly Due[], told: Set<string>, then: string): void {
+/** Tells of each once what it waits for. Returns the journals that it is known from. */
+function tellWaiting(
+  context: ActContext,
+  waiting: readonly Due[],
+  told: Set<string>,
+  then: string,
+): readonly Operation[] {
   const journals = context.operations.list().operations;
   for (const { container, decision } of waiting) {
     if (told.has(container.name) || decision.action === null) continue;
@@ -110,4 +118,5 @@ function tellWaiting(context: ActContext, waiting: readonly Due[], told: Set<str
     const text = `waits for its turn: ${why}; ${then}`;
     context.teller.tell({ kind: 'note', level: 'info', container: container.name, text });
   }
+  return journals;
 }

@@ -4,6 +4,7 @@ import type { Runtime } from '../runtime.ts';
 import type { OperationStore } from '../state/operations.ts';
 import type { StateStore } from '../state/store.ts';
 import type { Teller } from '../tell/events.ts';
+import type { Turns } from './turns.ts';
 
 /** What everything that changes the world works with. */
 export interface ActContext {
@@ -13,5 +14,6 @@ export interface ActContext {
   readonly state: StateStore;
   readonly operations: OperationStore;
   readonly teller: Teller;
+  readonly turns: Turns;
   readonly signal: AbortSignal | undefined;
 }

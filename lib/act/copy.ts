@@ -99,6 +99,7 @@ export async function restoreCopy(
   op.data.restored = true;
   op.data.onboot ??= archived.onboot;
   operations.save(op);
+  context.turns.over();
   return `${volid} restored on ${copy.node} as CT ${copy.vmid}`;
 }
 

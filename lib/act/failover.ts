@@ -23,6 +23,7 @@ import { preflight, proveSource, stillTakes } from './preflight.ts';
 import { setGuard } from './guard.ts';
 import { guardSuperseded, RETIRED_TAG, retireAlive } from './retire.ts';
 import { backUpSource, stillStopped, stopSource } from './source.ts';
+import { takeTurn } from './turn.ts';
 import { asCause, causeOf, undo } from './undo.ts';
 
 /** The steps before the copy, in order. */
@@ -144,6 +145,7 @@ export async function runFailover(context: OperationContext, action: FailoverAct
       await runStep(context, step);
     }
     if (!pastSafeStep(op)) unbraked(context);
+    await takeTurn(context, action, () => preflight(context, action));
     if (!op.steps.some((s) => s.name.startsWith('restore'))) await countForLimits(context, action);
   } catch (error) {
     if (staysInHand(error, context)) throw error;

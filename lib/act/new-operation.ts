@@ -41,6 +41,7 @@ export function newOperation(
       guard: null,
       moved: null,
       vmid: null,
+      turn: true,
       restored: false,
       startAsked: false,
       started: [],

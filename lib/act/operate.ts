@@ -16,7 +16,7 @@ import { inPlaceSteps, runInPlace } from './in-place.ts';
 import type { OperationContext } from './journal.ts';
 import { newOperation } from './new-operation.ts';
 import { NotYet, staysInHand, type Outcome } from './outcome.ts';
-import { NotItsTurn, waitingFor } from './turn.ts';
+import { NotItsTurn, takesTurnLater, waitingFor } from './turn.ts';
 
 /** A resumed operation older than this goes to `error`: the world has moved on too far. Not one that has succeeded. */
 const RESUME_LIMIT_MS = 2 * 3_600_000;
@@ -38,7 +38,11 @@ export async function begin(context: ActContext, { container, decision }: Begin)
     throw new FailedError(`${container.name}: nothing to do (${kind})`);
   const record = state.read().containers[container.name] ?? emptyContainerState();
   const { action } = decision;
-  const data = { detectedAt: record.firstFailureAt, inPlace: kind === 'failover' ? null : decision.current };
+  const data = {
+    detectedAt: record.firstFailureAt,
+    inPlace: kind === 'failover' ? null : decision.current,
+    turn: action === null || !takesTurnLater(action),
+  };
   const op = newOperation(context, container, { kind, reason: decision.why, action, data }, (running) => {
     const why = action === null ? null : waitingFor(context, action, running);
     if (why !== null) throw new NotItsTurn(`${container.name} waits for its turn: ${why}`);
@@ -106,7 +110,7 @@ export async function carryOut(context: ActContext, op: Operation): Promise<Outc
   const operation: OperationContext = { ...context, op, container: entryOf(op) };
   let outcome: Outcome;
   try {
-    outcome = await run(operation);
+    outcome = await context.turns.carrying(op.id, () => run(operation));
   } catch (error) {
     if (context.signal?.aborted === true) {
       context.operations.save(op);

@@ -8,6 +8,7 @@ import { closest } from '../inventory/problems.ts';
 import { readSecret } from '../inventory/secrets.ts';
 import type { Cluster, Container, Inventory, SecretRef } from '../inventory/types.ts';
 import type { ActContext } from '../act/context.ts';
+import { Turns } from '../act/turns.ts';
 import type { PveApi } from '../pve/api.ts';
 import type { PveCredentials } from '../pve/login.ts';
 import { openOperations } from '../state/operations.ts';
@@ -144,6 +145,7 @@ export async function openSession(
     operations,
     apis,
     teller,
+    turns: new Turns(),
     signal,
     notifier,
     async close() {

@@ -9,9 +9,9 @@ import { fenceGate, maintenanceGate, pauseGate, type BrakeInput } from './brakes
 import { decideFailover } from './failover.ts';
 import { automaticGates, fail, pass, safetyGates, type GateInput } from './gates.ts';
 import { incarnationsOf, type Incarnations } from './incarnations.ts';
-import type { Decision, Gate, Incarnation, Observation, Request, Verdict } from './model.ts';
+import type { Decision, FailoverAction, Gate, Incarnation, Observation, Request, Verdict } from './model.ts';
 import { promised, type Reservations } from './reservations.ts';
-import { turnOf, type UnderWay } from './under-way.ts';
+import { beginOf, preparesAhead, turnOf, type UnderWay } from './under-way.ts';
 import { unseenGate } from './unseen.ts';
 import { knownOffline, runHealth, verdictOf } from './verdict.ts';
 
@@ -262,7 +262,7 @@ function acting(one: One, gates: readonly Gate[], request: Request | undefined):
     };
   // Also of one that waits: its room is kept, and the others of its groups keep away.
   chosen.set(assessment.container.name, outcome.action.target);
-  const wait = turnGate(one, request, outcome.action.target);
+  const wait = turnGate(one, request, outcome.action);
   if (wait !== null)
     return {
       ...quiet(one, 'wait', `${wait.gate}: ${wait.evidence}`),
@@ -278,10 +278,15 @@ function acting(one: One, gates: readonly Gate[], request: Request | undefined):
 }
 
 /** Failovers of other runs that have its place in the queue; a person's wish, and one that has begun, wait for nobody. */
-function turnGate({ assessment, input }: One, request: Request | undefined, target: Target): Gate | null {
+function turnGate(
+  { assessment, input }: One,
+  request: Request | undefined,
+  action: FailoverAction,
+): Gate | null {
   if (request !== undefined || input.target !== undefined) return null;
   const { cluster, backup } = assessment.container;
-  const why = turnOf(input.inventory.limits, input.underWay, target, `${cluster}/${backup.storage}`);
+  const mayBegin = preparesAhead(action) ? beginOf : turnOf;
+  const why = mayBegin(input.inventory.limits, input.underWay, action.target, `${cluster}/${backup.storage}`);
   return why === null ? null : fail('turn', why, 'the next run goes on');
 }
 

@@ -387,7 +387,9 @@ export const InventoryFile = f.strict({
       restoresPerNode: f
         .count(1, 100)
         .optional()
-        .describe('How many failovers to one node may be at their restore at the same time. Default 1.'),
+        .describe(
+          'How many failovers to one node may be at their restore at the same time; as many more are made ready meanwhile. Default 1.',
+        ),
       restoresPerStorage: f
         .count(1, 100)
         .optional()

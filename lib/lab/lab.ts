@@ -276,10 +276,14 @@ export class Lab implements LabControl {
     this.#world.core.onChange(listener);
   }
 
+  nodeStatus(): LabStatus['nodes'] {
+    return this.#world.nodes.statuses();
+  }
+
   status(): LabStatus {
     const { cfs, guests, nodes, storages } = this.#world;
     return {
-      nodes: nodes.statuses(),
+      nodes: this.nodeStatus(),
       containers: cfs.all().map(({ vmid, node }) => {
         const { values } = parseConfig(cfs.read(node, vmid) ?? '');
         const running = guests.copy(node, vmid) !== undefined;

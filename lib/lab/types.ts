@@ -298,6 +298,8 @@ export interface LabControl {
   /** Called whenever the set of running copies, their services or their reachability changes. */
   onChange(listener: () => void): void;
   status(): LabStatus;
+  /** The nodes of `status` alone: containers and backups cost more. */
+  nodeStatus(): LabStatus['nodes'];
   readonly violations: readonly Violation[];
   readonly events: readonly LabEvent[];
   /** Stops all timers. */

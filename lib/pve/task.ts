@@ -7,10 +7,12 @@ import { lackedRight } from './messages.ts';
 import { parseUpid } from './upid.ts';
 import { inWords } from './words.ts';
 
-/** A two-second restore isn't waited for ten; a long one isn't asked about all the time. */
-const POLL_FIRST_MS = 200;
+/** Its end is noticed late by at most this share of its length: a two-second restore isn't waited for ten, and a long one isn't asked about all the time. */
+const POLL_SHARE = 0.03;
+const POLL_MIN_MS = 200;
 const POLL_MAX_MS = 5000;
-const POLL_GROWTH = 1.5;
+/** While it goes on its log is for people. */
+const LOG_MS = 1000;
 /**
  * A node that loses its API for a moment (membership changes block it for 8 s, a restart of its daemons a little more)
  * hasn't lost its task. Given up only after this long without any answer about the task, and three questions.
@@ -57,7 +59,7 @@ export async function waitForTask(
   let read = 0;
   let answeredAt = startedAt;
   let silentPolls = 0;
-  let pauseMs = POLL_FIRST_MS;
+  let logAt = startedAt;
 
   async function fetchLog(): Promise<void> {
     const lines = await api.taskLog(upid, { start: read, ...(signal === undefined ? {} : { signal }) });
@@ -76,10 +78,13 @@ export async function waitForTask(
       answeredAt = clock.now();
       silentPolls = 0;
       // The log comes after the status: a task that has ended has written all of it.
-      await fetchLog().catch((error: unknown) => {
-        if (!(error instanceof PveError) || signal?.aborted === true) throw error;
-        silent = error.message;
-      });
+      if (!status.running || clock.now() - logAt >= LOG_MS || read === 0) {
+        logAt = clock.now();
+        await fetchLog().catch((error: unknown) => {
+          if (!(error instanceof PveError) || signal?.aborted === true) throw error;
+          silent = error.message;
+        });
+      }
       if (!status.running) end = status.exitstatus ?? '';
     } catch (error) {
       if (signal?.aborted === true) throw interrupted(name, signal);
@@ -98,12 +103,12 @@ export async function waitForTask(
     onProgress?.({ elapsedMs, line: log.at(-1) ?? null, silent });
     if (elapsedMs >= limitMs)
       throw unknownEnd(`${name} has not ended within ${Math.round(limitMs / 1000)} s; it may still go on`);
+    const pauseMs = Math.min(Math.max(elapsedMs * POLL_SHARE, POLL_MIN_MS), POLL_MAX_MS, limitMs - elapsedMs);
     try {
-      await clock.sleep(Math.min(pauseMs, limitMs - elapsedMs), signal);
+      await clock.sleep(pauseMs, signal);
     } catch (error) {
       throw signal?.aborted === true ? interrupted(name, signal) : error;
     }
-    pauseMs = Math.min(pauseMs * POLL_GROWTH, POLL_MAX_MS);
   }
 }
 

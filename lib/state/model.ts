@@ -299,6 +299,8 @@ export const Operation = z.object({
       .default(null),
     /** Of the copy that is being made; null: as the action says. */
     vmid: z.number().int().nullable().default(null),
+    /** Its place among the restores at the same time is taken (journals of an earlier version: from their beginning). */
+    turn: z.boolean().default(true),
     /** The copy exists (its restore has ended well). */
     restored: z.boolean(),
     startAsked: z.boolean(),

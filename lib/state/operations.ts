@@ -51,9 +51,10 @@ export interface OperationStore {
   create(draft: OperationDraft, admit?: (running: readonly Operation[]) => void): Operation;
   /**
    * Writes the journal and renews the lease (in `op`, too). Durable when it returns. Throws LockedError when the lease is
-   * not ours any more (nothing is written then), StateError on disk errors.
+   * not ours any more (nothing is written then), StateError on disk errors; and what `admit` throws: it is shown all that
+   * are running, this one as it was, under the lock, and nothing is written then.
    */
-  save(op: Operation): void;
+  save(op: Operation, admit?: (running: readonly Operation[]) => void): void;
   /** Renews the lease of an operation that runs, and nothing else. Throws as `save` does. */
   renew(op: Operation): void;
   /** Throws InputError for an id that isn't known, StateError for a journal that can't be read. */
@@ -223,9 +224,10 @@ export function openOperations(given: string, deps: OperationDeps): OperationSto
         return operation;
       });
     },
-    save(op) {
+    save(op, admit) {
       withLockSync(dir, { clock }, (assertHeld) => {
         const before = readOwn(op);
+        admit?.(list().operations.filter((o) => o.status === 'running'));
         if (before.status !== 'running' && op.status === 'running')
           throw new Error(`bug: the ended operation ${op.id} was to run again`);
         const lease = ownLease();

@@ -16,6 +16,7 @@ import type { ExecRequest, ExecResult, Runtime, ShellRequest, ShellResult } from
 import { openOperations } from '../../lib/state/operations.ts';
 import type { Operation } from '../../lib/state/model.ts';
 import { openState } from '../../lib/state/store.ts';
+import { Turns } from '../../lib/act/turns.ts';
 import type { Event } from '../../lib/tell/events.ts';
 import { backupOf, MINUTE, NOW } from '../decide/parts.ts';
 import { world, type World } from '../decide/world.ts';
@@ -87,6 +88,7 @@ export class ActBench {
       state: openState(dir, { clock: this.clock }),
       operations: openOperations(dir, { clock: this.clock }),
       teller: { tell: (event) => void this.events.push(event), end: () => Promise.resolve() },
+      turns: new Turns(),
       signal: undefined,
     };
   }

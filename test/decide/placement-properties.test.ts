@@ -93,6 +93,7 @@ function build({ ones, free, shared, offline, lives, coming }: Batch, only = one
       vmid: 1_000_800,
       // Its restore is over, so that nothing waits for its turn.
       restoring: false,
+      turn: true,
       backups: 'home/nas',
       takes: { memory: coming * GIB, disks: {}, backups: 'nas' },
     });

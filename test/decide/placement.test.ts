@@ -195,6 +195,7 @@ test('kept apart: nor where another of its group is on its way, in this run or a
     target: { cluster: 'home', node: 'pve2' },
     vmid: 1_000_102,
     restoring: false,
+    turn: true,
     backups: 'home/nas',
     takes: null,
   });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { promised } from '../../lib/decide/reservations.ts';
-import { turnOf, underWayOf, type UnderWay } from '../../lib/decide/under-way.ts';
+import { beginOf, preparesAhead, turnOf, underWayOf, type UnderWay } from '../../lib/decide/under-way.ts';
 import { GIB, HOUR, MINUTE, NOW } from './parts.ts';
 import { dueWorld, world, type World } from './world.ts';
 
@@ -17,6 +17,7 @@ function coming(patch: Partial<UnderWay> = {}): UnderWay {
     target: PVE2,
     vmid: 1_000_102,
     restoring: true,
+    turn: true,
     backups: 'home/nas',
     takes: { memory: 4 * GIB, disks: { local: 30 * GIB }, backups: 'nas' },
     ...patch,
@@ -81,9 +82,14 @@ test('at the limit it waits for its turn, and takes its room all the same', () =
     .failed('late');
   w.node('pve2').memUsed = 10.5 * GIB;
   w.underWay.push(coming());
+  assert.equal(w.decides().kind, 'failover', 'one is prepared while another is restored');
+  w.underWay.push(coming({ container: 'db', turn: false, takes: { memory: 0, disks: {}, backups: 'nas' } }));
   const { kind, why, gates } = w.decides();
   assert.equal(kind, 'wait');
-  assert.equal(why, 'turn: web is being restored on pve2, the limit is 1 (limits.restoresPerNode)');
+  assert.equal(
+    why,
+    'turn: web is being restored on pve2 and db is next, the limit is 1 (limits.restoresPerNode)',
+  );
   assert.equal(gates.at(-1)?.flip, 'the next run goes on');
   assert.match(w.decides('late').why, /pve2: it has 512 MiB of memory free \(beside 5 GiB promised/);
   assert.equal(w.decides('dns', { mode: 'by-hand' }).kind, 'failover', 'a person waits for nobody');
@@ -105,6 +111,16 @@ const turns: readonly (readonly [string, readonly UnderWay[], RegExp | null])[] 
     ['pve3', 'pve4'].map((node) => coming({ container: node, target: { ...PVE2, node } })),
     /pve3, pve4 are being restored from nas, the limit is 2 \(limits.restoresPerStorage\)/,
   ],
+  ['one that waits for its turn', [coming({ turn: false })], /web is next on pve2, the limit is 1/],
+  [
+    'one that waits for a place on another storage',
+    [
+      coming({ container: 'pve3', target: { ...PVE2, node: 'pve3' }, backups: 'home/pbs' }),
+      coming({ container: 'pve4', target: { ...PVE2, node: 'pve4' }, backups: 'home/pbs' }),
+      coming({ turn: false, backups: 'home/pbs' }),
+    ],
+    null,
+  ],
   [
     'two from another storage',
     ['pve3', 'pve4'].map((node) => coming({ target: { ...PVE2, node }, backups: 'home/pbs' })),
@@ -118,10 +134,32 @@ for (const [what, others, expected] of turns)
     else assert.match(why ?? '', expected);
   });
 
+test('where it is prepared ahead, there may be one more for each place', () => {
+  const next = coming({ container: 'db', turn: false });
+  const why = (...others: UnderWay[]): string | null => beginOf(limits, others, PVE2, 'home/nas');
+  assert.equal(why(coming()), null);
+  assert.equal(why(next), null);
+  assert.match(why(coming(), next) ?? '', /^web is being restored on pve2 and db is next, the limit is 1 /);
+  assert.match(why(next, coming({ turn: false })) ?? '', /^db, web are next on pve2, the limit is 1 /);
+  const elsewhere = ['pve3', 'pve4', 'pve5', 'pve6'].map((node) => coming({ target: { ...PVE2, node } }));
+  assert.match(why(...elsewhere) ?? '', /are being restored from nas, the limit is 2 /);
+  assert.ok(preparesAhead({ sourceAlive: false, retire: 'ha-guard' }));
+  assert.ok(!preparesAhead({ sourceAlive: true, retire: 'onboot-off' }), 'it serves until it is stopped');
+  assert.ok(!preparesAhead({ sourceAlive: false, retire: 'config-moved' }));
+});
+
 test('operations that make no copy, or have ended, are not under way', () => {
   const { action } = dueWorld().decides();
   assert.ok(action !== null);
-  const data = { target: null, vmid: null, volid: null, live: null, restored: false, undoing: null };
+  const data = {
+    target: null,
+    vmid: null,
+    volid: null,
+    live: null,
+    turn: true,
+    restored: false,
+    undoing: null,
+  };
   const op: Making = { id: 'op-1', container: 'dns', kind: 'failover', status: 'running', action, data };
   const read = (patch: Partial<Making>): UnderWay | null => underWayOf({ ...op, ...patch });
   assert.deepEqual(read({}), {
@@ -130,6 +168,7 @@ test('operations that make no copy, or have ended, are not under way', () => {
     target: PVE2,
     vmid: 1_000_101,
     restoring: true,
+    turn: true,
     backups: 'home/nas',
     takes: { memory: GIB, disks: { local: 8 * GIB }, backups: 'nas' },
   });

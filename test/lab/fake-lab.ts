@@ -142,6 +142,9 @@ export class FakeLab implements LabControl {
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }
+  nodeStatus(): LabStatus['nodes'] {
+    return this.nodes;
+  }
   status(): LabStatus {
     return { nodes: this.nodes, containers: this.containers, backups: this.backups, violations: [] };
   }

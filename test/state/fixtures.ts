@@ -30,6 +30,7 @@ export function draftOperation(id: string, container: string, createdAt = 1_000)
       guard: null,
       moved: null,
       vmid: null,
+      turn: true,
       restored: false,
       startAsked: false,
       started: [],

@@ -84,11 +84,11 @@ function meet(spec: ProbeSpec, labs: readonly LabControl[], network: Network, fr
 /** What still answers there, its own containers, is left out: nobody acts on it. */
 function isCut(labs: readonly LabControl[], node: string | null): boolean {
   if (node === null) return false;
-  return labs.some((lab) => lab.status().nodes.some((n) => n.name === node && n.network === 'cut'));
+  return labs.some((lab) => lab.nodeStatus().some((n) => n.name === node && n.network === 'cut'));
 }
 
 function isUp(lab: LabControl, name: string): boolean {
-  return lab.status().nodes.some((n) => n.name === name && n.power === 'on' && n.network === 'up');
+  return lab.nodeStatus().some((n) => n.name === name && n.power === 'on' && n.network === 'up');
 }
 
 function addressOf(spec: ProbeSpec): [string, number] {

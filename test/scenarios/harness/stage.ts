@@ -92,19 +92,28 @@ export class Stage {
   #lastCron = -1;
   readonly #background: Promise<void>[] = [];
   readonly #detached: Runner[] = [];
-  readonly #hex = countingHex(7);
+  readonly #hex: (bytes: number) => string;
   #pids = 100;
   readonly #sprung: Promise<void>[] = [];
   readonly #alive = new Map<number, Runner>();
   readonly #scenario: string | null;
   readonly #realOwners: boolean;
 
-  /** `realOwners`: operations belong to the processes that they are really carried out by. */
+  /**
+   * `realOwners`: operations belong to the processes that they are really carried out by. `hex`: random digits; by default
+   * the same in every run, which come round again when there are hundreds of operations.
+   */
   constructor(
     world: WorldFile,
-    options: { inventory: string; scenario?: string | null; realOwners?: boolean },
+    options: {
+      inventory: string;
+      scenario?: string | null;
+      realOwners?: boolean;
+      hex?: (bytes: number) => string;
+    },
   ) {
     watchFiles();
+    this.#hex = options.hex ?? countingHex(7);
     this.#realOwners = options.realOwners ?? false;
     this.jobs = world.jobs;
     this.folder = scratchFolder('scenario');
