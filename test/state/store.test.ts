@@ -122,11 +122,11 @@ test('readers share one object until the file has other bytes', async () => {
   const ours = openState(dir, deps);
   const theirs = openState(dir, deps);
   await ours.update((s) => void (s.told = { a: '1' }));
-  const before = ours.read();
-  assert.equal(ours.read(), before);
+  const first = ours.read();
+  assert.equal(ours.read(), first);
   await theirs.update((s) => void (s.told['b'] = '2'));
   assert.deepEqual(ours.read().told, { a: '1', b: '2' });
-  assert.deepEqual(before.told, { a: '1' });
+  assert.deepEqual(first.told, { a: '1' });
   const given = await ours.update((s) => void (s.told['c'] = '3'));
   const after = ours.read();
   given.told['d'] = 'changed by whoever it was given to';
