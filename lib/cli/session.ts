@@ -1,6 +1,7 @@
 /** Opens what a command works with: inventory, state, API clients, and the teller. */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { InputError } from '../errors.ts';
 import { openToAll } from '../inventory/files.ts';
 import { openRemembered } from '../inventory/memo.ts';
@@ -70,6 +71,11 @@ export function openInventory(
   });
 }
 
+/** From here on memory matters more than a moment. */
+const LARGE_FLEET = 2_000;
+/** V8 lets the heap grow to four times what is in use before it clears up; to a third more costs the same time. */
+const SPARING = '--heap-growing-percent=30';
+
 export interface Session extends ActContext {
   readonly args: CommonArgs;
   readonly invocation: Invocation;
@@ -90,6 +96,7 @@ export async function openSession(
   const { runtime, io, signal } = invocation;
   const keep = options.steps === true && args.dryRun !== true;
   const inventory = await openInventory(args, invocation, { keep });
+  if (Object.keys(inventory.containers).length >= LARGE_FLEET) setFlagsFromString(SPARING);
   // Not in openInventory: a checkout that is only validated may be anybody's.
   const open = openToAll(inventory.dir);
   if (open !== null)
