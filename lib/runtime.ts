@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici';
 import type { Clock } from './clock.ts';
 import type { ProbeResult } from './decide/model.ts';
 import type { ProbeSpec, ShellConfig, Tls } from './inventory/types.ts';
+import type { Slots } from './observe/prober.ts';
 import type { OperationDeps } from './state/operations.ts';
 
 /** Everything outside the program that the commands touch, so that scenarios can put the lab in its place. */
@@ -16,6 +17,8 @@ export interface Runtime {
   httpDispatcher(): Promise<Dispatcher>;
   /** Runs one probe, all its attempts included; never rejects except when `signal` aborts. */
   probe(spec: ProbeSpec, signal?: AbortSignal): Promise<ProbeResult>;
+  /** How many probes of a kind it can run at once, where that is not what anybody can (prober.ts). */
+  slots?(): Promise<Partial<Slots>>;
   /** Runs a hook: an executable with an argument array, no shell. */
   exec(request: ExecRequest): Promise<ExecResult>;
   /** Hands a mail to its server; rejects when it was not taken within `limitMs`. */

@@ -30,6 +30,10 @@ export function systemRuntime(env: Runtime['env'] = process.env): Runtime {
       return plainDispatcher();
     },
     probe: async (spec, signal) => (await loadProbe()).runProbe(spec, deps, signal),
+    slots: async () => {
+      const { fpingOn, FPING_SLOTS } = await import('./observe/probes/fping.ts');
+      return fpingOn(deps.path) === undefined ? {} : { pings: FPING_SLOTS };
+    },
     exec: async (request) => (await import('./exec.ts')).execFile(request),
     mail: async (request, limitMs, signal) => {
       const { sendMail } = await import('./tell/notify/mail.ts');

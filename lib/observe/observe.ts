@@ -117,6 +117,8 @@ async function probe(input: ObserveInput, containers: readonly Container[], clus
   ];
   const results = await probeAll(jobs, (spec, inner) => runtime.probe(spec, inner), {
     clock: runtime.clock,
+    // Asked for pings only, so that others need not look for fping.
+    slots: jobs.some(({ spec }) => spec.kind === 'ping') ? await runtime.slots?.() : undefined,
     signal,
   });
   const byContainer: Record<string, ProbeResult[]> = {};

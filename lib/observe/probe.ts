@@ -50,7 +50,8 @@ async function tryOnce(spec: ProbeSpec, deps: ProbeDeps, outer: AbortSignal | un
   const { timeoutMs } = spec;
   const start = deps.clock.now();
   let alive = false;
-  let lookingUp: string | undefined;
+  let waitsFor: string | undefined;
+  const waits = (why: string | undefined): void => void (waitsFor = why);
   try {
     const outcome = await withDeadline(deps.clock, timeoutMs, outer, (signal) =>
       attemptOf(spec, {
@@ -58,10 +59,11 @@ async function tryOnce(spec: ProbeSpec, deps: ProbeDeps, outer: AbortSignal | un
         signal,
         timeoutMs,
         alive: () => (alive = true),
+        waits,
         async lookUp(name) {
-          lookingUp = name;
+          waits(`no name server has answered for ${plainText(name)} within ${formatDuration(timeoutMs)}`);
           const found = await addressesOf(name);
-          lookingUp = undefined;
+          waits(undefined);
           return found;
         },
       }),
@@ -77,14 +79,8 @@ async function tryOnce(spec: ProbeSpec, deps: ProbeDeps, outer: AbortSignal | un
   } catch (error) {
     if (outer?.aborted === true) throw abortReason(outer);
     if (error instanceof DeadlineError) {
-      if (lookingUp !== undefined)
-        return {
-          ok: false,
-          alive,
-          unknown: true,
-          latencyMs: null,
-          reason: `no name server has answered for ${plainText(lookingUp)} within ${formatDuration(timeoutMs)}`,
-        };
+      if (waitsFor !== undefined)
+        return { ok: false, alive, unknown: true, latencyMs: null, reason: waitsFor };
       const silence = `no answer within ${formatDuration(timeoutMs)}`;
       return {
         ok: false,

@@ -1,7 +1,7 @@
 /** Loopback servers, certificates and throw-away scripts for the tests of probes and connections. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -138,6 +138,13 @@ export function script(t: TestContext, name: string, body: string): { dir: strin
   writeFileSync(file, `#!/bin/sh\n${body}\n`);
   chmodSync(file, 0o755);
   return { dir, file };
+}
+
+/** A folder with these programs of the system and no others, for a search path: there may be an fping beside them. */
+export function pathWith(t: TestContext, ...programs: readonly string[]): string {
+  const dir = tempFolder(t);
+  for (const program of programs) symlinkSync(`/usr/bin/${program}`, join(dir, program));
+  return dir;
 }
 
 const PATH = '/usr/local/bin:/usr/bin:/bin';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { eventually, lives, probe, script } from './probe-helpers.ts';
+import { eventually, lives, pathWith, probe, script } from './probe-helpers.ts';
 
 function plugin(t: TestContext, body: string, timeoutMs = 1500) {
   return probe({ kind: 'exec', path: script(t, 'check', body).file, args: ['-H', '$HOME'] }, { timeoutMs });
@@ -52,10 +52,10 @@ test('exec: a plugin that hangs, dies or does not exist', async (t) => {
   assert.match(missing.reason, /^not found/);
 });
 
-/** Runs a ping probe with `body` as the ping executable. */
+/** Runs a ping probe with `body` as the ping executable, where there is no fping. */
 function ping(t: TestContext, body: string, more: { host?: string; timeoutMs?: number } = {}) {
   const { dir } = script(t, 'ping', body);
-  const path = `${dir}:/usr/bin:/bin`;
+  const path = `${dir}:${pathWith(t, 'bash')}`;
   return probe({ kind: 'ping', host: more.host ?? '10.0.0.1' }, { path, timeoutMs: more.timeoutMs ?? 1500 });
 }
 
@@ -92,7 +92,7 @@ test('ping: no reply', async (t) => {
 
 test('ping: one that hangs is killed at the deadline, with what it started', async (t) => {
   const { dir } = script(t, 'ping', `trap '' TERM; sleep 60 & echo $! >"\${0%/*}/pid"; wait`);
-  const path = `${dir}:/usr/bin:/bin`;
+  const path = `${dir}:${pathWith(t, 'bash', 'sleep')}`;
   const start = performance.now();
   const result = await probe({ kind: 'ping', host: '10.0.0.1' }, { path, timeoutMs: 400 });
   assert.ok(performance.now() - start < 900);

@@ -400,8 +400,7 @@ async function peer(t: TestContext, how: Peer, head: string): Promise<Place> {
   assert.ok(address !== null && typeof address === 'object');
   const body = how === 'mute' ? 'exec sleep 60' : 'while :; do echo; sleep 0.04; done';
   const { file, dir } = script(t, 'ping', body);
-  script(t, 'ssh', body);
-  writeFileSync(join(dir, 'ssh'), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+  for (const name of ['fping', 'ssh']) copyFileSync(file, join(dir, name));
   return { port: address.port, program: file, folder: dir, open };
 }
 
@@ -463,7 +462,8 @@ describe('a peer that', { concurrency: 8 }, () => {
         'ping',
         'sleep 30 & echo $! >"$(dirname "$0")/pid"; echo proxwarden: ended 0',
       );
-      copyFileSync(file, join(dir, 'ssh'));
+      // Of what this fping does not say, ping is asked.
+      for (const other of ['fping', 'ssh']) copyFileSync(file, join(dir, other));
       const asked = {
         port: 0,
         program: file,

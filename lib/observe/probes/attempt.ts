@@ -6,7 +6,7 @@ import type { addressesOf } from './lookup.ts';
 export interface ProbeDeps {
   readonly clock: Clock;
   readonly exec: Runtime['exec'];
-  /** The search path for `ping` and for what exec probes call; the only variable that they inherit. */
+  /** The search path for `ping`, `fping` and for what exec probes call; the only variable that they inherit. */
   readonly path: string;
 }
 
@@ -17,7 +17,9 @@ export interface Attempt {
   readonly timeoutMs: number;
   /** To be called at the first sign of life from the probed address, even if the attempt fails later. */
   readonly alive: () => void;
-  /** Looks a name up. An attempt that ends in here has asked nobody. */
+  /** With a sentence: something on this side is waited for, and an attempt that ends now has asked nobody. */
+  readonly waits: (why: string | undefined) => void;
+  /** Looks a name up, and says meanwhile that it waits. */
   readonly lookUp: typeof addressesOf;
 }
 

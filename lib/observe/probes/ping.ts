@@ -1,21 +1,41 @@
-/** The ping probe: the system's own ping (which may open the raw sockets that we may not), through zx. */
+/** The ping probe: fping or the system's own ping, which may open the raw sockets that we may not. */
+import pLimit from 'p-limit';
 import type { ProbeSpec } from '../../inventory/types.ts';
 import { killGroup, releasePipes } from '../../exec.ts';
 import { plainText } from '../../text.ts';
-import { formatDuration } from '../../units.ts';
 import { ProbeError, type Attempt, type Outcome } from './attempt.ts';
-import { connectionFailure, nameFailure } from './reasons.ts';
+import { askFping, fpingOn } from './fping.ts';
+import { connectionFailure, nameFailure, noAnswer, routeFailure } from './reasons.ts';
+
+/** Processes of ping at the same time, when fping was to do it and can't: so many more attempts are under way then. */
+const insteadOfFping = pLimit(64);
 
 /** Sends one echo request. Rejects with ProbeError when there is no reply. */
 export async function pingAttempt(
   spec: Extract<ProbeSpec, { kind: 'ping' }>,
   attempt: Attempt,
 ): Promise<Outcome> {
-  // Loaded here: most runs have no ping probe, and zx is 30 ms of start-up.
+  const { deps, timeoutMs } = attempt;
+  const address = await addressOf(spec.host, attempt);
+  const fping = fpingOn(deps.path);
+  if (fping === undefined) return pingAddress(address, attempt);
+  const outcome = await askFping(fping, address, attempt);
+  if (outcome !== null) return outcome;
+  attempt.waits('not asked in time: fping does not work, and there are too many to ping');
+  const tooLate = deps.clock.now() + timeoutMs / 2;
+  return insteadOfFping(() => {
+    // With less time than that, silence says nothing.
+    if (deps.clock.now() < tooLate) attempt.waits(undefined);
+    return pingAddress(address, attempt);
+  });
+}
+
+/** By the system's ping, through zx. */
+async function pingAddress(address: string, attempt: Attempt): Promise<Outcome> {
+  // Loaded here: most runs need none, and zx is 30 ms of start-up.
   const { $ } = await import('zx/core');
   const { deps, signal, timeoutMs } = attempt;
-  const address = await addressOf(spec.host, attempt);
-  if (signal.aborted) throw new ProbeError(`no answer within ${formatDuration(timeoutMs)}`, false);
+  if (signal.aborted) throw noAnswer(timeoutMs);
   // Whole seconds, because busybox knows no others; the deadline ends it earlier. `--`: a host is never an option.
   const args = ['-n', '-c', '1', '-W', String(Math.max(1, Math.ceil(timeoutMs / 1000))), '--', address];
   const run = $({
@@ -52,11 +72,9 @@ function pingOutcome(
   }
   const said = `${ping.stdout}\n${ping.stderr}`;
   if (ping.exitCode === 127) throw new ProbeError('ping not found (install iputils-ping)', false, true);
-  // These come from a router or from our own kernel: the host itself has given no sign.
-  if (/host unreachable|no route to host/i.test(said)) throw new ProbeError('no route to host', false);
-  if (/net(work)? (is )?unreachable/i.test(said)) throw new ProbeError('network unreachable', false, true);
-  if (ping.exitCode === 1)
-    throw new ProbeError(`no answer within ${formatDuration(attempt.timeoutMs)}`, false);
+  const failure = routeFailure(said);
+  if (failure !== undefined) throw failure;
+  if (ping.exitCode === 1) throw noAnswer(attempt.timeoutMs);
   const line = ping.stderr.split('\n').find((each) => each.trim() !== '') ?? '';
   throw new ProbeError(
     `ping failed: ${plainText(line) || `exit ${ping.exitCode ?? 'by a signal'}`}`,

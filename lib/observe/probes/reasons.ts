@@ -2,6 +2,7 @@
 import { BlockList, isIP } from 'node:net';
 import { plainText } from '../../text.ts';
 import { messageOf } from '../../errors.ts';
+import { formatDuration } from '../../units.ts';
 import { ProbeError } from './attempt.ts';
 
 const own = new BlockList();
@@ -85,6 +86,18 @@ export function connectionFailure(error: unknown, host: string): ProbeError {
   if (code.startsWith('HPE_')) return new ProbeError('the answer is not HTTP', true);
   if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) return tlsFailure(code);
   return new ProbeError(plainText(messageOf(error)), false);
+}
+
+/** What ping and fping pass on from a router or from our own kernel, if it is that: the host itself has given no sign. */
+export function routeFailure(said: string): ProbeError | undefined {
+  if (/host unreachable|no route to host/i.test(said)) return new ProbeError('no route to host', false);
+  if (/net(work)? (is )?unreachable/i.test(said)) return new ProbeError('network unreachable', false, true);
+  return undefined;
+}
+
+/** The host was asked, and has been silent for the whole of the timeout. */
+export function noAnswer(timeoutMs: number): ProbeError {
+  return new ProbeError(`no answer within ${formatDuration(timeoutMs)}`, false);
 }
 
 /** Whatever the reason, the host itself has not been asked. */
