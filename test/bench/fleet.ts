@@ -8,8 +8,8 @@ export interface Fleet {
   readonly nodes: number;
   /** Of all of them together. */
   readonly containers: number;
-  /** Of each container; those of kind http and tcp are asked at its own address, port 80 and 22 of `ports`. */
-  readonly checks: readonly ('tcp' | 'http')[];
+  /** Of each container, asked at its own address; those of kind tcp and http at the ports of targets.ts. */
+  readonly checks: readonly ('tcp' | 'http' | 'ping')[];
 }
 
 /** Where targets.ts listens, whatever the loopback address. */
@@ -110,14 +110,21 @@ export function inventoryOf(fleet: Fleet, { api, targets }: InventoryPorts): Rec
             `    vmid: ${vmid}`,
             `    nodes: [${nodes.filter((other) => other !== node).join(', ')}]`,
             '    checks:',
-            ...fleet.checks.map((kind) =>
-              kind === 'tcp'
-                ? `      - tcp: ${host}:${targets.tcp}`
-                : `      - http: http://${host}:${targets.http}/`,
-            ),
+            ...fleet.checks.map((kind) => `      - ${kind}: ${targetOf(kind, host, targets)}`),
           ]),
       ];
       return [`${cluster}.yaml`, `${lines.join('\n')}\n`];
     }),
   );
+}
+
+function targetOf(kind: Fleet['checks'][number], host: string, targets: TargetPorts): string {
+  switch (kind) {
+    case 'tcp':
+      return `${host}:${targets.tcp}`;
+    case 'http':
+      return `http://${host}:${targets.http}/`;
+    case 'ping':
+      return host;
+  }
 }

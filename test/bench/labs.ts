@@ -15,7 +15,7 @@ const Input = z.object({
     clusters: z.number(),
     nodes: z.number(),
     containers: z.number(),
-    checks: z.array(z.enum(['tcp', 'http'])),
+    checks: z.array(z.enum(['tcp', 'http', 'ping'])),
   }),
 });
 

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { batch } from './batch.ts';
 import { isMet, type Bench, type Measure } from './measure.ts';
+import { ping } from './ping.ts';
 import { probes } from './probes.ts';
 import { quiet } from './quiet.ts';
 import { scale } from './scale.ts';
@@ -14,6 +15,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   'start-up': startUp,
   quiet,
   probes,
+  ping,
   batch,
   scale,
   'state-write': stateWrite,
