@@ -4,7 +4,7 @@ import { build, transform } from 'esbuild';
 import { createHash } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 
 /** In its place comes the digest of all chunks: what one build keeps for its next run is no other's (memo.ts). */
 const BUILD_PLACE = 'build'.padEnd(64, '-');
@@ -21,6 +21,7 @@ const { outputFiles } = await build({
   format: 'esm',
   target: 'node20',
   sourcemap: false,
+  alias: { assert: resolve('scripts/dev/assert.ts') },
   logLevel: 'warning',
   define: { PROXWARDEN_VERSION: JSON.stringify(version), PROXWARDEN_BUILD: JSON.stringify(BUILD_PLACE) },
 });
