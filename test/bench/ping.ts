@@ -26,7 +26,7 @@ export const ping: Bench = async ({ quick }) => {
   });
   const stages = [stage];
   try {
-    // The same but for the pings; what it takes is no part of theirs.
+    // The same with ten tcp checks instead: what is left is the pings, and the reading and reporting of their checks.
     const without = await openStage({ ...fleet, checks: ['tcp'] });
     stages.push(without);
     // What they make of the inventory is kept from then on.
@@ -49,13 +49,8 @@ export const ping: Bench = async ({ quick }) => {
     return [
       measure('whole command, wall', wallOf(whole), wallOf(alone), null),
       measure('whole command, CPU', cpuOf(whole), cpuOf(alone), null),
-      measure(
-        'without the same `check` with no ping, wall',
-        wallOf(whole) - wallOf(rest),
-        wallOf(alone),
-        1.2,
-      ),
-      measure('without the same `check` with no ping, CPU', cpuOf(whole) - cpuOf(rest), cpuOf(alone), 1.2),
+      measure('beyond the same `check` with 10 tcp, wall', wallOf(whole) - wallOf(rest), wallOf(alone), 1.2),
+      measure('beyond the same `check` with 10 tcp, CPU', cpuOf(whole) - cpuOf(rest), cpuOf(alone), 1.2),
     ];
   } finally {
     for (const one of stages) one.stop();
@@ -63,4 +58,4 @@ export const ping: Bench = async ({ quick }) => {
 };
 
 const LIMIT =
-  'fping needs a tenth of a millisecond for an address; a Node program that does nothing but start it and read its lines as they come needs as much again, and deadline, abort signal and result of each probe come on top';
+  'fping needs a tenth of a millisecond for an address; a Node program that does nothing but start it and read its lines as they come needs as much again, and to read 500 checks more from YAML, to run and to report them costs several times that';
