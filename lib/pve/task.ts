@@ -9,7 +9,7 @@ import { inWords } from './words.ts';
 
 /** Its end is noticed late by at most this share of its length: a two-second restore isn't waited for ten, and a long one isn't asked about all the time. */
 const POLL_SHARE = 0.03;
-const POLL_MIN_MS = 200;
+const POLL_MIN_MS = 100;
 const POLL_MAX_MS = 5000;
 /** While it goes on its log is for people. */
 const LOG_MS = 1000;
@@ -59,7 +59,8 @@ export async function waitForTask(
   let read = 0;
   let answeredAt = startedAt;
   let silentPolls = 0;
-  let logAt = startedAt;
+  let logAt = -Infinity;
+  let mute: string | null = null;
 
   async function fetchLog(): Promise<void> {
     const lines = await api.taskLog(upid, { start: read, ...(signal === undefined ? {} : { signal }) });
@@ -78,13 +79,15 @@ export async function waitForTask(
       answeredAt = clock.now();
       silentPolls = 0;
       // The log comes after the status: a task that has ended has written all of it.
-      if (!status.running || clock.now() - logAt >= LOG_MS || read === 0) {
+      if (!status.running || clock.now() - logAt >= LOG_MS) {
         logAt = clock.now();
+        mute = null;
         await fetchLog().catch((error: unknown) => {
           if (!(error instanceof PveError) || signal?.aborted === true) throw error;
-          silent = error.message;
+          mute = error.message;
         });
       }
+      silent = mute;
       if (!status.running) end = status.exitstatus ?? '';
     } catch (error) {
       if (signal?.aborted === true) throw interrupted(name, signal);
