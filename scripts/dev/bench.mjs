@@ -13,7 +13,9 @@ const outdir = `.build/bench-${process.pid}`;
 try {
   await build({
     // Those that main.ts starts as processes of their own, too.
-    entryPoints: ['main', 'ask-exporter', 'bare', 'labs', 'targets'].map((name) => `test/bench/${name}.ts`),
+    entryPoints: ['main', 'ask-exporter', 'bare', 'failing', 'labs', 'raw-failover', 'targets'].map(
+      (name) => `test/bench/${name}.ts`,
+    ),
     outdir,
     bundle: true,
     splitting: true,

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { batch } from './batch.ts';
+import { failover } from './failover.ts';
 import { isMet, type Bench, type Measure } from './measure.ts';
 import { ping } from './ping.ts';
 import { probes } from './probes.ts';
@@ -16,6 +17,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   quiet,
   probes,
   ping,
+  failover,
   batch,
   scale,
   'state-write': stateWrite,
