@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { InputError } from '../errors.ts';
 import { openToAll } from '../inventory/files.ts';
-import { openRemembered } from '../inventory/memo.ts';
+import { openRemembered, type Opened } from '../inventory/memo.ts';
 import { closest } from '../inventory/problems.ts';
 import { readSecret } from '../inventory/secrets.ts';
 import type { Cluster, Container, Inventory, SecretRef } from '../inventory/types.ts';
@@ -54,19 +54,15 @@ export function stateDir(args: CommonArgs, invocation: Invocation): string {
 declare const PROXWARDEN_BUILD: string | undefined;
 const BUILD = typeof PROXWARDEN_BUILD === 'string' ? PROXWARDEN_BUILD : null;
 
-/**
- * Loads the inventory. `keep`: what it comes to is kept for the next run, if this state folder is there. Rejects with
- * InventoryError.
- */
-export function openInventory(
-  args: CommonArgs,
-  invocation: Invocation,
-  { keep = false }: { readonly keep?: boolean } = {},
-): Promise<Inventory> {
+/** Loads the inventory, or takes what the last run has made of it. Rejects with InventoryError. */
+export async function openInventory(args: CommonArgs, invocation: Invocation): Promise<Inventory> {
+  return (await openKept(args, invocation)).inventory;
+}
+
+function openKept(args: CommonArgs, invocation: Invocation): Promise<Opened> {
   return openRemembered(inventoryDir(args, invocation), {
     env: invocation.runtime.env,
     file: join(placeOf(stateDir(args, invocation)).local, 'inventory.json'),
-    keep,
     build: BUILD,
   });
 }
@@ -94,8 +90,7 @@ export async function openSession(
   options: { steps?: boolean; lenient?: boolean } = {},
 ): Promise<Session> {
   const { runtime, io, signal } = invocation;
-  const keep = options.steps === true && args.dryRun !== true;
-  const inventory = await openInventory(args, invocation, { keep });
+  const { inventory, keep } = await openKept(args, invocation);
   if (Object.keys(inventory.containers).length >= LARGE_FLEET) setFlagsFromString(SPARING);
   // Not in openInventory: a checkout that is only validated may be anybody's.
   const open = openToAll(inventory.dir);
@@ -108,6 +103,8 @@ export async function openSession(
   const state = openState(dir, { clock: runtime.clock });
   state.assertFit();
   state.read();
+  // Cron's run, that is: no other command leaves more behind than it is about.
+  if (options.steps === true && args.dryRun !== true) keep();
   const operations = openOperations(dir, { clock: runtime.clock, ...runtime.runner });
   const screen = createTeller({
     io,

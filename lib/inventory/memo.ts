@@ -18,8 +18,6 @@ export interface MemoOptions {
   readonly env: Env;
   /** Where it is kept; null: nowhere. */
   readonly file: string | null;
-  /** Whether what had to be loaded is kept for the next run. */
-  readonly keep: boolean;
   /** Identifies the code that loads; null: not known (sources), so nothing is kept. */
   readonly build: string | null;
 }
@@ -30,20 +28,31 @@ interface Memo {
   readonly inventory: Inventory;
 }
 
+export interface Opened {
+  readonly inventory: Inventory;
+  /** Keeps it for the next run, where that did not find it; for whoever has made sure that there is a state folder. */
+  readonly keep: () => void;
+}
+
 /** The inventory of a folder, as loadInventory gives it. Rejects with InventoryError. */
-export async function openRemembered(dir: string, options: MemoOptions): Promise<Inventory> {
+export async function openRemembered(dir: string, options: MemoOptions): Promise<Opened> {
   const folder = readFolder(dir);
   const { env, file, build } = options;
   const key =
     file === null || build === null || folder.problems.length > 0 ? null : keyOf(folder, env, build);
   if (file !== null && key !== null) {
     const memo = readMemo(file, key);
-    if (memo !== null && isStillFound(memo.sought, folder.root, env)) return memo.inventory;
+    if (memo !== null && isStillFound(memo.sought, folder.root, env))
+      return { inventory: memo.inventory, keep: () => undefined };
   }
   const { loadFolder } = await import('./load.ts');
   const { inventory, sought } = loadFolder(folder, env);
-  if (file !== null && key !== null && options.keep) writeMemo(file, { key, sought, inventory });
-  return inventory;
+  return {
+    inventory,
+    keep() {
+      if (file !== null && key !== null) writeMemo(file, { key, sought, inventory });
+    },
+  };
 }
 
 function keyOf({ root, sources }: Folder, env: Env, build: string): string {

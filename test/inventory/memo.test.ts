@@ -15,7 +15,7 @@ interface Kept {
   readonly file: string;
   /** Adds a warning to what is kept. */
   readonly mark: () => void;
-  readonly open: (more?: Partial<MemoOptions>) => Promise<Inventory>;
+  readonly open: (more?: Partial<MemoOptions> & { readonly keep?: boolean }) => Promise<Inventory>;
 }
 
 const MARK = 'kept by the last run';
@@ -26,8 +26,11 @@ async function kept(t: TestContext): Promise<Kept> {
   const state = folder(t, {});
   chmodSync(state, 0o700);
   const file = join(state, 'inventory.json');
-  const open: Kept['open'] = (more) =>
-    openRemembered(dir, { env: {}, file, keep: true, build: 'one', ...more });
+  const open: Kept['open'] = async ({ keep = true, ...more } = {}) => {
+    const opened = await openRemembered(dir, { env: {}, file, build: 'one', ...more });
+    if (keep) opened.keep();
+    return opened.inventory;
+  };
   assert.deepEqual(await open(), loadInventory(dir));
   return {
     dir,
@@ -56,14 +59,13 @@ test('what is kept is the same as what is loaded, and is used', async (t) => {
   assert.ok(isKept(await open({ keep: false })));
 });
 
-test('nothing is kept unasked, by sources, or where there is no state folder yet', async (t) => {
-  const { dir, file } = await kept(t);
+test('nothing is kept unasked, by sources, or where there is no state folder', async (t) => {
+  const { dir, file, open } = await kept(t);
   rmSync(file);
-  const options = { env: {}, file, keep: true, build: 'one' };
-  await openRemembered(dir, { ...options, keep: false });
-  await openRemembered(dir, { ...options, build: null });
-  await openRemembered(dir, { ...options, file: null });
-  await openRemembered(dir, { ...options, file: join(dir, 'missing', 'inventory.json') });
+  await open({ keep: false });
+  await open({ build: null });
+  await open({ file: null });
+  await open({ file: join(dir, 'missing', 'inventory.json') });
   assert.equal(existsSync(file), false);
 });
 
