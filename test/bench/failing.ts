@@ -17,6 +17,8 @@ const Input = z.object({
   folder: z.string(),
   /** How long one restore takes. */
   restoreMs: z.number(),
+  /** Everything in the lab is so many times faster. */
+  speed: z.number(),
   /** Where the container's service answers. */
   service: z.number(),
 });
@@ -98,12 +100,12 @@ function worldOf(restoreMs: number, service: number): WorldSpec {
   };
 }
 
-const { folder, restoreMs, service } = Input.parse(JSON.parse(process.argv[2] ?? ''));
+const { folder, restoreMs, service, speed } = Input.parse(JSON.parse(process.argv[2] ?? ''));
 const tls = await labCertificate(folder, systemClock.now());
 const lab = new Heard({
   clock: systemClock,
   world: worldOf(restoreMs, service),
-  speed: 1,
+  speed,
   randomHex: (bytes) => randomBytes(bytes).toString('hex'),
 });
 const nodes = NODES.map((name) => ({ name, port: 0 }));
