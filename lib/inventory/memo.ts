@@ -5,9 +5,10 @@
  * compared as well; when anything differs, or the file is damaged, the inventory is loaded as if there were none.
  */
 import { createHash } from 'node:crypto';
-import { lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { readRegularFile } from '../file.ts';
 import { readFolder, type Folder } from './files.ts';
 import { allowedPrograms, Finder, type Sought } from './programs.ts';
 import type { Inventory } from './types.ts';
@@ -71,7 +72,7 @@ function isStillFound(sought: readonly Sought[], root: string, env: Env): boolea
 function readMemo(file: string, key: string): Memo | null {
   try {
     if (!isOurs(dirname(file))) return null;
-    const text = readFileSync(file, 'utf8');
+    const text = readRegularFile(file).bytes.toString('utf8');
     const end = text.indexOf('\n');
     const json = text.slice(end + 1);
     if (end === -1 || text.slice(0, end) !== digestOf(json)) return null;

@@ -12,7 +12,7 @@ import { DRIVES } from '../contract/drives.ts';
 
 /** What makes a file one that waits. */
 const WAITING: readonly RegExp[] = [
-  /^import \{[^}]*\b(connect|Socket|createSocket|createServer)\b[^}]*\} from 'node:(net|tls|dgram|http|https)'/m,
+  /^import \{[^}]*\b(connect|Socket|createSocket|createServer|request)\b[^}]*\} from 'node:(net|tls|dgram|http|https)'/m,
   /^import \{[^}]*\b(lookup|Resolver)\b[^}]*\} from 'node:dns/m,
   /undici\.ts'|^import \{[^}]*\b(Client|Pool|Agent)\b[^}]*\} from 'undici'/m,
   /from 'node:child_process'|import\('zx/,
@@ -55,7 +55,6 @@ const deadline = (limit: string, ...tests: readonly string[]): Listed => ({
 
 const WAITS: Readonly<Record<string, Listed>> = {
   'lib/act/after.ts': poll('the container’s verify time', 'act/failover.test.ts'),
-  'lib/act/batch.ts': poll('as long as operations of this run go on', 'act/batch.test.ts'),
   'lib/act/fence/by-hand.ts': poll('30 s for a switch, 4 min for a shutdown', 'act/fence-by-hand.test.ts'),
   'lib/act/fence/fence.ts': poll('30 s for a read-back', 'act/fence.test.ts'),
   'lib/act/fence/http.ts': deadline('the fence’s timeout', PEERS),
@@ -77,6 +76,10 @@ const WAITS: Readonly<Record<string, Listed>> = {
     stop: 'SIGKILL',
     tests: [PEERS, FILES],
   },
+  'lib/act/turns.ts': poll(
+    'as long as operations of this run go on; an hour for a turn',
+    'act/batch.test.ts',
+  ),
   'lib/cli/again.ts': poll('what --for says, an hour at most', 'cli/again.test.ts'),
   'lib/cli/ask.ts': {
     limit: 'none: a person thinks',
@@ -86,6 +89,7 @@ const WAITS: Readonly<Record<string, Listed>> = {
   'lib/cli/handover.ts': poll('two minutes', 'e2e/story.test.ts'),
   'lib/cli/init/trust.ts': regular,
   'lib/clock.ts': { limit: 'is the limit', stop: 'rejects with its reason', tests: ['clock.test.ts'] },
+  'lib/detach.ts': { limit: 'the start of a process', stop: 'over at once', tests: ['e2e/story.test.ts'] },
   'lib/dispatcher.ts': {
     limit: '3 s for a connection; the call’s deadline',
     stop: 'the call’s signal',
@@ -99,6 +103,7 @@ const WAITS: Readonly<Record<string, Listed>> = {
   'lib/file.ts': regular,
   'lib/install/marked.ts': regular,
   'lib/inventory/files.ts': regular,
+  'lib/inventory/memo.ts': { ...regular, tests: [FILES, 'inventory/memo.test.ts'] },
   'lib/inventory/program-digests.ts': {
     limit: 'programs that were found to be regular files',
     stop: 'over at once',
@@ -114,6 +119,12 @@ const WAITS: Readonly<Record<string, Listed>> = {
   'lib/observe/certificate.ts': deadline('5 s', PEERS),
   'lib/observe/probe.ts': deadline('the check’s timeout, for each attempt', PEERS),
   'lib/observe/probes/dns.ts': deadline('the check’s timeout', PEERS),
+  'lib/observe/prober.ts': {
+    limit: 'a tenth of a second, as long as probes wait for a slot',
+    stop: 'over soon',
+    tests: ['observe/prober.test.ts'],
+  },
+  'lib/observe/probes/fping.ts': deadline('the check’s timeout', PEERS, 'observe/probe-fping.test.ts'),
   'lib/observe/probes/http-connect.ts': deadline('the check’s timeout', PEERS),
   'lib/observe/probes/http.ts': deadline('the check’s timeout', PEERS),
   'lib/observe/probes/lookup.ts': {
@@ -139,16 +150,16 @@ const WAITS: Readonly<Record<string, Listed>> = {
   },
   'lib/state/mounts.ts': kernel,
   'lib/state/owner.ts': kernel,
-  'lib/system-runtime.ts': {
-    limit: 'none: it is begun and not waited for',
-    stop: '',
-    tests: ['e2e/story.test.ts'],
-  },
   'lib/tell/heartbeat.ts': deadline('5 s', PEERS),
   'lib/tell/notify/deliver.ts': deadline('10 s', PEERS),
   'lib/tell/notify/mail.ts': deadline('10 s', PEERS),
   'lib/undici.ts': { limit: 'those of its users', stop: 'theirs', tests: [PEERS] },
   'scripts/demo.ts': poll('a minute in all', 'e2e/interrupt.test.ts'),
+  'scripts/dev/loader.ts': {
+    limit: 'its own bundle',
+    stop: 'over at once',
+    tests: ['dev/loader.test.ts'],
+  },
   'scripts/drift.ts': {
     limit: 'an inventory file that was just loaded',
     stop: 'over at once',
