@@ -1,6 +1,5 @@
 /** The Runtime of a real machine: its clock, its environment, its network and its processes. */
 import { systemClock } from './clock.ts';
-import { hindrance } from './inventory/programs.ts';
 import { once } from './once.ts';
 import type { ExecRequest, ExecResult, Runtime } from './runtime.ts';
 
@@ -52,6 +51,7 @@ export function systemRuntime(env: Runtime['env'] = process.env): Runtime {
 
 /** An exec check of the inventory. */
 async function runCheck(request: ExecRequest, env: Runtime['env']): Promise<ExecResult> {
+  const { hindrance } = await import('./inventory/programs.ts');
   const failure = hindrance(request.file, env);
   if (failure !== null) return { exitCode: null, stdout: '', stderr: '', failure };
   const { execFile } = await import('./exec.ts');

@@ -263,15 +263,16 @@ async function renew(
   tookMs: ReadonlyMap<string, number>,
 ): Promise<void> {
   const now = input.runtime.clock.now();
-  const { troubled } = wantedOf(input, observation);
-  const old = Object.values(observation.clusters).filter(
+  const aged = Object.values(observation.clusters).filter(
     (view) =>
       (view.via !== null || view.remembered !== undefined) &&
-      troubled.has(view.cluster) &&
       now - view.at > RENEW_AFTER_MS &&
       // A cluster that is slow itself won't be quicker the second time.
       (tookMs.get(view.cluster) ?? 0) <= RENEW_AFTER_MS,
   );
+  if (aged.length === 0) return;
+  const { troubled } = wantedOf(input, observation);
+  const old = aged.filter((view) => troubled.has(view.cluster));
   await Promise.all(
     old.map(async (before) => {
       const d = deps.get(before.cluster);
@@ -328,6 +329,7 @@ async function readBackups(
   observation: Observation,
   due: readonly Container[],
 ): Promise<BackupView[]> {
+  if (due.length === 0) return [];
   const { state, apis, signal } = input;
   const stores = new Map<string, { cluster: string; storage: string; wanted: Map<number, string[]> }>();
   for (const { container, incarnations } of assess(input.inventory, observation, state)) {
