@@ -165,7 +165,7 @@ export const failover: Bench = async ({ quick, long }) => {
   const measures: Measure[] = [];
   const lengths = quick ? [QUICK_MS] : [2000, 20_000, ...(long ? [200_000] : [])];
   for (const restoreMs of lengths) {
-    const rounds = !quick && restoreMs < 10_000 ? 5 : 1;
+    const rounds = !quick && restoreMs < 10_000 ? 3 : 1;
     const mine: One[] = [];
     const theirs: One[] = [];
     for (let round = 0; round < rounds; round += 1) {

@@ -3,6 +3,9 @@ import { inTurn, PROXWARDEN, timed, wallOf } from './child.ts';
 import { ms, type Bench } from './measure.ts';
 import { openStage } from './peers.ts';
 
+const STATUS_LIMIT =
+  'of a start of Node, yargs takes half as long again, to build the schemas of state, journals and observation takes once as long, and to read and check these files two thirds; what is kept between runs is checked whenever it is read';
+
 const FLEET = { clusters: 1, nodes: 3, containers: 50, checks: ['tcp', 'http'] } as const;
 
 export const startUp: Bench = async ({ quick }) => {
@@ -15,7 +18,7 @@ export const startUp: Bench = async ({ quick }) => {
       () => timed([...PROXWARDEN, 'status', '--json', ...stage.flags]),
     ]);
     const node = wallOf(bare);
-    const measure = (what: string, ours: number, goal: number) =>
+    const measure = (what: string, ours: number, goal: number, limit?: string) =>
       ({
         what,
         against: `\`node -e 0\`: ${ms(node)}`,
@@ -23,10 +26,11 @@ export const startUp: Bench = async ({ quick }) => {
         value: ours / node,
         goal,
         unit: '×',
+        limit,
       }) as const;
     return [
       measure('start-up: `--version`', wallOf(version), 1.6),
-      measure('start-up: `status --json`, 50 containers', wallOf(status), 2),
+      measure('start-up: `status --json`, 50 containers', wallOf(status), 2, STATUS_LIMIT),
     ];
   } finally {
     stage.stop();

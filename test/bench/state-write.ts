@@ -9,6 +9,9 @@ import { openState } from '../../lib/state/store.ts';
 import { inTurn } from './child.ts';
 import { median, ms, type Bench } from './measure.ts';
 
+const LIMIT =
+  'half of it is the check against the schema before anything is written: a state that the next run can’t read would end all protection; and it is indented, for people';
+
 function stateOf(containers: number): State {
   const state = emptyState();
   const at = systemClock.now();
@@ -72,7 +75,7 @@ export const stateWrite: Bench = async ({ quick }) => {
     const ratio = (times: readonly number[] = []) =>
       ({ ours: ms(of(times)), value: of(times) / of(least), unit: '×' }) as const;
     return [
-      { what, against, ...ratio(written), goal: 1.5 },
+      { what, against, ...ratio(written), goal: 1.5, limit: LIMIT },
       { what: `${what}: lock, read, check, change and write`, against, ...ratio(updated), goal: null },
     ];
   } finally {
