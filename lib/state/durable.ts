@@ -221,14 +221,14 @@ export class DurableJson<T> implements SyncAdapter<T> {
   }
 
   /**
-   * The same for those who only look: as long as the file's bytes are the same it is one object, which nobody may change.
+   * The same for those who only look: as long as the file's bytes are the same it is one object, and frozen.
    * A large fleet's state takes a tenth of a second to check, and a run looks at it ten times.
    */
   peek(): T | null {
     const bytes = readBytes(this.path);
     if (bytes === null) return null;
     if (this.#seen?.bytes.equals(bytes) !== true) this.#seen = { bytes, data: this.#dataOf(bytes) };
-    return this.#seen.data;
+    return frozen(this.#seen.data);
   }
 
   #dataOf(bytes: Buffer): T {
@@ -309,6 +309,13 @@ function readHead(path: string): string {
     if (errnoOf(error) === 'ENOENT') return '';
     throw fileFailure(`read ${path}`, error);
   }
+}
+
+/** The very value, with all that is in it, so that a change to it is an error and not somebody else's riddle. */
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  for (const inner of Object.values(value)) frozen(inner);
+  return Object.freeze(value);
 }
 
 function firstIssue(error: z.ZodError): string {

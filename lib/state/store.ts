@@ -22,7 +22,7 @@ export interface StateStore {
   /** The same, and StandbyError when it can't be written here now: on pmxcfs without quorum. */
   assertWritable(): void;
   /**
-   * The state as it was last written, not to be changed; the empty one when there is none yet, and a paused one where it was lost. Throws
+   * The state as it was last written, frozen; the empty one when there is none yet, and a paused one where it was lost. Throws
    * StateError when it can't be trusted, or has vanished since this process has seen it.
    */
   read(): State;

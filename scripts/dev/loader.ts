@@ -43,7 +43,8 @@ function cacheOf(file: string, source: Buffer): Buffer | undefined {
 export function compile(name: string): Script {
   const filename = join(__dirname, name);
   const source = readFileSync(filename);
-  const text = `(function(exports,require,module,__filename,__dirname){${source.toString('latin1')}\n})`;
+  // Strict, as the modules are that it was made of: a write to what is frozen must not pass in silence.
+  const text = `(function(exports,require,module,__filename,__dirname){"use strict";${source.toString('latin1')}\n})`;
   const script = new Script(text, { filename, cachedData: cacheOf(filename, source) });
   scripts.set(filename, { script, source });
   return script;

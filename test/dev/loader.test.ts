@@ -90,3 +90,14 @@ test('caches are not needed', (t) => {
   });
   assert.equal(run.stdout.trim(), version);
 });
+
+test('chunks are strict, as the modules that they are made of', (t) => {
+  const dist = copyOfDist(t);
+  writeFileSync(
+    join(dist, 'strict.js'),
+    'exports.isStrict = (function () { return this === undefined; })();',
+  );
+  const script = `console.log(require(${JSON.stringify(join(dist, 'proxwarden.js'))}).load('./strict.js').isStrict)`;
+  const run = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+  assert.equal(run.stdout.trim(), 'true', run.stderr);
+});

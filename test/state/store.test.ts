@@ -127,6 +127,7 @@ test('readers share one object until the file has other bytes', async () => {
   await theirs.update((s) => void (s.told['b'] = '2'));
   assert.deepEqual(ours.read().told, { a: '1', b: '2' });
   assert.deepEqual(first.told, { a: '1' });
+  assert.throws(() => (first.told['x'] = 'changed by a reader'), TypeError);
   const given = await ours.update((s) => void (s.told['c'] = '3'));
   const after = ours.read();
   given.told['d'] = 'changed by whoever it was given to';
