@@ -33,8 +33,11 @@ function copyOfDist(t: TestContext): string {
 }
 
 function eachCache(dist: string, change: (bytes: Buffer) => Buffer): void {
-  for (const name of readdirSync(dist).filter((each) => each.endsWith('.cache')))
-    writeFileSync(join(dist, name), change(readFileSync(join(dist, name))));
+  for (const name of readdirSync(dist).filter((each) => each.endsWith('.cache'))) {
+    const bytes = readFileSync(join(dist, name));
+    // The lab's, which no start loads, holds the mark of its tickets (leaks.mjs would find it being written).
+    if (!bytes.includes('LabTicket')) writeFileSync(join(dist, name), change(bytes));
+  }
 }
 
 test('every chunk that a run loads comes with its cache', (t) => {
