@@ -51,4 +51,5 @@ const loader = await transform(readFileSync('scripts/dev/loader.ts', 'utf8'), { 
 writeFileSync('dist/proxwarden.js', `#!/usr/bin/env node\n${loader.code}`, { mode: 0o755 });
 const warmed = spawnSync(process.execPath, ['scripts/dev/code-cache.mjs'], { stdio: 'inherit' });
 for (const name of ['warm.js', 'warm.js.cache']) rmSync(join('dist', name), { force: true });
-process.exitCode = warmed.status ?? 1;
+// Nothing is wrong without them, so an installation does not fail for it; that they are there is a test (dev/loader).
+if (warmed.status !== 0) console.error('no code cache was made: each command starts a little slower');
